@@ -1,0 +1,86 @@
+# shellcheck shell=bash
+#
+# Source this in the [hook] of a Flox manifest:
+#
+#     source "$FLOX_ENV/share/nixenv/on-activate.bash" || exit 1
+#
+# Status 0: the environment is set. Any other: nothing was changed, and the reason is on stderr.
+#
+# NIXENV_PROFILE and NIXENV_LAYOUT do here what --profile and --layout do for `nixenv export`.
+#
+# Cold, it runs `nixenv export` once, which keeps the text in an activation file (nixenv/activation.py
+# has its format). Warm, it evaluates that file: no Python, no Nix, and one process, stat, since bash
+# cannot see a file's mode by itself.
+
+# The version of nixenv that this file belongs to.
+__nixenv_version=0.1.0
+
+# What the text depends on, as one line in __nixenv_key; the program's root is checked apart.
+__nixenv_make_key() {
+  local project=${FLOX_ENV_PROJECT:+$FLOX_ENV_PROJECT/nixenv.toml} file content=
+  for file in "$project" "${NIXENV_PROFILE-}"; do
+    if [[ -f $file && -r $file ]]; then
+      content+="$file:"
+      local text=
+      IFS= read -r -d '' text <"$file"
+      content+=$text
+    fi
+  done
+  printf -v __nixenv_key '%q ' "$__nixenv_version" "$__nixenv_layout" "${NIXENV_PROFILE-}" \
+    "$__nixenv_cache_dir" "${FLOX_ENV-}" "${NIX_STORE_DIR-}" "${NIX_STORE-}" "$content"
+}
+
+# Read the activation file into __nixenv_text if it is ours, whole, and for this key and root.
+__nixenv_read_activation() {
+  local file=$1 mode program parent target found header
+  [[ -f $file && ! -L $file && -O $file && -r $file ]] || return 1
+  mode=$(stat -c %a -- "$file" 2>/dev/null) || return 1
+  ((8#$mode & 8#022)) && return 1
+  IFS= read -r -d '' __nixenv_text <"$file"
+  [[ $__nixenv_text == *$'\n# end of nixenv activation\n' ]] || return 1
+  {
+    IFS= read -r header && [[ $header == "# nixenv activation 1" ]] &&
+      IFS= read -r header && [[ $header == "# key $__nixenv_key" ]] &&
+      IFS= read -r program && IFS= read -r parent && IFS= read -r target
+  } <"$file" || return 1
+  program=${program#\# program } parent=${parent#\# parent } target=${target#\# target }
+  # The first such program on PATH: in the same directory as it was then, which has not changed
+  # since, and the same file behind all links.
+  hash "$program" 2>/dev/null || return 1
+  found=${BASH_CMDS[$program]}
+  [[ ${found%/*} -ef $parent && $file -nt $parent && $found -ef $target ]]
+}
+
+# Ask nixenv for the text.
+__nixenv_ask() {
+  local arguments=(--shell bash --layout "$__nixenv_layout" --cache-dir "$__nixenv_cache_dir")
+  [[ -z ${NIXENV_PROFILE-} ]] || arguments+=(--profile "$NIXENV_PROFILE")
+  __nixenv_text=$(nixenv export "${arguments[@]}" --activation "$1" --key "$__nixenv_key")
+}
+
+__nixenv_prepare() {
+  __nixenv_layout=${NIXENV_LAYOUT:-store}
+  __nixenv_cache_dir=${FLOX_ENV_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/nixenv}
+  __nixenv_make_key
+  # Dev and run mode of one environment share a cache directory, not a file.
+  local name=${FLOX_ENV-}
+  name=${name##*/}
+  local file=$__nixenv_cache_dir/nixenv/activation-$__nixenv_layout-${name//[^A-Za-z0-9._-]/_}.bash
+  __nixenv_read_activation "$file" || __nixenv_ask "$file"
+}
+
+__nixenv_forget() {
+  unset -f __nixenv_make_key __nixenv_read_activation __nixenv_ask __nixenv_prepare __nixenv_forget
+  unset __nixenv_version __nixenv_layout __nixenv_cache_dir __nixenv_key __nixenv_text
+}
+
+# The status of the last command is that of the whole file, also where `return` is not allowed.
+if __nixenv_prepare; then
+  # Here, not in a function: its local variables would hide those that the text sets.
+  eval "$__nixenv_text"
+  __nixenv_forget
+else
+  echo "nixenv: the environment was not set; \`nixenv inspect\` says more" >&2
+  __nixenv_forget
+  false
+fi

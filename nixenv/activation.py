@@ -1,0 +1,88 @@
+"""Activation files: the exported text, kept for the hook's next time.
+
+A closure never changes for a given root, so neither does the text. ``hooks/on-activate.bash`` reads
+the file back without Python; the header is what it needs for that::
+
+    # nixenv activation 1
+    # key …                 all that the text depends on but the root; made and compared by the hook
+    # program sglang        what to look up on PATH
+    # parent /…/bin         the real directory in which it was found
+    # target /nix/store/…   the file that it is, behind all links
+    the text
+    # end of nixenv activation
+
+Only owner-writable files count, and only whole ones; the hook checks both.
+"""
+
+import contextlib
+import os
+import time
+
+from nixenv.errors import OutputFailed
+from nixenv.files import TEMPORARY_PREFIX, write_atomically
+from nixenv.root import Root
+from nixenv.storepath import enclosing_store_path
+
+_HEAD = "# nixenv activation 1"
+_END = "# end of nixenv activation"
+_TARGET = "# target "
+
+# An hour: no activation takes as long, so what is older was left by one that was killed.
+_ABANDONED = 3600
+
+
+def keep_activation(file: str, key: str, root: Root, text: str) -> None:
+    """Write the activation file, and sweep those beside it whose program is gone.
+
+    Nothing is written where the hook could not tell that the program has been replaced: where a
+    second link outside the store follows the first.
+
+    Raises:
+        OutputFailed: it cannot be written.
+    """
+    if root.found is None or not _leads_straight_to_store(root.found, os.path.dirname(root.path)):
+        return
+    header = (
+        _HEAD,
+        f"# key {key}",
+        f"# program {root.program}",
+        f"# parent {os.path.realpath(os.path.dirname(root.found))}",
+        f"{_TARGET}{os.path.realpath(root.found)}",
+    )
+    if any("\n" in line for line in header):
+        return
+    directory = os.path.dirname(file)
+    try:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise OutputFailed(directory, error.strerror or str(error)) from error
+    write_atomically(file, "\n".join([*header, f"{text}{_END}\n"]))
+    _sweep(directory)
+
+
+def _leads_straight_to_store(found: str, store_dir: str) -> bool:
+    directory = os.path.realpath(os.path.dirname(found))
+    file = os.path.join(directory, os.path.basename(found))
+    if enclosing_store_path(file, store_dir) is None and os.path.islink(file):
+        file = os.path.normpath(os.path.join(directory, os.readlink(file)))
+    return enclosing_store_path(file, store_dir) is not None
+
+
+def _sweep(directory: str) -> None:
+    for name in os.listdir(directory):
+        file = os.path.join(directory, name)
+        with contextlib.suppress(OSError):  # swept by another, or not ours
+            if name.startswith(TEMPORARY_PREFIX):
+                if time.time() - os.lstat(file).st_mtime > _ABANDONED:
+                    os.unlink(file)
+            elif name.startswith("activation-") and not os.path.exists(_read_target(file)):
+                os.unlink(file)
+
+
+def _read_target(file: str) -> str:
+    """Read the program's file off the header; one that is no activation file names nothing."""
+    with open(file, encoding="utf-8", errors="surrogateescape") as stream:
+        for _, line in zip(range(5), stream, strict=False):
+            if line.startswith(_TARGET):
+                return line.removeprefix(_TARGET).rstrip("\n")
+    return ""

@@ -1,0 +1,232 @@
+"""The command line: the one place that knows os.environ, the streams and the exit codes."""
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from nixenv import __version__
+from nixenv.errors import NixenvError, NixError, OutputFailed, RootError, UsageError
+
+# The stations are imported where they are used: each activation waits for this module.
+if TYPE_CHECKING:
+    from nixenv.distributions import SiteListing
+    from nixenv.road import Material, Selection
+    from nixenv.root import Root
+
+# Click wants the choices before the stations are imported; a test holds them to the modules.
+SHELL_CHOICES = ("bash", "zsh", "sh", "fish", "tcsh", "json", "dotenv")
+LAYOUT_CHOICES = ("store",)
+
+# The first class that fits decides.
+_EXIT_CODES: tuple[tuple[type[NixenvError], int], ...] = (
+    (UsageError, 2),
+    (RootError, 3),
+    (NixError, 4),
+    (NixenvError, 1),
+)
+
+
+class _Version(click.ParamType[str]):
+    name = "X.Y"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not re.fullmatch(r"\d+\.\d+", value):
+            self.fail(f"{value!r} is no version X.Y", param, ctx)
+        return value
+
+
+def _selection_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which program, and which of its closure's choices."""
+    decorators = (
+        click.argument("binary", required=False),
+        click.option("--root", metavar="PATH", help="Take this store path; look nothing up."),
+        click.option(
+            "--from",
+            "snapshot",
+            metavar="FILE",
+            help="Replay a snapshot; ask neither Nix nor disk.",
+        ),
+        click.option("--profile", metavar="NAME|FILE", help="sglang, vllm, python-cuda or a file."),
+        click.option("--python", type=_Version(), help="The Python version to take."),
+        click.option("--cuda", type=_Version(), help="The CUDA version to take."),
+        click.option(
+            "--cache-dir",
+            metavar="DIR",
+            help="Where writable directories lie; else $FLOX_ENV_CACHE, else ~/.cache/nixenv.",
+        ),
+    )
+    for decorate in reversed(decorators):
+        command = decorate(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="nixenv", message="%(prog)s %(version)s")
+def cli() -> None:
+    r"""The Python and CUDA environment of a program in a Nix store.
+
+    BINARY is looked up on PATH; without one, the profile says what to look up.
+
+    \b
+    Exit codes: 0 done; 1 any other failure; 2 usage; 3 program not found, not in the
+    store, or a root that does not exist; 4 Nix missing or failed.
+    """
+
+
+@cli.command()
+@_selection_options
+@click.option(
+    "--shell",
+    type=click.Choice(SHELL_CHOICES),
+    default="bash",
+    show_default=True,
+    help="What to write.",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(LAYOUT_CHOICES),
+    default="store",
+    show_default=True,
+    help="Where the values point.",
+)
+@click.option("--activation", metavar="FILE", hidden=True, help="For the hook: keep the text.")
+@click.option("--key", default="", hidden=True, help="For the hook: what the text depends on.")
+def export(
+    shell: str, layout: str, activation: str | None, key: str, **options: str | None
+) -> None:
+    """Write the environment as shell code, to be evaluated: eval "$(nixenv export)"."""
+    from nixenv.environment import resolve
+    from nixenv.inventory import find_ambiguities
+    from nixenv.probe import require_complete
+    from nixenv.road import gather, plan
+    from nixenv.shells import render
+
+    del layout  # the only one so far
+    selection = _selection(options)
+    material = gather(selection, os.environ)
+    require_complete(material.probe)
+    inventory, environment = plan(material, selection, os.environ)
+    resolve(environment, os.environ)  # refuses what is too long, whatever the shell
+    text = render(environment, shell, os.environ)
+    _pass_on(material.closure.diagnostics)
+    for finding in find_ambiguities(inventory):
+        _complain(f"{finding.severity}: {finding.summary}\n  next: {finding.remedy}")
+    if activation is not None:
+        _keep(activation, key, material.root, text)
+    _emit(text)
+
+
+@cli.command()
+@_selection_options
+@click.option(
+    "--json", "as_json", is_flag=True, help="Write JSON (docs/inspect.md), for a program."
+)
+def inspect(*, as_json: bool, **options: str | None) -> None:
+    """Show what was found, why, and what to know about it."""
+    from nixenv.report import diagnose, to_document
+    from nixenv.road import plan
+
+    selection = _selection(options)
+    material, listings = _gather_all(selection)
+    inventory, environment = plan(material, selection, os.environ)
+    report = diagnose(
+        material.root,
+        material.closure,
+        material.probe,
+        listings,
+        inventory,
+        environment,
+        material.profile,
+        os.environ,
+    )
+    _pass_on(material.closure.diagnostics)
+    if as_json:
+        import json
+
+        _emit(json.dumps(to_document(report), indent=2) + "\n")
+    else:
+        from nixenv.view import show_report
+
+        _emit(show_report(report, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+
+
+@cli.command()
+@_selection_options
+@click.option("-o", "--output", metavar="FILE", help="Write there instead of to stdout.")
+def snapshot(output: str | None, **options: str | None) -> None:
+    """Record the closure and what it holds as one JSON file, to replay with --from."""
+    from nixenv.snapshot import Snapshot, dump_snapshot
+
+    material, listings = _gather_all(_selection(options))
+    taken = Snapshot(material.root.program, material.closure, material.probe, listings)
+    text = dump_snapshot(taken)
+    _pass_on(material.closure.diagnostics)
+    if output is None:
+        _emit(text)
+    else:
+        from nixenv.files import write_atomically
+
+        write_atomically(output, text)
+
+
+def exit_code(error: NixenvError) -> int:
+    """Map an error to its documented exit code."""
+    return next(code for kind, code in _EXIT_CODES if isinstance(error, kind))
+
+
+def main() -> NoReturn:
+    """Run the command line, and exit with the documented code."""
+    try:
+        cli.main(prog_name="nixenv")
+    except NixenvError as error:
+        _complain(f"error: {error}")
+        sys.exit(exit_code(error))
+    sys.exit(0)
+
+
+def _selection(options: dict[str, Any]) -> "Selection":
+    from nixenv.road import Selection
+
+    return Selection(**options)
+
+
+def _gather_all(selection: "Selection") -> "tuple[Material, tuple[SiteListing, ...]]":
+    from nixenv.distributions import probe_distributions
+    from nixenv.road import gather
+
+    material = gather(selection, os.environ)
+    listings = material.listings
+    return material, probe_distributions(material.probe) if listings is None else listings
+
+
+def _keep(activation: str, key: str, root: "Root", text: str) -> None:
+    """Keep the text for the hook's next time. That this fails costs the next time only."""
+    from nixenv.activation import keep_activation
+
+    try:
+        keep_activation(activation, key, root, text)
+    except OutputFailed as error:
+        _complain(f"warning: this activation is not cached: {error}")
+
+
+def _complain(text: str) -> None:
+    click.echo(f"nixenv: {text}", err=True)
+
+
+def _pass_on(diagnostics: str) -> None:
+    if diagnostics:
+        click.echo(diagnostics, err=True, nl=not diagnostics.endswith("\n"))
+
+
+def _emit(text: str) -> None:
+    """Write the result: all of it, once, as the very bytes that it stands for."""
+    left = os.fsencode(text)
+    try:
+        while left:
+            left = left[os.write(1, left) :]
+    except OSError as error:
+        raise OutputFailed("standard output", error.strerror or str(error)) from error

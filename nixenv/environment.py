@@ -1,0 +1,198 @@
+"""The plan station: from an inventory and a profile to an environment, as ordered operations.
+
+Pure, and free of any shell's syntax: ``nixenv.shells`` writes the operations down.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+
+from attrs import Attribute, field, frozen
+
+from nixenv.errors import ValueInvalid, VariableTooLong
+from nixenv.inventory import Inventory
+from nixenv.profile import VARIABLE_NAME, Profile
+from nixenv.storepath import StorePath
+
+VARIABLE_LIMIT = 131_071
+"""Bytes that ``NAME=value`` may have: Linux's MAX_ARG_STRLEN is 32 pages, its closing NUL included.
+
+execve(2), "Limits on size of arguments and environment".
+"""
+
+
+def _once(entries: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(entries))
+
+
+def _check_name(_instance: object, _attribute: "Attribute[str]", name: str) -> None:
+    if not VARIABLE_NAME.fullmatch(name):
+        raise ValueInvalid(repr(name), "is no name of an environment variable")
+
+
+def _check_value(instance: "Set | Default", _attribute: "Attribute[str]", value: str) -> None:
+    if "\0" in value:
+        raise ValueInvalid(instance.name, "a NUL byte cannot stand in an environment variable")
+
+
+def _check_entries(
+    instance: "Prepend", _attribute: "Attribute[tuple[str, ...]]", entries: tuple[str, ...]
+) -> None:
+    if not entries:
+        raise ValueInvalid(instance.name, "nothing to prepend")
+    for entry in entries:
+        if not entry or os.pathsep in entry or "\0" in entry:
+            raise ValueInvalid(instance.name, f"{entry!r} cannot be an entry of a path list")
+
+
+@frozen
+class Unset:
+    """Remove a variable."""
+
+    name: str = field(validator=_check_name)
+
+
+@frozen
+class Set:
+    """Give a variable a value, whatever it held."""
+
+    name: str = field(validator=_check_name)
+    value: str = field(validator=_check_value)
+
+
+@frozen
+class Default:
+    """Give a variable a value if it is unset; one that the user set, even to nothing, stays."""
+
+    name: str = field(validator=_check_name)
+    value: str = field(validator=_check_value)
+
+
+@frozen
+class Prepend:
+    """Put entries before those of a path list, each once; empty entries are dropped.
+
+    (An empty entry would mean the current directory.)
+    """
+
+    name: str = field(validator=_check_name)
+    entries: tuple[str, ...] = field(converter=_once, validator=_check_entries)
+
+
+@frozen
+class MakeDirectory:
+    """Make a directory, and those above it, where it is missing."""
+
+    path: str
+
+
+Operation = Unset | Set | Default | Prepend | MakeDirectory
+
+
+@frozen
+class Environment:
+    """What to do to an environment, in order. Doing it twice is doing it once."""
+
+    operations: tuple[Operation, ...]
+
+
+def plan_environment(inventory: Inventory, profile: Profile, cache_dir: str) -> Environment:
+    """Plan layout ``store``: every value points into the store.
+
+    Args:
+        inventory: What the closure offers.
+        profile: What the environment wants beyond that.
+        cache_dir: The absolute directory below which the profile's cache directories lie.
+
+    Raises:
+        ValueInvalid: a value that no variable can hold.
+    """
+    return Environment(
+        (
+            *_plan_python(inventory),
+            Prepend("PATH", tuple(f"{path}/bin" for path in _path_parts(inventory, profile))),
+            *_plan_cuda(inventory),
+            *_plan_compiler(inventory, profile),
+            *_plan_cache(profile, cache_dir),
+            *(Default(name, value) for name, value in profile.defaults.items()),
+        )
+    )
+
+
+def resolve(environment: Environment, environ: Mapping[str, str]) -> dict[str, str | None]:
+    """Work out what each variable of the environment ends up as, None for unset.
+
+    Args:
+        environment: The operations.
+        environ: The variables before.
+
+    Raises:
+        VariableTooLong: one would be too long for Linux to pass on.
+    """
+    final: dict[str, str | None] = {}
+    for operation in environment.operations:
+        match operation:
+            case Unset(name=name):
+                final[name] = None
+            case Set(name=name, value=value):
+                final[name] = value
+            case Default(name=name, value=value):
+                final[name] = environ.get(name, value)
+            case Prepend(name=name, entries=entries):
+                before = environ.get(name, "").split(os.pathsep)
+                final[name] = os.pathsep.join(_once(filter(None, [*entries, *before])))
+            case MakeDirectory():
+                pass
+    for name, held in final.items():
+        size = len(name) + 1 + len(os.fsencode(held or ""))
+        if size > VARIABLE_LIMIT:
+            raise VariableTooLong(name, size, VARIABLE_LIMIT)
+    return final
+
+
+def _plan_python(inventory: Inventory) -> Iterable[Operation]:
+    yield Unset("PYTHONHOME")
+    directories = tuple(part.directory for part in inventory.site_packages)
+    if directories:
+        # Checked as a path list, then set: nothing else belongs on it.
+        checked = Prepend("PYTHONPATH", directories)
+        yield Set(checked.name, os.pathsep.join(checked.entries))
+    else:
+        yield Unset("PYTHONPATH")
+    yield Set("PYTHONNOUSERSITE", "1")
+
+
+def _path_parts(inventory: Inventory, profile: Profile) -> Iterable[StorePath]:
+    parts = {
+        "nvcc": inventory.cuda.nvcc if inventory.cuda else None,
+        "ninja": inventory.ninja,
+        "host-compiler": inventory.host_compiler,
+    }
+    yield inventory.interpreter.path
+    yield from filter(None, map(parts.get, profile.path))
+
+
+def _plan_cuda(inventory: Inventory) -> Iterable[Operation]:
+    toolkit = inventory.cuda
+    if toolkit is None:
+        return
+    yield Set("CUDA_HOME", toolkit.nvcc)
+    if toolkit.include_dirs:
+        yield Prepend("CPATH", toolkit.include_dirs)
+    # Stubs come last, for linking against a driver that only the GPU machine has. They are never
+    # put on LD_LIBRARY_PATH: at run time a stub answers CUDA_ERROR_STUB_LIBRARY (34).
+    link_dirs = (*toolkit.library_dirs, *toolkit.stub_dirs)
+    if link_dirs:
+        yield Prepend("LIBRARY_PATH", link_dirs)
+
+
+def _plan_compiler(inventory: Inventory, profile: Profile) -> Iterable[Operation]:
+    if profile.compiler and inventory.host_compiler is not None:
+        yield Default("CC", f"{inventory.host_compiler}/bin/gcc")
+        yield Default("CXX", f"{inventory.host_compiler}/bin/g++")
+
+
+def _plan_cache(profile: Profile, cache_dir: str) -> Iterable[Operation]:
+    for name, subdirectory in profile.cache.items():
+        directory = os.path.join(cache_dir, subdirectory)
+        yield MakeDirectory(directory)
+        yield Default(name, directory)

@@ -1,0 +1,251 @@
+"""The probe station: look once at each store object and note what it holds.
+
+A note is data and nothing is judged here: which interpreter or toolkit is the right one is for
+``nixenv.inventory`` to say. With the closure, the notes are all that the rest of the road needs, so
+they can be recorded and replayed (``nixenv.snapshot``).
+"""
+
+import os
+import re
+from collections.abc import Sequence
+
+from attrs import field, frozen
+
+from nixenv.closure import Closure
+from nixenv.errors import StoreObjectsMissing, Unreadable
+from nixenv.storepath import StorePath
+from nixenv.wrapper import Wrapper, parse_wrapper
+
+PROGRAMS = ("nvcc", "ninja", "gcc", "g++")
+"""The programs whose presence in ``bin/`` is noted, beside the Python interpreters."""
+
+_INTERPRETER = re.compile(r"python(\d+\.\d+)")
+_COMPILER_BINDIR = re.compile(r"^\s*compiler-bindir\s*=\s*(\S+)\s*$", re.MULTILINE)
+_WRAPPED = re.compile(r"\..+-wrapped_*")
+
+# Characters read of any one file. A wrapper's module list has about 100 an entry: room for 40,000.
+_READ_LIMIT = 4 << 20
+
+
+@frozen
+class StoreObject:
+    """What one store object holds, as far as it matters here.
+
+    Attributes:
+        path: Its store path.
+        pythons: Versions ``X.Y`` for which it holds ``bin/pythonX.Y``.
+        site_packages: Versions ``X.Y`` for which it holds ``lib/pythonX.Y/site-packages``.
+        programs: Those of `PROGRAMS` that are in its ``bin``.
+        include_dirs: Its ``include``, and ``include/cccl`` (CUDA 13 keeps CCCL's headers there).
+        library_dirs: Its ``lib`` and ``lib64``.
+        stub_dirs: The ``stubs`` directories in these.
+        cuda_marker: Whether it has nixpkgs' ``nix-support/include-in-cudatoolkit-root``.
+        propagated: The store paths in ``nix-support/propagated-build-inputs``.
+        host_compiler: The ``compiler-bindir`` of its ``bin/nvcc.profile``.
+
+    Directories are real ones: links are followed, and each is noted once.
+    """
+
+    path: StorePath
+    pythons: tuple[str, ...] = ()
+    site_packages: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    include_dirs: tuple[str, ...] = ()
+    library_dirs: tuple[str, ...] = ()
+    stub_dirs: tuple[str, ...] = ()
+    cuda_marker: bool = False
+    propagated: tuple[str, ...] = ()
+    host_compiler: str | None = None
+
+
+@frozen
+class Fault:
+    """A store object that could not be looked at.
+
+    Attributes:
+        path: The path that failed, in the store object or the object itself.
+        missing: Whether the store object is not on disk; else it is there and unreadable.
+        detail: The system's reason.
+    """
+
+    path: str
+    missing: bool
+    detail: str
+
+
+@frozen
+class Probe:
+    """The notes on a whole closure.
+
+    Attributes:
+        objects: One for each member that holds something of interest, in the closure's order.
+        wrapper: The program's wrapper script, where the root has one.
+        faults: What could not be looked at.
+    """
+
+    objects: tuple[StoreObject, ...] = field(repr=False)
+    wrapper: Wrapper | None = None
+    faults: tuple[Fault, ...] = ()
+
+
+def probe_closure(closure: Closure, program: str | None) -> Probe:
+    """Look at each member of ``closure``, and at the root's wrapper of ``program``.
+
+    Faults are collected, not raised: a troubleshooter wants all of them.
+    """
+    objects: list[StoreObject] = []
+    faults: list[Fault] = []
+    for path in closure.paths:
+        try:
+            found = _probe_object(path)
+        except OSError as error:
+            missing = not os.path.lexists(path)
+            where = path if missing else str(error.filename or path)
+            faults.append(Fault(where, missing, error.strerror or str(error)))
+        else:
+            if found is not None:
+                objects.append(found)
+    wrapper = None
+    try:
+        wrapper = _probe_wrapper(closure.root, program)
+    except OSError as error:
+        if not any(fault.path.startswith(closure.root) for fault in faults):
+            faults.append(Fault(str(error.filename), missing=False, detail=str(error.strerror)))
+    return Probe(tuple(objects), wrapper, tuple(faults))
+
+
+def require_complete(probe: Probe) -> None:
+    """Refuse a probe with faults: an environment made from the rest would be silently wrong.
+
+    Raises:
+        StoreObjectsMissing: members of the closure are not on disk.
+        Unreadable: one of them cannot be read.
+    """
+    missing = tuple(fault.path for fault in probe.faults if fault.missing)
+    if missing:
+        raise StoreObjectsMissing(missing)
+    for fault in probe.faults:
+        raise Unreadable(fault.path, fault.detail)
+
+
+def _probe_object(path: StorePath) -> StoreObject | None:
+    try:
+        top = os.listdir(path)
+    except NotADirectoryError:
+        return None
+    except FileNotFoundError:
+        if os.path.islink(path):
+            return None  # Nix allows a store object that is a link, even one that leads nowhere
+        raise
+    pythons, programs, host_compiler = _probe_bin(f"{path}/bin") if "bin" in top else ((), (), None)
+    library_dirs, stub_dirs, site_packages = _probe_libraries(path, top)
+    include_dirs = _probe_include(f"{path}/include") if "include" in top else ()
+    marker, propagated = (
+        _probe_nix_support(f"{path}/nix-support") if "nix-support" in top else (False, ())
+    )
+    if not (pythons or programs or library_dirs or include_dirs or marker or propagated):
+        return None
+    return StoreObject(
+        path=path,
+        pythons=pythons,
+        site_packages=site_packages,
+        programs=programs,
+        include_dirs=include_dirs,
+        library_dirs=library_dirs,
+        stub_dirs=stub_dirs,
+        cuda_marker=marker,
+        propagated=propagated,
+        host_compiler=host_compiler,
+    )
+
+
+def _probe_bin(directory: str) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
+    names = _names(directory)
+    pythons = [match[1] for match in map(_INTERPRETER.fullmatch, names) if match]
+    programs = [name for name in PROGRAMS if name in names]
+    host_compiler = None
+    if "nvcc.profile" in names:
+        match = _COMPILER_BINDIR.search(_read(f"{directory}/nvcc.profile"))
+        host_compiler = match[1] if match else None
+    return (
+        tuple(v for v in sorted(pythons) if os.path.isfile(f"{directory}/python{v}")),
+        tuple(name for name in programs if os.path.isfile(f"{directory}/{name}")),
+        host_compiler,
+    )
+
+
+def _probe_libraries(
+    path: str, top: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    library_dirs: list[str] = []
+    stub_dirs: list[str] = []
+    site_packages: list[str] = []
+    for name in ("lib", "lib64"):
+        real = _real_directory(f"{path}/{name}") if name in top else None
+        if real is None or real in library_dirs:
+            continue
+        library_dirs.append(real)
+        names = _names(real)
+        stubs = _real_directory(f"{real}/stubs") if "stubs" in names else None
+        if stubs is not None:
+            stub_dirs.append(stubs)
+        if name == "lib":
+            pythons = filter(None, map(_INTERPRETER.fullmatch, sorted(names)))
+            site_packages += [
+                python[1]
+                for python in pythons
+                if os.path.isdir(f"{real}/{python[0]}/site-packages")
+            ]
+    return tuple(library_dirs), tuple(stub_dirs), tuple(site_packages)
+
+
+def _probe_include(directory: str) -> tuple[str, ...]:
+    include = _real_directory(directory)
+    if include is None:
+        return ()
+    cccl = _real_directory(f"{include}/cccl")
+    return (include,) if cccl is None else (include, cccl)
+
+
+def _probe_nix_support(directory: str) -> tuple[bool, tuple[str, ...]]:
+    names = _names(directory)
+    propagated: tuple[str, ...] = ()
+    if "propagated-build-inputs" in names:
+        propagated = tuple(_read(f"{directory}/propagated-build-inputs").split())
+    return "include-in-cudatoolkit-root" in names, propagated
+
+
+def _probe_wrapper(root: StorePath, program: str | None) -> Wrapper | None:
+    directory = f"{root}/bin"
+    if not os.path.isdir(directory):
+        return None
+    names = os.listdir(directory)
+    # The program's own script, wrapped or not; else any wrapped one: nixpkgs gives all the
+    # programs of a derivation the same modules.
+    own = [f".{program}-wrapped", program] if program else []
+    for name in [*own, *sorted(filter(_WRAPPED.fullmatch, names))]:
+        if name in names and os.path.isfile(f"{directory}/{name}"):
+            wrapper = parse_wrapper(f"{directory}/{name}", _read(f"{directory}/{name}"))
+            if wrapper is not None:
+                return wrapper
+    return None
+
+
+def _names(directory: str) -> list[str]:
+    """List a directory, which may also be a file or a link that leads nowhere: then nothing."""
+    try:
+        return os.listdir(directory)
+    except (NotADirectoryError, FileNotFoundError):
+        return []
+
+
+def _real_directory(path: str) -> str | None:
+    """Give the directory behind ``path``; None when there is none. Only links cost a realpath."""
+    if os.path.islink(path):
+        path = os.path.realpath(path)
+    return path if os.path.isdir(path) else None
+
+
+def _read(file: str) -> str:
+    with open(file, encoding="utf-8", errors="surrogateescape") as stream:
+        return stream.read(_READ_LIMIT)

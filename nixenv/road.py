@@ -1,0 +1,150 @@
+"""The whole road for one request: what the command line and the hook ask for.
+
+Each station can be called by itself; this module only joins them, by the selection rules of
+docs/architecture.md. The environment is an argument.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from nixenv.closure import Closure, query_closure
+from nixenv.environment import Environment, plan_environment
+from nixenv.errors import NothingSelected
+from nixenv.inventory import Inventory, classify
+from nixenv.probe import Probe, probe_closure
+from nixenv.profile import BUILT_IN, Profile, load_profile
+from nixenv.root import Root, find_named_root, find_program_root
+from nixenv.storepath import DEFAULT_STORE_DIR
+
+if TYPE_CHECKING:
+    from nixenv.distributions import SiteListing
+
+DEFAULT_PROFILE = "sglang"
+"""The profile when nothing says which."""
+
+PROJECT_PROFILE = "nixenv.toml"
+"""The file in ``$FLOX_ENV_PROJECT`` that is the profile when it exists."""
+
+
+@frozen
+class Selection:
+    """What a request says.
+
+    Attributes:
+        binary: The program to look up on PATH.
+        root: The store path to take instead.
+        snapshot: The snapshot file to replay instead.
+        profile: A built-in profile's name, or a file.
+        python: The Python version ``X.Y``, before the profile's.
+        cuda: The CUDA version ``X.Y``, before the profile's.
+        cache_dir: The directory of the profile's cache directories.
+    """
+
+    binary: str | None = None
+    root: str | None = None
+    snapshot: str | None = None
+    profile: str | None = None
+    python: str | None = None
+    cuda: str | None = None
+    cache_dir: str | None = None
+
+
+@frozen
+class Material:
+    """What was found out about the closure, live or from a snapshot.
+
+    Attributes:
+        root: The root.
+        closure: Its closure.
+        probe: The notes on its store objects.
+        profile: The profile of the request.
+        listings: What the site-packages directories hold, where a snapshot recorded it.
+    """
+
+    root: Root
+    closure: Closure
+    probe: Probe
+    profile: Profile
+    listings: "tuple[SiteListing, ...] | None" = None
+
+
+def gather(selection: Selection, environ: Mapping[str, str]) -> Material:
+    """Go as far as the probe: find the root, query its closure, look at its store objects.
+
+    Raises:
+        NixenvError: whatever of it fails; faults of single store objects are kept in the probe.
+    """
+    if selection.snapshot is not None:
+        return _replay(selection, selection.snapshot, environ)
+    profile = _choose_profile(selection.profile, selection.binary, environ)
+    program = selection.binary or profile.binary
+    store_dir = find_store_dir(environ)
+    if selection.root is not None:
+        root = find_named_root(selection.root, program, store_dir)
+    elif program is not None:
+        root = find_program_root(program, environ.get("PATH", ""), store_dir)
+    else:
+        raise NothingSelected(profile.name)
+    closure = query_closure(root.path, store_dir, environ)
+    return Material(root, closure, probe_closure(closure, root.program), profile)
+
+
+def plan(
+    material: Material, selection: Selection, environ: Mapping[str, str]
+) -> tuple[Inventory, Environment]:
+    """Go on from the probe: classify and plan.
+
+    Raises:
+        NixenvError: whatever of it fails.
+    """
+    profile = material.profile
+    inventory = classify(
+        material.closure,
+        material.probe,
+        python=selection.python or profile.python,
+        cuda=selection.cuda or profile.cuda,
+        cuda_required=profile.cuda_required,
+    )
+    cache_dir = os.path.abspath(selection.cache_dir or find_cache_dir(environ))
+    return inventory, plan_environment(inventory, profile, cache_dir)
+
+
+def find_store_dir(environ: Mapping[str, str]) -> str:
+    """Give the store directory: NIX_STORE_DIR, else NIX_STORE, else /nix/store, as Nix does it."""
+    store_dir = environ.get("NIX_STORE_DIR") or environ.get("NIX_STORE") or DEFAULT_STORE_DIR
+    return os.path.normpath(store_dir)
+
+
+def find_cache_dir(environ: Mapping[str, str]) -> str:
+    """Give the directory for writable state: Flox's for this environment, else the user's own."""
+    flox = environ.get("FLOX_ENV_CACHE")
+    if flox:
+        return flox
+    base = environ.get("XDG_CACHE_HOME") or os.path.join(environ.get("HOME") or "/tmp", ".cache")  # noqa: S108 -- no HOME: a container's last resort
+    return os.path.join(base, "nixenv")
+
+
+def _replay(selection: Selection, file: str, environ: Mapping[str, str]) -> Material:
+    from nixenv.snapshot import load_snapshot  # noqa: PLC0415 -- cattrs; only replays need it
+
+    snapshot = load_snapshot(file)
+    profile = _choose_profile(selection.profile, selection.binary or snapshot.program, environ)
+    root = Root(snapshot.closure.root, snapshot.program, f"recorded in {file}")
+    return Material(root, snapshot.closure, snapshot.probe, profile, snapshot.listings)
+
+
+def _choose_profile(name: str | None, binary: str | None, environ: Mapping[str, str]) -> Profile:
+    if name is not None:
+        return load_profile(name)
+    project = environ.get("FLOX_ENV_PROJECT")
+    if project:
+        file = os.path.join(project, PROJECT_PROFILE)
+        if os.path.exists(file):
+            return load_profile(file)
+    if binary is None:
+        return load_profile(DEFAULT_PROFILE)
+    program = os.path.basename(binary)
+    return load_profile(program if program in BUILT_IN else "python-cuda")

@@ -1,0 +1,105 @@
+"""Find the root: the store object whose closure is asked for."""
+
+import os
+from collections.abc import Iterator
+
+from attrs import frozen
+
+from nixenv.errors import BrokenLink, NotInStore, ProgramNotFound, RootMissing
+from nixenv.storepath import StorePath, enclosing_store_path
+
+
+@frozen
+class Root:
+    """The store object to start from.
+
+    Attributes:
+        path: The store path.
+        program: The program's file name (``sglang``), which names its wrapper; None when unknown.
+        origin: How the root was found, for a person.
+        found: The program's file on the search path, where it was looked up there.
+    """
+
+    path: StorePath
+    program: str | None
+    origin: str
+    found: str | None = None
+
+
+def find_executable(name: str, search_path: str) -> str | None:
+    """Look ``name`` up as a shell does, or take it as a path if it holds a slash.
+
+    Entries of the search path that are not absolute are passed over: they would name another
+    program in every directory.
+    """
+    return next(filter(_is_executable, _candidates(name, search_path)), None)
+
+
+def find_program_root(program: str, search_path: str, store_dir: str) -> Root:
+    """Find the store object that holds ``program``, through PATH and links to the end.
+
+    Raises:
+        ProgramNotFound: nothing of that name on the search path.
+        BrokenLink: what is there is a link that leads nowhere.
+        NotInStore: it lies outside ``store_dir``.
+    """
+    found = find_executable(program, search_path)
+    if found is None:
+        # A link to a collected store object is no executable; naming it beats "not found".
+        found = next(filter(os.path.islink, _candidates(program, search_path)), None)
+        if found is None:
+            raise ProgramNotFound(program, search_path)
+    path = _store_object_of(_resolve(found), found, store_dir)
+    return Root(path, os.path.basename(program), f"{found} on PATH", found)
+
+
+def find_named_root(path: str, program: str | None, store_dir: str) -> Root:
+    """Take the root that the user names: a store path, a path inside one, or a link to one.
+
+    Raises:
+        RootMissing: it does not exist.
+        BrokenLink: it is a link that leads nowhere.
+        NotInStore: it lies outside ``store_dir``.
+    """
+    absolute = os.path.abspath(path)
+    if enclosing_store_path(absolute, store_dir) is None:
+        if not os.path.lexists(absolute):
+            raise RootMissing(absolute)
+        root = _store_object_of(_resolve(absolute), absolute, store_dir)
+    else:
+        root = _store_object_of(absolute, absolute, store_dir)
+        if not os.path.lexists(root):
+            raise RootMissing(root)
+    return Root(root, program, "named with --root")
+
+
+def _candidates(name: str, search_path: str) -> Iterator[str]:
+    if "/" in name:
+        yield os.path.abspath(name)
+    elif name:
+        for directory in search_path.split(os.pathsep):
+            if directory.startswith("/"):
+                yield os.path.join(directory, name)
+
+
+def _is_executable(path: str) -> bool:
+    return os.path.isfile(path) and os.access(path, os.X_OK)
+
+
+def _resolve(path: str) -> str:
+    try:
+        return os.path.realpath(path, strict=True)
+    except OSError as error:
+        raise BrokenLink(path, error.strerror or str(error)) from error
+
+
+def _store_object_of(resolved: str, path: str, store_dir: str) -> StorePath:
+    root = enclosing_store_path(resolved, store_dir)
+    if root is None:
+        # The store directory itself may be reached through a link; Nix knows it by its setting.
+        real_store_dir = os.path.realpath(store_dir)
+        inside = enclosing_store_path(resolved, real_store_dir)
+        if inside is None:
+            raise NotInStore(path, resolved, store_dir)
+        root = StorePath(store_dir + inside[len(real_store_dir) :])
+    return root

@@ -1,0 +1,59 @@
+"""fish."""
+
+from collections.abc import Iterable, Mapping
+
+from nixenv.environment import (
+    Default,
+    Environment,
+    MakeDirectory,
+    Operation,
+    Prepend,
+    Set,
+    Unset,
+)
+
+# `--path` variables split and join at colons by themselves; a command substitution would split at
+# line breaks too.
+_JOIN = """\
+function __nixenv_join
+    set -g --path __nixenv_list $argv[1]
+    set -g --path __nixenv_rest $argv[2]
+    for __nixenv_entry in $__nixenv_rest
+        if test -n "$__nixenv_entry"; and not contains -- "$__nixenv_entry" $__nixenv_list
+            set -ga __nixenv_list "$__nixenv_entry"
+        end
+    end
+end
+"""
+_CLEAN_UP = """\
+functions -e __nixenv_join
+set -eg __nixenv_list
+set -eg __nixenv_rest
+"""
+
+
+def render(environment: Environment, _environ: Mapping[str, str]) -> str:
+    """Write statements for fish: ``nixenv export --shell fish | source``."""
+    lines = "".join(f"{line}\n" for line in _statements(environment.operations))
+    return f"{_JOIN}{lines}{_CLEAN_UP}"
+
+
+def quote(value: str) -> str:
+    """Quote any value as one word. fish's single quotes know two escapes."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _statements(operations: Iterable[Operation]) -> Iterable[str]:
+    for operation in operations:
+        match operation:
+            case Unset(name=name):
+                yield f"set -eg {name}"
+            case Set(name=name, value=value):
+                yield f"set -gx {name} {quote(value)}"
+            case Default(name=name, value=value):
+                yield f"set -qx {name}; or set -gx {name} {quote(value)}"
+            case Prepend(name=name, entries=entries):
+                yield f'__nixenv_join {quote(":".join(entries))} "${name}"'
+                yield f'set -gx {name} "$__nixenv_list"'
+            case MakeDirectory(path=path):
+                yield f"test -d {quote(path)}; or mkdir -p -- {quote(path)}"

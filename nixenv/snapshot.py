@@ -1,0 +1,129 @@
+"""Snapshots: a closure and its notes as one JSON file, to replay the road where there is no Nix.
+
+docs/snapshot.md describes the schema. A snapshot holds what is in the store and nothing else of the
+machine: no environment, no user, no path from outside the store directory that Nix did not give.
+"""
+
+import json
+from typing import Any
+
+import cattrs
+from attrs import asdict, frozen
+
+from nixenv.closure import Closure
+from nixenv.distributions import SiteListing
+from nixenv.errors import SnapshotInvalid, Unreadable
+from nixenv.probe import Probe
+from nixenv.storepath import StorePath, parse_store_path
+
+SCHEMA = 1
+"""The schema that this version writes; it reads no newer one."""
+
+
+@frozen
+class Snapshot:
+    """Everything that the stations behind the probe need.
+
+    Attributes:
+        program: The program's file name, as `Root.program`.
+        closure: The closure.
+        probe: The notes on its store objects.
+        listings: What its site-packages directories hold.
+    """
+
+    program: str | None
+    closure: Closure
+    probe: Probe
+    listings: tuple[SiteListing, ...]
+
+
+@frozen
+class _Document:
+    """The file's top level."""
+
+    schema: int
+    program: str | None
+    root: StorePath
+    paths: tuple[StorePath, ...]
+    probe: Probe
+    listings: tuple[SiteListing, ...]
+
+
+def dump_snapshot(snapshot: Snapshot) -> str:
+    """Write a snapshot as JSON. Pure."""
+    closure = snapshot.closure
+    document = _Document(
+        SCHEMA, snapshot.program, closure.root, closure.paths, snapshot.probe, snapshot.listings
+    )
+    return json.dumps(asdict(document), indent=1) + "\n"
+
+
+def parse_snapshot(text: str, file: str) -> Snapshot:
+    """Read a snapshot back. Pure.
+
+    Raises:
+        SnapshotInvalid: it is no JSON, no snapshot, of a newer schema, or names what is no store
+            path.
+    """
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise SnapshotInvalid(file, f"it is no JSON ({error}); is it cut off?") from error
+    if not isinstance(raw, dict) or type(raw.get("schema")) is not int:
+        raise SnapshotInvalid(file, 'it has no "schema" number')
+    if raw["schema"] != SCHEMA:
+        raise SnapshotInvalid(file, f"its schema is {raw['schema']}; this nixenv reads {SCHEMA}")
+    try:
+        document = _CONVERTER.structure(raw, _Document)
+    except (cattrs.BaseValidationError, cattrs.StructureHandlerNotFoundError) as error:
+        raise SnapshotInvalid(file, "; ".join(cattrs.transform_error(error))) from error
+    _check_store_paths(document, file)
+    closure = Closure(document.root, document.paths, f"snapshot {file}")
+    return Snapshot(document.program, closure, document.probe, document.listings)
+
+
+def load_snapshot(file: str) -> Snapshot:
+    """Read a snapshot from a file.
+
+    Raises:
+        Unreadable: the file cannot be read.
+        SnapshotInvalid: see `parse_snapshot`.
+    """
+    try:
+        with open(file, encoding="utf-8") as stream:
+            text = stream.read()
+    except OSError as error:
+        raise Unreadable(file, error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise SnapshotInvalid(file, f"it is no UTF-8: {error}") from error
+    return parse_snapshot(text, file)
+
+
+def _check_store_paths(document: _Document, file: str) -> None:
+    store_dir = document.root.rpartition("/")[0]
+    try:
+        for path in (document.root, *document.paths, *(o.path for o in document.probe.objects)):
+            parse_store_path(path, store_dir)
+    except ValueError as error:
+        raise SnapshotInvalid(file, str(error)) from error
+    if document.root not in document.paths:
+        raise SnapshotInvalid(file, f"its root {document.root} is not among its paths")
+
+
+def _exactly(kind: type) -> Any:
+    def structure(value: object, _type: object) -> object:
+        if type(value) is not kind:
+            raise ValueError(f"wants {kind.__name__}, not {type(value).__name__}")
+        return value
+
+    return structure
+
+
+def _make_converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    for kind in (str, bool, int):
+        converter.register_structure_hook(kind, _exactly(kind))
+    return converter
+
+
+_CONVERTER = _make_converter()

@@ -1,0 +1,68 @@
+"""Evaluate text in a real shell and see what became of the environment."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+# How each shell sources a file, and how it evaluates a command's output, as its users write it.
+SOURCE = {
+    "bash": ("bash", "--norc", "--noprofile", "-c", ". $TEXT_FILE; exec env -0"),
+    "dash": ("dash", "-c", ". $TEXT_FILE; exec env -0"),
+    "zsh": ("zsh", "-f", "-c", ". $TEXT_FILE; exec env -0"),
+    "fish": ("fish", "--no-config", "-c", "source $TEXT_FILE; exec env -0"),
+    "tcsh": ("tcsh", "-f", "-c", "source $TEXT_FILE; exec env -0"),
+}
+EVAL = {
+    "bash": ("bash", "--norc", "--noprofile", "-c", 'eval "$(cat $TEXT_FILE)"; exec env -0'),
+    "dash": ("dash", "-c", 'eval "$(cat $TEXT_FILE)"; exec env -0'),
+    "zsh": ("zsh", "-f", "-c", 'eval "$(cat $TEXT_FILE)"; exec env -0'),
+    "fish": ("fish", "--no-config", "-c", "cat $TEXT_FILE | source; exec env -0"),
+    "tcsh": ("tcsh", "-f", "-c", 'eval "`cat $TEXT_FILE`"; exec env -0'),
+}
+SHELLS = tuple(SOURCE)
+
+# What `nixenv export --shell` calls the language of each.
+LANGUAGE = {"bash": "bash", "dash": "sh", "zsh": "zsh", "fish": "fish", "tcsh": "tcsh"}
+
+SEARCH_PATH = "/usr/bin:/bin"
+"""PATH in the shells. Not the default one: Debian's zsh takes that for none and sets its own."""
+
+# In the C locale fish re-encodes every variable that it inherits, with or without us.
+_SURROUNDINGS = {"PATH": SEARCH_PATH, "LANG": "C.UTF-8"}
+
+# Set by the shells themselves, by env and by the call.
+_NOISE = frozenset(
+    "TEXT_FILE HOME PWD OLDPWD SHLVL _ HOST HOSTTYPE VENDOR OSTYPE MACHTYPE GROUP LOGNAME USER "
+    "LS_COLORS NLSPATH LANG".split()
+)
+
+
+def require_tool(name: str) -> str:
+    """Give the path of a tool; a test that cannot run has failed."""
+    found = shutil.which(name)
+    assert found is not None, f"{name} is not installed: `.ci/run` installs what the tests need"
+    return found
+
+
+def evaluate(
+    argv: tuple[str, ...], text: str, environ: Mapping[str, str], directory: Path
+) -> dict[str, str]:
+    """Give the environment in which a program runs after ``text``.
+
+    Anything on stderr is a failure: no shell may even grumble.
+    """
+    file = directory / "text"
+    file.write_bytes(os.fsencode(text))
+    done = subprocess.run(
+        [require_tool(argv[0]), *argv[1:]],
+        env={**_SURROUNDINGS, **environ, "TEXT_FILE": str(file), "HOME": str(directory)},
+        cwd=directory,
+        capture_output=True,
+        check=False,
+    )
+    assert done.stderr == b""
+    assert done.returncode == 0
+    pairs = (os.fsdecode(item).split("=", 1) for item in done.stdout.rstrip(b"\0").split(b"\0"))
+    return {name: value for name, value in pairs if name not in _NOISE}

@@ -1,0 +1,179 @@
+"""The shape of the project, held by walking the imports."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nixenv
+from nixenv import cli
+from nixenv.shells import SHELLS
+
+PACKAGE = Path(nixenv.__file__).parent
+
+# The road, first to last. A module imports from its own row and those above it.
+ROAD: tuple[tuple[str, ...], ...] = (
+    ("errors", "storepath", "findings"),
+    ("files",),
+    ("root", "wrapper"),
+    ("closure",),
+    ("probe",),
+    ("distributions",),
+    ("snapshot",),
+    ("python", "cuda"),
+    ("inventory",),
+    ("profile",),
+    ("environment",),
+    ("shells.posix", "shells.fish", "shells.tcsh", "shells.data"),
+    ("shells",),
+    ("activation",),
+    ("road",),
+    ("report",),
+    ("view",),
+    ("cli",),
+    ("__main__",),
+)
+ROW = {module: number for number, row in enumerate(ROAD) for module in row}
+
+
+def module_name(file: Path) -> str:
+    parts = file.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__") or "nixenv"
+
+
+CORE = {
+    module_name(file): ast.parse(file.read_text())
+    for file in sorted(PACKAGE.rglob("*.py"))
+    if "sglang" not in file.parts and file != PACKAGE / "__init__.py"
+}
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """All modules that a tree imports, wherever in it, for running or for types."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            module = node.module or ""
+            found.add(module)
+            found.update(f"{module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def test_every_module_has_its_place_on_the_road() -> None:
+    """A new module is put into the list above, where its place is a decision."""
+    assert set(CORE) == set(ROW)
+
+
+@pytest.mark.parametrize("module", sorted(CORE))
+def test_no_station_imports_a_later_one(module: str) -> None:
+    """Data goes one way."""
+    for name in imported(CORE[module]):
+        other = name.removeprefix("nixenv.")
+        if name.startswith("nixenv.") and other in ROW:
+            assert ROW[other] <= ROW[module], f"{module} imports {other}"
+
+
+@pytest.mark.parametrize(
+    ("thing", "places"),
+    [
+        ("subprocess", {"closure"}),
+        ("click", {"cli"}),
+        ("rich", {"view"}),
+        ("cattrs", {"snapshot"}),
+        ("packaging", {"python", "report"}),
+    ],
+)
+def test_a_library_is_used_in_its_place_only(thing: str, places: set[str]) -> None:
+    """Processes are started by the query station alone, and so on."""
+    users = {
+        module
+        for module, tree in CORE.items()
+        if any(name == thing or name.startswith(f"{thing}.") for name in imported(tree))
+    }
+    assert users == places
+
+
+def attributes(tree: ast.AST) -> set[str]:
+    return {
+        f"{node.value.id}.{node.attr}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }
+
+
+@pytest.mark.parametrize(
+    "thing", ["os.environ", "os.getenv", "sys.stdout", "sys.stderr", "sys.exit", "os.system"]
+)
+def test_the_process_belongs_to_the_command_line(thing: str) -> None:
+    """The library takes the environment as an argument and never exits or prints."""
+    users = {module for module, tree in CORE.items() if thing in attributes(tree)}
+    assert users <= {"cli"}
+
+
+# The stations that see only values: nothing of the disk, and no way to start anything.
+@pytest.mark.parametrize(
+    "module",
+    ["wrapper", "python", "cuda", "inventory", "environment", "report", "shells"]
+    + [module for module in ROW if module.startswith("shells.")],
+)
+def test_the_pure_stations_touch_nothing(module: str) -> None:
+    """classify, plan and render open no file and look at no directory."""
+    used = {name for name in attributes(CORE[module]) if name.startswith("os.")}
+    assert used <= {"os.pathsep", "os.path", "os.fsencode", "os.fsdecode"}
+    assert "os.path.exists" not in ast.unparse(CORE[module])
+    names = {node.id for node in ast.walk(CORE[module]) if isinstance(node, ast.Name)}
+    assert not names & {"open", "exec", "eval", "compile", "__import__"}
+
+
+def test_the_choices_of_the_command_line_are_those_of_the_renderer() -> None:
+    """Click must know the shells before they are imported."""
+    assert cli.SHELL_CHOICES == SHELLS
+
+
+def test_public_names_resolve_to_what_type_checkers_are_told() -> None:
+    """The lazy table and the imports for type checkers name the same things."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    told = {
+        alias.asname: node.module
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert set(told) == set(dir(nixenv)) - {"__version__"}
+    for name, module in told.items():
+        assert getattr(nixenv, str(name)) is getattr(sys.modules[str(module)], str(name)), (
+            f"{name} is of {module}"
+        )
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = nixenv.nonsense
+
+
+def loaded_by(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", f"{code}\nimport sys\nprint(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_nixenv_imports_no_station() -> None:
+    """`import nixenv` stays cheap: names resolve when they are used."""
+    assert {m for m in loaded_by("import nixenv") if m.startswith("nixenv")} == {"nixenv"}
+
+
+def test_the_version_is_one() -> None:
+    """The package, its metadata and the hook agree."""
+    from importlib.metadata import version
+
+    hook = (PACKAGE.parent / "hooks/on-activate.bash").read_text()
+    assert version("nixenv") == nixenv.__version__
+    assert f"\n__nixenv_version={nixenv.__version__}\n" in hook

@@ -1,0 +1,56 @@
+"""The grammar of store paths."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nixenv.storepath import enclosing_store_path, parse_store_path, store_name
+
+HASH = "vs486qjklkkwfds3151h2918x2xc2vqf"
+hashes = st.text("0123456789abcdfghijklmnpqrsvwxyz", min_size=32, max_size=32)
+names = st.text(
+    "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+-._?=", min_size=1, max_size=211
+)
+store_dirs = st.sampled_from(["/nix/store", "/tmp/private store/nix", "/s"])
+
+
+@given(store_dir=store_dirs, digest=hashes, name=names)
+def test_what_the_grammar_allows_is_taken(store_dir: str, digest: str, name: str) -> None:
+    """Any hash and any name of the grammar, in any store directory, parse to themselves."""
+    path = parse_store_path(f"{store_dir}/{digest}-{name}", store_dir)
+    assert path == f"{store_dir}/{digest}-{name}"
+    assert store_name(path) == name
+
+
+@given(store_dir=store_dirs, digest=hashes, name=names, inside=st.text(max_size=20))
+def test_a_path_inside_is_cut_to_the_object(
+    store_dir: str, digest: str, name: str, inside: str
+) -> None:
+    """Whatever follows the store object's name is cut off."""
+    path = f"{store_dir}/{digest}-{name}"
+    assert enclosing_store_path(f"{path}/{inside}", store_dir) == path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "/nix/store",
+        "/nix/store/",
+        f"/nix/store/{HASH}",
+        f"/nix/store/{HASH}-",
+        f"/nix/store/{HASH[:-1]}-short",
+        f"/nix/store/{HASH[:-1]}e-the-letters-e-o-t-u-are-not-used",
+        f"/nix/store/{HASH}-a/b",
+        f"/nix/store/{HASH}-a\n",
+        f"/nix/store/{HASH}-a b",
+        f"/nix/store/{HASH}-{'a' * 212}",
+        f"/other/store/{HASH}-a",
+        f"nix/store/{HASH}-a",
+        "warning: something",
+    ],
+)
+def test_anything_else_is_refused(text: str) -> None:
+    """A line that is no store path of this store directory raises, naming the line."""
+    with pytest.raises(ValueError, match="is no store path of /nix/store"):
+        parse_store_path(text, "/nix/store")
