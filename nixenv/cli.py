@@ -99,15 +99,17 @@ def export(
     shell: str, layout: str, activation: str | None, key: str, **options: str | None
 ) -> None:
     """Write the environment as shell code, to be evaluated: eval "$(nixenv export)"."""
-    from nixenv.environment import resolve
-    from nixenv.inventory import find_ambiguities
-    from nixenv.probe import require_complete
     from nixenv.road import gather, plan
-    from nixenv.shells import render
 
     del layout  # the only one so far
     selection = _selection(options)
     material = gather(selection, os.environ)
+
+    from nixenv.environment import resolve
+    from nixenv.inventory import find_ambiguities
+    from nixenv.probe import require_complete
+    from nixenv.shells import render
+
     require_complete(material.probe)
     inventory, environment = plan(material, selection, os.environ)
     resolve(environment, os.environ)  # refuses what is too long, whatever the shell

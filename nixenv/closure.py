@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from attrs import frozen
 
@@ -47,21 +47,33 @@ def query_closure(root: StorePath, store_dir: str, environ: Mapping[str, str]) -
         UnusableClosure: the answer is no closure of ``root``.
         Unreadable: requisites.txt is there and cannot be read.
     """
+    return start_query(root, store_dir, environ)()
+
+
+def start_query(
+    root: StorePath, store_dir: str, environ: Mapping[str, str]
+) -> Callable[[], Closure]:
+    """Do as `query_closure` does, but return while Nix is at work; call the result to wait.
+
+    Raises:
+        NixNotFound, NixNotRunnable: at once; the result raises the others.
+    """
     search_path = os.pathsep.join([environ.get("PATH", ""), *_nix_bin_dirs(environ)])
     nix_store = find_executable("nix-store", search_path)
     if nix_store:
-        return _ask_nix_store(nix_store, root, store_dir, environ)
+        return _start_nix_store(nix_store, root, store_dir, environ)
     searched = search_path.split(os.pathsep)
-    flox_env = environ.get("FLOX_ENV")
-    if flox_env:
+    if flox_env := environ.get("FLOX_ENV"):
         requisites = os.path.join(flox_env, "requisites.txt")
         searched.append(requisites)
         if os.path.exists(requisites):
-            return _read_requisites(requisites, root, store_dir)
+            return lambda: _read_requisites(requisites, root, store_dir)
     raise NixNotFound(searched)
 
 
-def parse_requisites(text: str, root: StorePath, store_dir: str, source: str) -> Closure:
+def parse_requisites(
+    text: str, root: StorePath, store_dir: str, source: str, diagnostics: str = ""
+) -> Closure:
     """Parse a list of store paths, one a line.
 
     ``nix-store -qR`` prints, for example::
@@ -82,7 +94,7 @@ def parse_requisites(text: str, root: StorePath, store_dir: str, source: str) ->
         raise UnusableClosure(source, "it is empty")
     if root not in paths:
         raise UnusableClosure(source, f"{root} is not among its {len(paths)} store paths")
-    return Closure(root, tuple(paths), source)
+    return Closure(root, tuple(paths), source, diagnostics)
 
 
 def _nix_bin_dirs(environ: Mapping[str, str]) -> Iterator[str]:
@@ -94,21 +106,28 @@ def _nix_bin_dirs(environ: Mapping[str, str]) -> Iterator[str]:
         yield os.path.join(home, ".nix-profile/bin")
 
 
-def _ask_nix_store(
+def _start_nix_store(
     nix_store: str, root: StorePath, store_dir: str, environ: Mapping[str, str]
-) -> Closure:
+) -> Callable[[], Closure]:
     argv = (nix_store, "-qR", root)
     try:
-        done = subprocess.run(
-            argv, env=dict(environ), stdin=subprocess.DEVNULL, capture_output=True, check=False
+        process = subprocess.Popen(
+            argv,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
     except OSError as error:
         raise NixNotRunnable(argv, error.strerror or str(error)) from error
-    stderr = os.fsdecode(done.stderr)
-    if done.returncode != 0:
-        raise NixFailed(argv, done.returncode, stderr)
-    closure = parse_requisites(os.fsdecode(done.stdout), root, store_dir, " ".join(argv))
-    return Closure(closure.root, closure.paths, closure.source, stderr)
+
+    def finish() -> Closure:
+        stdout, stderr = map(os.fsdecode, process.communicate())
+        if process.returncode != 0:
+            raise NixFailed(argv, process.returncode, stderr)
+        return parse_requisites(stdout, root, store_dir, " ".join(argv), stderr)
+
+    return finish
 
 
 def _read_requisites(file: str, root: StorePath, store_dir: str) -> Closure:

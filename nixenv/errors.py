@@ -5,12 +5,21 @@ One root class, one branch for each documented exit code; ``nixenv.cli`` alone m
 
 import signal
 from collections.abc import Sequence
+from typing import dataclass_transform
 
-from attrs import define
 
-
+@dataclass_transform()
 class NixenvError(Exception):
-    """The root of nixenv's errors: ``reason`` says what is wrong, ``remedy`` what to do next."""
+    """The root of nixenv's errors: ``reason`` says what is wrong, ``remedy`` what to do next.
+
+    A subclass declares its fields as annotations; they are given by position. (attrs would build
+    each of these classes at import, 8 ms in all, and every activation waits for that.)
+    """
+
+    def __init__(self, *values: object) -> None:
+        super().__init__(*values)
+        for name, value in zip(type(self).__annotations__, values, strict=True):
+            setattr(self, name, value)
 
     @property
     def reason(self) -> str:
@@ -49,7 +58,6 @@ def _listed(items: Sequence[str]) -> str:
 # The root ----------------------------------------------------------------------------------------
 
 
-@define
 class ProgramNotFound(RootError):
     """No executable of that name on the search path."""
 
@@ -65,7 +73,6 @@ class ProgramNotFound(RootError):
         return "install it in this environment, or name its store path with --root"
 
 
-@define
 class BrokenLink(RootError):
     """A link on the way to the root leads nowhere, or in a circle."""
 
@@ -84,7 +91,6 @@ class BrokenLink(RootError):
         )
 
 
-@define
 class NotInStore(RootError):
     """The path lies outside the store directory."""
 
@@ -105,7 +111,6 @@ class NotInStore(RootError):
         )
 
 
-@define
 class RootMissing(RootError):
     """The root names a store object that is not on disk."""
 
@@ -123,7 +128,6 @@ class RootMissing(RootError):
 # Nix ---------------------------------------------------------------------------------------------
 
 
-@define
 class NixNotFound(NixError):
     """No nix-store, and no recorded closure either."""
 
@@ -141,7 +145,6 @@ class NixNotFound(NixError):
         )
 
 
-@define
 class NixFailed(NixError):
     """A Nix command ended with another status than 0."""
 
@@ -166,7 +169,6 @@ class NixFailed(NixError):
         )
 
 
-@define
 class NixNotRunnable(NixError):
     """A Nix command could not be started at all."""
 
@@ -184,7 +186,6 @@ class NixNotRunnable(NixError):
         )
 
 
-@define
 class UnusableClosure(NixError):
     """Nix, or the recorded closure, gave something that is no closure of the root."""
 
@@ -206,7 +207,6 @@ class UnusableClosure(NixError):
 # The store objects -------------------------------------------------------------------------------
 
 
-@define
 class StoreObjectsMissing(NixenvError):
     """Members of the closure are not on disk."""
 
@@ -221,7 +221,6 @@ class StoreObjectsMissing(NixenvError):
         return f"`nix-store --repair-path {self.paths[0]}`, or reinstall the program"
 
 
-@define
 class Unreadable(NixenvError):
     """Something that had to be read cannot be."""
 
@@ -240,7 +239,6 @@ class Unreadable(NixenvError):
 # What the closure holds --------------------------------------------------------------------------
 
 
-@define
 class PythonNotFound(NixenvError):
     """The closure holds no interpreter, or none of the wanted version."""
 
@@ -260,7 +258,6 @@ class PythonNotFound(NixenvError):
         return "check that this is the program you mean: its closure has no bin/pythonX.Y"
 
 
-@define
 class PythonAmbiguous(NixenvError):
     """Several Python versions, and nothing that tells which one the program runs on."""
 
@@ -275,7 +272,6 @@ class PythonAmbiguous(NixenvError):
         return "choose one with --python X.Y, or with `version` under [python] in the profile"
 
 
-@define
 class CudaNotFound(NixenvError):
     """No store object with bin/nvcc, or none of the wanted version, where one is required."""
 
@@ -301,7 +297,6 @@ class CudaNotFound(NixenvError):
 # Requests, profiles, values, snapshots -----------------------------------------------------------
 
 
-@define
 class NothingSelected(UsageError):
     """No program, root or snapshot, and a profile that names no program."""
 
@@ -316,7 +311,6 @@ class NothingSelected(UsageError):
         return "name one (`nixenv export PROGRAM`), or --root PATH, or `binary` in the profile"
 
 
-@define
 class ProfileNotFound(UsageError):
     """Neither a built-in profile nor a file."""
 
@@ -332,7 +326,6 @@ class ProfileNotFound(UsageError):
         return f"take one of {', '.join(self.built_in)}, or the path of a TOML file"
 
 
-@define
 class ProfileInvalid(NixenvError):
     """A profile that is not what the schema wants."""
 
@@ -350,7 +343,6 @@ class ProfileInvalid(NixenvError):
         return "correct it there; docs/profiles.md lists the keys and their types"
 
 
-@define
 class ValueInvalid(NixenvError):
     """A value that no environment variable can hold."""
 
@@ -368,7 +360,6 @@ class ValueInvalid(NixenvError):
         )
 
 
-@define
 class VariableTooLong(NixenvError):
     """NAME=value is longer than Linux passes to a program (MAX_ARG_STRLEN)."""
 
@@ -392,7 +383,6 @@ class VariableTooLong(NixenvError):
         )
 
 
-@define
 class NotExpressible(NixenvError):
     """A value that the chosen output format has no way to write."""
 
@@ -409,7 +399,6 @@ class NotExpressible(NixenvError):
         return "take --shell json, which holds every value, or change this one"
 
 
-@define
 class SnapshotInvalid(NixenvError):
     """A file that is no snapshot, or one of another schema."""
 
@@ -425,7 +414,6 @@ class SnapshotInvalid(NixenvError):
         return "take it again with `nixenv snapshot -o FILE`, or update nixenv if theirs is newer"
 
 
-@define
 class OutputFailed(NixenvError):
     """The result could not be written."""
 

@@ -23,8 +23,8 @@ _INTERPRETER = re.compile(r"python(\d+\.\d+)")
 _COMPILER_BINDIR = re.compile(r"^\s*compiler-bindir\s*=\s*(\S+)\s*$", re.MULTILINE)
 _WRAPPED = re.compile(r"\..+-wrapped_*")
 
-# Characters read of any one file. A wrapper's module list has about 100 an entry: room for 40,000.
-_READ_LIMIT = 4 << 20
+# Bytes read of a program. A wrapper's module list has about 100 an entry: room for 40,000.
+_PROGRAM_HEAD = 4 << 20
 
 
 @frozen
@@ -225,7 +225,9 @@ def _probe_wrapper(root: StorePath, program: str | None) -> Wrapper | None:
     own = [f".{program}-wrapped", program] if program else []
     for name in [*own, *sorted(filter(_WRAPPED.fullmatch, names))]:
         if name in names and os.path.isfile(f"{directory}/{name}"):
-            wrapper = parse_wrapper(f"{directory}/{name}", _read(f"{directory}/{name}"))
+            with open(f"{directory}/{name}", "rb") as stream:
+                head = os.fsdecode(stream.read(_PROGRAM_HEAD))
+            wrapper = parse_wrapper(f"{directory}/{name}", head)
             if wrapper is not None:
                 return wrapper
     return None
@@ -247,5 +249,5 @@ def _real_directory(path: str) -> str | None:
 
 
 def _read(file: str) -> str:
-    with open(file, encoding="utf-8", errors="surrogateescape") as stream:
-        return stream.read(_READ_LIMIT)
+    with open(file, "rb", buffering=0) as stream:
+        return os.fsdecode(stream.read())

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from nixenv.closure import Closure, query_closure
-from nixenv.environment import Environment, plan_environment
+from nixenv.closure import Closure, start_query
 from nixenv.errors import NothingSelected
-from nixenv.inventory import Inventory, classify
-from nixenv.probe import Probe, probe_closure
 from nixenv.profile import BUILT_IN, Profile, load_profile
 from nixenv.root import Root, find_named_root, find_program_root
 from nixenv.storepath import DEFAULT_STORE_DIR
 
+# The later stations are imported while Nix is at work: that is time which costs nothing.
 if TYPE_CHECKING:
     from nixenv.distributions import SiteListing
+    from nixenv.environment import Environment
+    from nixenv.inventory import Inventory
+    from nixenv.probe import Probe
 
 DEFAULT_PROFILE = "sglang"
 """The profile when nothing says which."""
@@ -66,7 +67,7 @@ class Material:
 
     root: Root
     closure: Closure
-    probe: Probe
+    probe: "Probe"
     profile: Profile
     listings: "tuple[SiteListing, ...] | None" = None
 
@@ -88,18 +89,25 @@ def gather(selection: Selection, environ: Mapping[str, str]) -> Material:
         root = find_program_root(program, environ.get("PATH", ""), store_dir)
     else:
         raise NothingSelected(profile.name)
-    closure = query_closure(root.path, store_dir, environ)
+    finish_query = start_query(root.path, store_dir, environ)
+    from nixenv import environment, inventory  # noqa: F401, PLC0415 -- for `plan`, see above
+    from nixenv.probe import probe_closure  # noqa: PLC0415 -- see above
+
+    closure = finish_query()
     return Material(root, closure, probe_closure(closure, root.program), profile)
 
 
 def plan(
     material: Material, selection: Selection, environ: Mapping[str, str]
-) -> tuple[Inventory, Environment]:
+) -> "tuple[Inventory, Environment]":
     """Go on from the probe: classify and plan.
 
     Raises:
         NixenvError: whatever of it fails.
     """
+    from nixenv.environment import plan_environment  # noqa: PLC0415 -- see above
+    from nixenv.inventory import classify  # noqa: PLC0415 -- see above
+
     profile = material.profile
     inventory = classify(
         material.closure,

@@ -1,0 +1,134 @@
+"""The ``.env`` file between the two programs: written whole, read strictly, never executed.
+
+One ``NAME=value`` a line, of four names. A value has every byte outside ``A-Z a-z 0-9 / . _ : @ +
+, = -`` as ``%XX``, so any path survives, a file name with a line break or bytes that are no UTF-8
+included, and nothing in the file means anything to a shell.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+
+from nixenv.errors import OutputFailed
+from nixenv.files import write_atomically
+from nixenv.sglang.cache import entry_name, find_distrust, locate_cache, make_private_directory
+from nixenv.sglang.errors import CacheUntrusted, CacheUnwritable, EnvFileUnusable
+from nixenv.sglang.model import Resolution, is_model_directory
+
+_DIRECTORY = "sglang-models"
+_LINE = re.compile(r"([A-Z_]+)=((?:[A-Za-z0-9/._:@+,=-]|%[0-9A-F]{2})+)")
+
+
+def locate_env_file(requested: str, environ: Mapping[str, str]) -> str:
+    """Give the place of the file: SGLANG_MODEL_ENV_FILE, else one per model in the cache."""
+    override = environ.get("SGLANG_MODEL_ENV_FILE")
+    if override:
+        return os.path.abspath(override)
+    name = entry_name(requested, os.fsencode(requested)) + ".env"
+    return os.path.join(locate_cache(_DIRECTORY, environ), name)
+
+
+def write_env_file(file: str, resolution: Resolution, environ: Mapping[str, str]) -> None:
+    """Write the file, readable by its owner alone; a reader sees the old one or the new one.
+
+    Raises:
+        CacheUnwritable: it cannot be written.
+        CacheUntrusted: somebody else could change it there.
+    """
+    directory = os.path.dirname(file)
+    try:
+        if directory == locate_cache(_DIRECTORY, environ):
+            make_private_directory(directory)
+        else:
+            os.makedirs(directory, exist_ok=True)
+        write_atomically(file, format_resolution(resolution))
+    except OSError as error:
+        detail = error.strerror or str(error)
+    except OutputFailed as error:
+        detail = error.detail
+    else:
+        return
+    raise CacheUnwritable("the resolved model", file, detail, "SGLANG_MODEL_ENV_FILE")
+
+
+def read_env_file(file: str, requested: str) -> Resolution:
+    """Read what sglang-resolve-model found for a model.
+
+    Raises:
+        EnvFileUnusable: it is missing, damaged, stale, or about another model.
+        CacheUntrusted: somebody else could have written it.
+    """
+    try:
+        # Without O_NONBLOCK, a FIFO in its place would hold us for ever.
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as stream:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise EnvFileUnusable(file, "is no file")
+            if distrust := find_distrust(status):
+                raise CacheUntrusted(file, distrust)
+            content = stream.read()
+    except FileNotFoundError:
+        raise EnvFileUnusable(file, f"is not there yet for {requested!r}") from None
+    except OSError as error:
+        raise EnvFileUnusable(file, f"cannot be read: {error.strerror}") from error
+    try:
+        resolution = parse_resolution(content)
+    except ValueError as error:
+        raise EnvFileUnusable(file, f"is damaged: {error}") from error
+    if resolution.requested != requested:
+        detail = f"was made for {resolution.requested!r}, but SGLANG_MODEL is {requested!r}"
+        raise EnvFileUnusable(file, detail)
+    if resolution.is_local and not is_model_directory(resolution.model):
+        detail = f"is stale: {resolution.model!r} holds no config.json any more"
+        raise EnvFileUnusable(file, detail)
+    return resolution
+
+
+def format_resolution(resolution: Resolution) -> str:
+    """Write a resolution down as the file's text."""
+    values = {"SGLANG_MODEL_REQUESTED": resolution.requested, "SGLANG_MODEL": resolution.model}
+    if resolution.bundled:
+        values |= {"SGLANG_BUNDLED_FROM": resolution.requested, "HF_HUB_OFFLINE": "1"}
+    return "".join(f"{name}={_encode(value)}\n" for name, value in values.items())
+
+
+def parse_resolution(content: bytes) -> Resolution:
+    """Read the file's content: exactly what `format_resolution` writes, and nothing else.
+
+    Raises:
+        ValueError: anything else; its text says what and where.
+    """
+    values: dict[str, str] = {}
+    lines = content.decode("ascii", "backslashreplace").split("\n")
+    for number, line in enumerate(lines[:-1], start=1):
+        parsed = _LINE.fullmatch(line)
+        if parsed is None:
+            raise ValueError(f"line {number} is no NAME=value of this file's encoding: {line!r}")
+        values[parsed[1]] = _decode(parsed[2])
+    resolution = Resolution(
+        values.get("SGLANG_MODEL_REQUESTED", ""),
+        values.get("SGLANG_MODEL", ""),
+        "SGLANG_BUNDLED_FROM" in values,
+    )
+    if not resolution.is_local and (resolution.bundled or resolution.model != resolution.requested):
+        raise ValueError(
+            f"{resolution.model!r} is neither a directory nor the model that was asked for"
+        )
+    # Unknown, doubled and missing names, another order, needless escapes, a last line cut short.
+    if format_resolution(resolution).encode() != content:
+        raise ValueError("it is not as sglang-resolve-model writes it")
+    return resolution
+
+
+def _encode(value: str) -> str:
+    return re.sub(
+        rb"[^A-Za-z0-9/._:@+,=-]", lambda byte: b"%%%02X" % ord(byte[0]), os.fsencode(value)
+    ).decode("ascii")
+
+
+def _decode(text: str) -> str:
+    return os.fsdecode(
+        re.sub(rb"%(..)", lambda code: bytes.fromhex(code[1].decode()), text.encode("ascii"))
+    )

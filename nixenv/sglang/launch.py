@@ -1,0 +1,217 @@
+"""From the SGLANG_* variables to the server's command and environment, as plain data."""
+
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from attrs import field, frozen
+
+from nixenv.sglang import values
+from nixenv.sglang.errors import Problem, SettingsInvalid
+from nixenv.sglang.model import Resolution
+
+_T = TypeVar("_T")
+
+DEFAULTS = {
+    "SGLANG_HOST": "0.0.0.0",  # noqa: S104 -- a server in a container; SGLANG_HOST narrows it
+    "SGLANG_PORT": "30000",
+    "SGLANG_PREFERRED_SAMPLING_PARAMS": (
+        '{"max_new_tokens": 512, "frequency_penalty": 0.5, "presence_penalty": 0.3}'
+    ),
+}
+"""What variables mean while they are unset or empty."""
+
+# Which variable becomes which flag of sglang.launch_server 0.5.9.
+_OPTIONS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
+    ("SGLANG_HOST", "--host", values.parse_host),
+    ("SGLANG_PORT", "--port", values.parse_port),
+    ("SGLANG_SERVED_NAME", "--served-model-name", values.parse_served_name),
+    (
+        "SGLANG_PREFERRED_SAMPLING_PARAMS",
+        "--preferred-sampling-params",
+        values.parse_sampling_params,
+    ),
+    ("SGLANG_ATTENTION_BACKEND", "--attention-backend", values.parse_backend),
+    ("SGLANG_DTYPE", "--dtype", values.parse_dtype),
+    ("SGLANG_TP_SIZE", "--tp-size", values.parse_count),
+    ("SGLANG_NNODES", "--nnodes", values.parse_count),
+    ("SGLANG_NODE_RANK", "--node-rank", values.parse_rank),
+    ("SGLANG_DIST_INIT_ADDR", "--dist-init-addr", values.parse_address),
+)
+_NODES = ("SGLANG_NNODES", "SGLANG_NODE_RANK", "SGLANG_DIST_INIT_ADDR")
+
+# sglang's get_open_port() (srt/utils/common.py) takes SGLANG_PORT for a port of its own, and with
+# tensor parallelism then binds it before the HTTP server does; SGL_* is copied to SGLANG_*.
+_HIDDEN = ("SGLANG_PORT", "SGL_PORT")
+
+_SECRET_FLAGS = ("--api-key", "--admin-api-key")
+_MASK = "***"
+
+
+@frozen
+class Launch:
+    """A server's start.
+
+    Attributes:
+        command: The argument vector, secrets included.
+        host: Where it will listen.
+        port: Where it will listen.
+        preflight: Whether to try that port first.
+    """
+
+    command: tuple[str, ...] = field(repr=False)
+    host: str
+    port: int
+    preflight: bool
+
+
+def plan_launch(resolution: Resolution, environ: Mapping[str, str]) -> Launch:
+    """Build the server's start from the variables; an empty one counts as unset.
+
+    Args:
+        resolution: The model to serve.
+        environ: The variables.
+
+    Raises:
+        SettingsInvalid: values that cannot be used; it names all of them.
+    """
+    reader = _Reader(
+        {
+            **DEFAULTS,
+            "SGLANG_SERVED_NAME": resolution.requested if resolution.bundled else "default",
+            **{name: value for name, value in environ.items() if value},
+        }
+    )
+    options = {name: reader.read(name, parse) for name, _, parse in _OPTIONS}
+    reader.problems += _find_node_problems(options, environ)
+    no_cuda_graph = reader.read("SGLANG_DISABLE_CUDA_GRAPH", values.parse_switch)
+    preflight = reader.read("SGLANG_PREFLIGHT", values.parse_switch)
+    api_key = reader.read("SGLANG_API_KEY_FILE", read_api_key)
+    extra_args = reader.read("SGLANG_EXTRA_ARGS", _split_words)
+    host, port = options["SGLANG_HOST"], options["SGLANG_PORT"]
+    if reader.problems or host is None or port is None:
+        raise SettingsInvalid(tuple(reader.problems))
+    command = [choose_python(environ), "-m", "sglang.launch_server"]
+    command += _flag("--model-path", resolution.model)
+    for name, flag, _ in _OPTIONS:
+        command += _flag(flag, options[name])
+    if no_cuda_graph:
+        command.append("--disable-cuda-graph")
+    command += _flag("--api-key", api_key)
+    # Last, because argparse lets the last of several equal flags win.
+    command += extra_args or ()
+    return Launch(tuple(command), host, int(port), bool(preflight))
+
+
+def server_environment(resolution: Resolution, environ: Mapping[str, str]) -> dict[str, str]:
+    """Give the variables that the server sees; only a bundled model makes it work offline."""
+    inherited = {
+        name: value
+        for name, value in environ.items()
+        if name not in _HIDDEN and name != "SGLANG_BUNDLED_FROM"
+    }
+    if resolution.bundled:
+        inherited |= {"SGLANG_BUNDLED_FROM": resolution.requested, "HF_HUB_OFFLINE": "1"}
+    return {**inherited, "SGLANG_MODEL": resolution.model}
+
+
+def format_command(command: Iterable[str]) -> str:
+    """Write a command as a line to paste into a shell, with secrets masked."""
+    shown = []
+    is_secret = False
+    for word in command:
+        flag, equals, _ = word.partition("=")
+        if is_secret:
+            shown.append(_MASK)
+            is_secret = False
+        elif _is_secret_flag(flag):
+            shown.append(f"{flag}={_MASK}" if equals else flag)
+            is_secret = not equals
+        else:
+            shown.append(word)
+    return shlex.join(shown)
+
+
+def choose_python(environ: Mapping[str, str]) -> str:
+    """Choose the interpreter: the one whose modules the environment holds.
+
+    SGLANG_PYTHON; else the version of the first site-packages on PYTHONPATH, where nixenv puts
+    those of the program; else that of the virtual environment; else the one SGLang is built for.
+    """
+    if chosen := environ.get("SGLANG_PYTHON"):
+        return chosen
+    for entry in environ.get("PYTHONPATH", "").split(os.pathsep):
+        if version := re.search(r"/lib/(python3\.\d+)/site-packages/?\Z", entry):
+            return version[1]
+    if virtual_env := environ.get("VIRTUAL_ENV"):
+        return os.path.join(virtual_env, "bin", "python")
+    return "python3.12"
+
+
+def read_api_key(file: str) -> str:
+    """Read a key that can stand in an ``Authorization`` header; blanks around it are dropped.
+
+    Raises:
+        ValueError: it cannot be read, or holds no such key. The text does not show the content.
+    """
+    try:
+        with open(file, "rb") as stream:
+            key = stream.read(4097).decode("latin-1").strip()
+    except OSError as error:
+        raise ValueError(f"{file!r} cannot be read: {error.strerror}") from error
+    # SGLang compares keys with secrets.compare_digest, which takes ASCII alone.
+    if not re.fullmatch(r"[\x21-\x7e]{1,4096}", key):
+        raise ValueError(f"{file!r} holds no key of 1 to 4096 ASCII characters without blanks")
+    return key
+
+
+class _Reader:
+    """Reads variables, and keeps what is wrong with them until all are read."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.problems: list[Problem] = []
+
+    def read(self, variable: str, parse: Callable[[str], _T]) -> _T | None:
+        text = self._environ.get(variable)
+        if text is None:
+            return None
+        try:
+            return parse(text)
+        except ValueError as error:
+            self.problems.append(Problem(variable, str(error)))
+            return None
+
+
+def _find_node_problems(
+    options: Mapping[str, str | None], environ: Mapping[str, str]
+) -> Iterable[Problem]:
+    given = [name for name in _NODES if environ.get(name)]
+    for name in _NODES:
+        if given and name not in given:
+            yield Problem(name, f"it is unset, but {' and '.join(given)} is set: all three or none")
+    nodes, rank = options["SGLANG_NNODES"], options["SGLANG_NODE_RANK"]
+    if nodes is not None and rank is not None and int(rank) >= int(nodes):
+        yield Problem("SGLANG_NODE_RANK", f"{rank} is not below SGLANG_NNODES, which is {nodes}")
+
+
+def _split_words(text: str) -> list[str]:
+    # The text may hold a key, so the message does not repeat it.
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"it cannot be split into words: {error}") from error
+
+
+def _flag(flag: str, value: str | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    # argparse takes a separate word with a dash in front for another flag.
+    return (f"{flag}={value}",) if value.startswith("-") else (flag, value)
+
+
+def _is_secret_flag(flag: str) -> bool:
+    # argparse takes abbreviations, too.
+    return len(flag) > 2 and any(secret.startswith(flag) for secret in _SECRET_FLAGS)

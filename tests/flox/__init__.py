@@ -1,0 +1,1 @@
+"""The Flox environment: its manifest, its activation, its packages."""

@@ -1,0 +1,118 @@
+# What of nixpkgs our Nix files use, as plain derivations on the machine's own tools: enough to
+# evaluate and build them, not to tell whether nixpkgs has the packages.
+{
+  # The interpreter that the environment's `bin/python3` starts; its modules are its own.
+  pythonExecutable,
+}:
+let
+  build =
+    attributes: script:
+    derivation (
+      {
+        system = builtins.currentSystem;
+        builder = "/bin/sh";
+        args = [
+          "-euc"
+          script
+        ];
+        PATH = "/usr/bin:/bin";
+      }
+      // attributes
+    );
+  writeScript =
+    name: text:
+    build
+      {
+        inherit name text;
+        passAsFile = [ "text" ];
+      }
+      ''
+        cp "$textPath" $out
+        chmod +x $out
+      '';
+  lib = {
+    concatStrings = builtins.concatStringsSep "";
+    fileset = {
+      unions = files: files;
+      toSource =
+        { root, fileset }:
+        {
+          root = toString root;
+          files = map toString fileset;
+        };
+    };
+    genAttrs =
+      names: value:
+      builtins.listToAttrs (
+        map (name: {
+          inherit name;
+          value = value name;
+        }) names
+      );
+    licenses.mit.spdxId = "MIT";
+    mapAttrsToList = f: set: map (name: f name set.${name}) (builtins.attrNames set);
+    platforms.linux = [ "x86_64-linux" ];
+  };
+  pkgs =
+    builtins.listToAttrs (
+      map
+        (name: {
+          inherit name;
+          value = name;
+        })
+        [
+          "attrs"
+          "cattrs"
+          "click"
+          "hatchling"
+          "packaging"
+          "rich"
+        ]
+    )
+    // {
+      buildPythonPackage = arguments: arguments;
+    };
+  # In place of the modules the environment holds what they were asked to be: modules.json.
+  python3 = {
+    inherit pkgs;
+    withPackages =
+      select:
+      build
+        {
+          name = "python3-env";
+          modules = builtins.toJSON (select pkgs);
+          passAsFile = [ "modules" ];
+        }
+        ''
+          mkdir -p $out/bin
+          cp "$modulesPath" $out/modules.json
+          printf '#!/bin/sh\nexec %s "$@"\n' ${pythonExecutable} > $out/bin/python3
+          chmod +x $out/bin/python3
+        '';
+  };
+  runCommand =
+    name: attributes: script:
+    build
+      (
+        {
+          inherit name;
+        }
+        // removeAttrs attributes [ "meta" ]
+      )
+      script
+    // {
+      attributeNames = builtins.attrNames attributes;
+    };
+  scope = {
+    inherit
+      lib
+      python3
+      runCommand
+      writeScript
+      ;
+  };
+in
+scope
+// {
+  callPackage = file: arguments: import file (scope // arguments);
+}

@@ -1,0 +1,269 @@
+"""Activations of the real manifest on the fixture store."""
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from fixtures.closure import SglangClosure
+from tests.flox.activation import Activation, ActivationFailed, Mode, Mutation, Scene
+
+PATH_LISTS = ("PATH", "CPATH", "LIBRARY_PATH", "PYTHONPATH")
+
+Attach = Callable[[Activation, Mapping[str, str]], dict[str, str]]
+ATTACHES = pytest.mark.parametrize(
+    "attach", [Activation.attach_final, Activation.attach_replayed], ids=["1.14", "1.15"]
+)
+MODES = pytest.mark.parametrize("mode", list(Mode), ids=[mode.value for mode in Mode])
+
+
+def _empty_entries(environ: Mapping[str, str]) -> list[str]:
+    return [name for name in PATH_LISTS if "" in environ.get(name, "-").split(os.pathsep)]
+
+
+def _repeated_entries(environ: Mapping[str, str]) -> list[str]:
+    lists = {name: environ.get(name, "").split(os.pathsep) for name in PATH_LISTS}
+    return [name for name, entries in lists.items() if len(entries) != len(set(entries))]
+
+
+@MODES
+def test_activation_sets_the_environment_of_the_program(
+    scene: Scene, environ: dict[str, str], closure: SglangClosure, tmp_path: Path, mode: Mode
+) -> None:
+    """In either mode python, nvcc, modules, headers and libraries are those of the closure."""
+    activation = evolve(scene, mode=mode).activate(environ, tmp_path)
+    assert activation.stderr == ""
+    after = activation.environ
+    nvcc = closure.objects["cuda12.8-cuda_nvcc-12.8.93"]
+    assert after["CUDA_HOME"] == nvcc
+    assert f"{nvcc}/include" in after["CPATH"].split(":")
+    assert after["PYTHONPATH"].split(":")[0].startswith(closure.root)
+    assert after["PATH"].startswith(closure.objects[f"python3-{closure.python_version}"] + "/bin:")
+    assert f"{scene.flox_env}/bin" in after["PATH"].split(":")
+
+
+def test_dev_mode_keeps_what_flox_set(
+    scene: Scene, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """The include and lib directories that dev mode puts on the lists come after the closure's."""
+    after = scene.activate(environ, tmp_path).environ
+    assert after["CPATH"].endswith(f":{scene.flox_env}/include")
+    assert after["LIBRARY_PATH"].endswith(f":{scene.flox_env}/lib")
+
+
+def test_run_mode_adds_nothing_of_flox(
+    scene: Scene, environ: dict[str, str], closure: SglangClosure, tmp_path: Path
+) -> None:
+    """In run mode every entry of the lists is in the store."""
+    after = evolve(scene, mode=Mode.RUN).activate(environ, tmp_path).environ
+    entries = after["CPATH"].split(":") + after["LIBRARY_PATH"].split(":")
+    assert [entry for entry in entries if not entry.startswith(closure.store.store_dir)] == []
+
+
+def test_defaults_come_from_the_profile(
+    scene: Scene, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """Where the user gave nothing, the server's settings are the profile's."""
+    after = scene.activate(environ, tmp_path).environ
+    assert after["SGLANG_MODEL"] == "microsoft/Phi-4-mini-instruct-FP8-TORCHAO"
+    assert after["SGLANG_HOST"] == "0.0.0.0"
+    assert after["SGLANG_PORT"] == "30000"
+
+
+@pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
+def test_value_of_the_command_line_wins(
+    scene: Scene, environ: dict[str, str], tmp_path: Path, *, warm: bool
+) -> None:
+    """`SGLANG_PORT=8080 flox activate` means 8080, also when the environment is cached."""
+    if warm:
+        scene.activate(environ, tmp_path)
+    after = scene.activate(environ | {"SGLANG_PORT": "8080"}, tmp_path).environ
+    assert after["SGLANG_PORT"] == "8080"
+    assert after["SGLANG_HOST"] == "0.0.0.0"
+
+
+def test_vars_would_not_do(scene: Scene, environ: dict[str, str], tmp_path: Path) -> None:
+    """The harness assigns [vars] as Flox does, over the user's value: hence the manifest has none.
+
+    The values are in double quotes, so that one variable can be made of another.
+    """
+    manifest = evolve(scene.manifest, variables={"SGLANG_PORT": "9", "CACHE": "$FLOX_ENV_CACHE/x"})
+    after = (
+        evolve(scene, manifest=manifest)
+        .activate(environ | {"SGLANG_PORT": "8080"}, tmp_path)
+        .environ
+    )
+    assert after["SGLANG_PORT"] == "9"
+    assert after["CACHE"] == f"{scene.cache}/x"
+
+
+@MODES
+def test_second_activation_changes_nothing(
+    scene: Scene, environ: dict[str, str], tmp_path: Path, mode: Mode
+) -> None:
+    """Activated again from within, as for a service, the environment stays what it is."""
+    scene = evolve(scene, mode=mode)
+    once = scene.activate(environ, tmp_path)
+    hook_alone = evolve(scene, mode=Mode.RUN)  # dev mode's profile.d scripts would grow the lists
+    twice = hook_alone.activate(once.environ, tmp_path)
+    path = once.environ["PATH"]
+    assert dict(twice.environ) == {**once.environ, "PATH": twice.environ["PATH"]}
+    assert sorted(set(twice.environ["PATH"].split(":"))) == sorted(path.split(":"))
+    assert _repeated_entries(once.environ) == []
+    assert _empty_entries(once.environ) == []
+
+
+def test_second_activation_is_warm(scene: Scene, environ: dict[str, str], tmp_path: Path) -> None:
+    """What the first activation found out, the second takes from the cache: nixenv is not run."""
+    first = scene.activate(environ, tmp_path)
+    program = scene.flox_env / "bin/nixenv"
+    program.chmod(0o755)
+    program.write_text("#!/bin/sh\necho 'nixenv was run' >&2\nexit 1\n")
+    second = scene.activate(environ, tmp_path)
+    assert second.stderr == ""
+    assert second.environ == first.environ
+
+
+@ATTACHES
+@MODES
+def test_who_attaches_has_the_environment(
+    scene: Scene, environ: dict[str, str], tmp_path: Path, attach: Attach, mode: Mode
+) -> None:
+    """A second shell, which does not run the hook, gets what the first has."""
+    scene = evolve(scene, mode=mode)
+    activation = scene.activate(environ, tmp_path, traced=True)
+    assert attach(activation, environ) == {
+        **scene.starting_environment(environ),
+        **activation.environ,
+    }
+
+
+@ATTACHES
+@pytest.mark.parametrize(
+    "others",
+    [{}, {"CPATH": "/opt/include", "LIBRARY_PATH": "/opt/lib", "PYTHONPATH": "/opt/python"}],
+    ids=["a shell without lists", "a shell with lists of its own"],
+)
+def test_attach_leaves_no_empty_entry(
+    scene: Scene,
+    environ: dict[str, str],
+    tmp_path: Path,
+    attach: Attach,
+    others: dict[str, str],
+) -> None:
+    """Whatever started the activation and whoever attaches, no list gets an empty entry.
+
+    An empty entry is the current directory. It comes about when growth of a list is replayed on a
+    shell that has no such list.
+    """
+    lists = {"CPATH": "/usr/local/include", "LIBRARY_PATH": "/usr/local/lib", "PYTHONPATH": "/x"}
+    run_mode = evolve(scene, mode=Mode.RUN)
+    activation = run_mode.activate(environ | lists, tmp_path, traced=True)
+    attached = attach(activation, environ | others)
+    assert _empty_entries(attached) == []
+    assert _repeated_entries(attached) == []
+    assert attached["CUDA_HOME"] == activation.environ["CUDA_HOME"]
+
+
+def test_model_of_the_replay_finds_a_growing_list(
+    scene: Scene, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """The mistake that the test above looks for is one that the harness would show."""
+    growing = scene.with_hook('export CPATH="/new/include:$CPATH"')
+    activation = evolve(growing, mode=Mode.RUN).activate(
+        environ | {"CPATH": "/old"}, tmp_path, traced=True
+    )
+    assert activation.environ["CPATH"] == "/new/include:/old"
+    assert activation.mutations == (
+        Mutation("CPATH", "/new/include:/old", prefix="/new/include:"),
+    )
+    assert activation.attach_replayed(environ)["CPATH"] == "/new/include:"
+    assert activation.attach_final(environ)["CPATH"] == "/new/include:/old"
+
+
+@ATTACHES
+def test_value_of_the_one_who_attaches(
+    scene: Scene, environ: dict[str, str], tmp_path: Path, attach: Attach
+) -> None:
+    """Who attaches gets the settings of the activation, as Flox means it: one server, one port."""
+    activation = scene.activate(environ | {"SGLANG_PORT": "8080"}, tmp_path, traced=True)
+    assert attach(activation, environ | {"SGLANG_PORT": "8080"})["SGLANG_PORT"] == "8080"
+
+
+def _break_program(scene: Scene) -> None:
+    (scene.flox_env / "bin/sglang").unlink()
+
+
+def _break_package(scene: Scene) -> None:
+    (scene.flox_env / "share/nixenv/on-activate.bash").unlink()
+
+
+def _break_nixenv(scene: Scene) -> None:
+    (scene.flox_env / "bin/nixenv").unlink()
+
+
+@pytest.mark.parametrize("break_it", [_break_program, _break_package, _break_nixenv])
+def test_failing_hook_fails_the_activation(
+    scene: Scene, environ: dict[str, str], tmp_path: Path, break_it: Callable[[Scene], None]
+) -> None:
+    """No half-set environment: the activation ends, and the last line says what did not happen."""
+    break_it(scene)
+    with pytest.raises(ActivationFailed) as caught:
+        scene.activate(environ, tmp_path)
+    assert caught.value.status == 1
+    reason, last = caught.value.stderr.rstrip("\n").rsplit("\n", 1)
+    assert reason
+    assert last == (
+        "sglang: not activated: the Python and CUDA environment could not be set, see above."
+    )
+
+
+@pytest.mark.parametrize("hook", ["exit 0", "exit 3", "exec true"])
+def test_hook_that_leaves_is_an_error(
+    scene: Scene, environ: dict[str, str], tmp_path: Path, hook: str
+) -> None:
+    """The harness takes a hook that leaves, whatever its status, for a failure, as Flox does."""
+    with pytest.raises(ActivationFailed):
+        scene.with_hook(hook).activate(environ, tmp_path)
+
+
+def test_hook_may_return(scene: Scene, environ: dict[str, str], tmp_path: Path) -> None:
+    """The harness ignores what the hook returns, as Flox does: only `exit` fails an activation."""
+    activation = scene.with_hook("export A=1; return 3").activate(environ, tmp_path)
+    assert activation.environ["A"] == "1"
+
+
+def test_imageless_pod(
+    scene: Scene, environ: dict[str, str], closure: SglangClosure, tmp_path: Path
+) -> None:
+    """In a pod there is no Nix, no project, no system: the environment's own programs must do."""
+    cache = tmp_path / "pod-cache"
+    cache.mkdir()
+    pod = evolve(scene, mode=Mode.RUN, project=None, cache=cache)
+    bare = {
+        "HOME": environ["HOME"],
+        "LANG": "C.UTF-8",
+        "NIX_STORE_DIR": closure.store.store_dir,
+    }
+    activation = pod.activate(bare, tmp_path)
+    assert activation.stderr == ""
+    after = activation.environ
+    assert after["CUDA_HOME"] == closure.objects["cuda12.8-cuda_nvcc-12.8.93"]
+    directories = [
+        after[name]
+        for name in tomllib.loads(Path("nixenv/profiles/sglang.toml").read_text())["cache"]
+    ]
+    assert [found for found in directories if not Path(found).is_dir()] == []
+
+
+def test_cache_belongs_to_its_user_alone(
+    scene: Scene, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """What an activation writes, no one else can change: Flox sets umask 077, and it is kept."""
+    scene.activate(environ, tmp_path)
+    files = [path for path in scene.cache.rglob("*") if path.is_file()]
+    assert files
+    assert [path for path in files if path.stat().st_mode & 0o077] == []

@@ -1,0 +1,148 @@
+"""The Nix files, under the real nix-instantiate and nix-build, on stubs in place of nixpkgs."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+
+from fixtures.private_store import PrivateStore
+from tests.flox.activation import PROJECT
+
+PACKAGE = PROJECT / ".flox/pkgs/nixenv.nix"
+FLAKE = PROJECT / "flake.nix"
+STUBS = Path(__file__).with_name("stub-nixpkgs.nix")
+
+PYPROJECT: Mapping[str, Any] = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> PrivateStore:
+    return PrivateStore.create(tmp_path_factory.mktemp("nix"))
+
+
+def _nixpkgs() -> str:
+    return f'(import {STUBS} {{ pythonExecutable = "{sys.executable}"; }})'
+
+
+def _evaluate(store: PrivateStore, expression: str) -> Any:
+    return json.loads(
+        store.run("nix-instantiate", "--eval", "--strict", "--json", "--expr", expression)
+    )
+
+
+@pytest.fixture(scope="module")
+def package(store: PrivateStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package, built."""
+    expression = tmp_path_factory.mktemp("expression") / "default.nix"
+    expression.write_text(f"{{ }}: {_nixpkgs()}.callPackage {PACKAGE} {{ }}")
+    return Path(store.build(expression, {}))
+
+
+@pytest.mark.parametrize("file", [PACKAGE, FLAKE], ids=lambda file: file.name)
+def test_file_parses(store: PrivateStore, file: Path) -> None:
+    """Nix, as old as 2.8, can read the file."""
+    assert store.run("nix-instantiate", "--parse", str(file))
+
+
+def test_package_holds_programs_and_hook_alone(package: Path) -> None:
+    """What goes into a Flox environment is bin and share/nixenv: no interpreter, no module.
+
+    Neither does the package propagate any: that is what would bring them in.
+    """
+    files = {str(path.relative_to(package)) for path in package.rglob("*") if not path.is_dir()}
+    programs = {f"bin/{name}" for name in PYPROJECT["scripts"]}
+    assert "bin/nixenv" in programs
+    assert files == programs | {"share/nixenv/on-activate.bash"}
+
+
+def test_package_propagates_nothing(store: PrivateStore) -> None:
+    """The derivation has no inputs of stdenv's, of which the propagated ones are the trap."""
+    names = _evaluate(store, f"({_nixpkgs()}.callPackage {PACKAGE} {{ }}).attributeNames")
+    assert sorted(names) == ["meta", "pname", "version"]
+
+
+@pytest.mark.parametrize("name", PYPROJECT["scripts"])
+def test_program_is_isolated(package: Path, name: str) -> None:
+    """Each program is run by the package's own interpreter, which ignores PYTHONPATH: -I."""
+    text = (package / "bin" / name).read_text()
+    assert re.match(r"#!/\S+-python3-env/bin/python3 -I\n", text)
+    module, _, main = PYPROJECT["scripts"][name].partition(":")
+    assert f"\nfrom {module} import {main}\n" in text
+    assert text.endswith(f"\nsys.exit({main}())\n")
+
+
+def test_program_runs_beside_any_python(package: Path, tmp_path: Path) -> None:
+    """nixenv runs in the environment that it sets up, whatever modules are on PYTHONPATH there."""
+    for module in ("click", "attr", "nixenv"):
+        (tmp_path / f"{module}.py").write_text("raise SystemExit('the wrong module')\n")
+    done = subprocess.run(
+        [package / "bin/nixenv", "--version"],
+        env={"PYTHONPATH": str(tmp_path), "PYTHONHOME": "/nonexistent", "HOME": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout == f"nixenv {PYPROJECT['version']}\n"
+
+
+def test_hook_is_the_projects(package: Path) -> None:
+    """The hook in the package is hooks/on-activate.bash, to the byte."""
+    installed = package / "share/nixenv/on-activate.bash"
+    assert installed.read_bytes() == (PROJECT / "hooks/on-activate.bash").read_bytes()
+
+
+def test_module_is_what_pyproject_says(package: Path) -> None:
+    """Name, version and requirements are pyproject.toml's; the source is what the build needs."""
+    shebang = (package / "bin/nixenv").read_text().partition(" ")[0]
+    modules = json.loads((Path(shebang.removeprefix("#!")).parents[1] / "modules.json").read_text())
+    (module,) = modules
+    assert (module["pname"], module["version"]) == ("nixenv", PYPROJECT["version"])
+    requirements = [Requirement(text).name for text in PYPROJECT["dependencies"]]
+    assert module["dependencies"] == requirements
+    assert module["src"] == {
+        "root": str(PROJECT),
+        "files": [
+            str(PROJECT / name)
+            for name in ("LICENSE", "README.md", "hooks", "nixenv", "pyproject.toml")
+        ],
+    }
+
+
+def test_flake_offers_the_package(store: PrivateStore) -> None:
+    """For each system the flake's default package is that of .flox/pkgs, from its one input."""
+    names = _evaluate(
+        store,
+        f"""
+        let
+          pkgs = {_nixpkgs()};
+          flake = import {FLAKE};
+          outputs = flake.outputs {{
+            self = throw "not needed";
+            nixpkgs = {{
+              inherit (pkgs) lib;
+              legacyPackages = {{ x86_64-linux = pkgs; aarch64-linux = pkgs; }};
+            }};
+          }};
+        in {{
+          inputs = builtins.attrNames flake.inputs;
+          packages = builtins.mapAttrs (_: found: found.default.name) outputs.packages;
+          same = outputs.packages.x86_64-linux.default.drvPath
+            == (pkgs.callPackage {PACKAGE} {{ }}).drvPath;
+        }}
+        """,
+    )
+    name = f"nixenv-{PYPROJECT['version']}"
+    assert names == {
+        "inputs": ["nixpkgs"],
+        "packages": {"x86_64-linux": name, "aarch64-linux": name},
+        "same": True,
+    }

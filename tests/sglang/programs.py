@@ -1,0 +1,119 @@
+"""Run the two programs as their users do, and make models for them."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from attrs import field, frozen
+
+REPOSITORY = Path(__file__).parents[2]
+FIXTURE_SITE = REPOSITORY / "fixtures/packages/sglang/site-packages"
+
+DEFAULT_ID = "microsoft/Phi-4-mini-instruct-FP8-TORCHAO"
+COMMIT = "f3a5b1c9d7e2468ace013579bdf02468ace13579"
+OTHER_COMMIT = "0123456789abcdef0123456789abcdef01234567"
+TOKENIZER = {"tokenizer_class": "TokenizersBackend", "model_max_length": 131072}
+
+
+@frozen
+class Outcome:
+    """How a program ended."""
+
+    status: int
+    stdout: bytes
+    stderr: str
+
+
+@frozen
+class Environment:
+    """An activated environment: where its models and its cache are, and its variables."""
+
+    home: Path
+    variables: dict[str, str] = field(factory=dict)
+
+    @property
+    def flox_env(self) -> Path:
+        return self.home / "flox-env"
+
+    @property
+    def cache(self) -> Path:
+        return self.home / "cache"
+
+    @property
+    def hub(self) -> Path:
+        return self.flox_env / "share/models/hub"
+
+    @property
+    def shadows(self) -> list[Path]:
+        return sorted((self.cache / "sglang-compat").iterdir())
+
+    def environ(self, changes: Mapping[str, str]) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "FLOX_ENV": str(self.flox_env),
+            "FLOX_ENV_CACHE": str(self.cache),
+            "SGLANG_PYTHON": sys.executable,
+            "PYTHONPATH": str(FIXTURE_SITE),
+            **self.variables,
+            **changes,
+        }
+
+    def resolve(self, *prefix: str, **changes: str) -> Outcome:
+        return run([*prefix, *program("resolve")], self.environ(changes))
+
+    def serve(self, *options: str, **changes: str) -> Outcome:
+        return run([*program("serve"), *options], self.environ(changes))
+
+
+def program(name: str) -> list[str]:
+    """Give the command that the console script stands for."""
+    return [sys.executable, "-P", "-m", f"nixenv.sglang.{name}"]
+
+
+def run(command: list[str], environ: Mapping[str, str]) -> Outcome:
+    """Run a command to its end."""
+    # Our own interpreter is not to see the PYTHONPATH that is meant for the server; but both are
+    # the same here, and the fixture's packages hide nothing that nixenv uses.
+    done = subprocess.run(command, env=environ, capture_output=True, check=False, timeout=60)
+    return Outcome(done.returncode, done.stdout, done.stderr.decode(errors="backslashreplace"))
+
+
+def without_root_rights(*command: str) -> list[str]:
+    """Let root be refused what file modes refuse."""
+    if os.geteuid() != 0:
+        return list(command)
+    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
+
+
+def make_model(directory: Path, **files: object) -> Path:
+    """Make a model: config.json, and other files by their names, double underscores for dots."""
+    directory.mkdir(parents=True)
+    for name, content in {"config__json": {"model_type": "phi3"}, **files}.items():
+        text = content if isinstance(content, str) else json.dumps(content)
+        (directory / name.replace("__", ".")).write_text(text)
+    return directory
+
+
+def bundle_model(
+    environment: Environment,
+    *,
+    model_id: str = DEFAULT_ID,
+    commit: str = COMMIT,
+    ref: str | None = COMMIT,
+    **files: object,
+) -> Path:
+    """Put a model into the environment, as a model package does; give its snapshot."""
+    repository = environment.hub / f"models--{model_id.replace('/', '--')}"
+    if ref is not None:
+        (repository / "refs").mkdir(parents=True, exist_ok=True)
+        (repository / "refs/main").write_text(ref)
+    return make_model(repository / "snapshots" / commit, **files)
+
+
+def read_values(outcome: Outcome) -> dict[str, str]:
+    """Read the .env file that the resolver names, where nothing in it is encoded."""
+    text = Path(os.fsdecode(outcome.stdout).rstrip("\n")).read_text()
+    return dict(line.split("=", 1) for line in text.splitlines())
