@@ -1,6 +1,6 @@
-"""``python -m nixenv``: the command line, for a wrapper that wants ``python -I``."""
+"""``python -m nixenv``: the command line."""
 
-from nixenv.cli import main
+from nixenv.entry import nixenv
 
 if __name__ == "__main__":
-    main()
+    nixenv()

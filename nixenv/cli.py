@@ -1,5 +1,6 @@
 """The command line: the one place that knows os.environ, the streams and the exit codes."""
 
+import contextlib
 import os
 import re
 import sys
@@ -14,6 +15,7 @@ from nixenv.errors import NixenvError, NixError, OutputFailed, RootError, UsageE
 # The stations are imported where they are used: each activation waits for this module.
 if TYPE_CHECKING:
     from nixenv.distributions import SiteListing
+    from nixenv.environment import Environment
     from nixenv.road import Material, Selection
     from nixenv.root import Root
 
@@ -118,6 +120,7 @@ def export(
     for finding in find_ambiguities(inventory):
         _complain(f"{finding.severity}: {finding.summary}\n  next: {finding.remedy}")
     if activation is not None:
+        _make_directories(environment)
         _keep(activation, key, material.root, text)
     _emit(text)
 
@@ -203,6 +206,16 @@ def _gather_all(selection: "Selection") -> "tuple[Material, tuple[SiteListing, .
     material = gather(selection, os.environ)
     listings = material.listings
     return material, probe_distributions(material.probe) if listings is None else listings
+
+
+def _make_directories(environment: "Environment") -> None:
+    """Make them for the hook: in a pod without coreutils the text finds no mkdir."""
+    from nixenv.environment import MakeDirectory
+
+    for operation in environment.operations:
+        if isinstance(operation, MakeDirectory):
+            with contextlib.suppress(OSError):  # the text tries again, and says what is wrong
+                os.makedirs(operation.path, exist_ok=True)
 
 
 def _keep(activation: str, key: str, root: "Root", text: str) -> None:

@@ -81,7 +81,7 @@ def gather(selection: Selection, environ: Mapping[str, str]) -> Material:
     if selection.snapshot is not None:
         return _replay(selection, selection.snapshot, environ)
     profile = _choose_profile(selection.profile, selection.binary, environ)
-    program = selection.binary or profile.binary
+    program = profile.binary if selection.binary is None else selection.binary
     store_dir = find_store_dir(environ)
     if selection.root is not None:
         root = find_named_root(selection.root, program, store_dir)

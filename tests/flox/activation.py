@@ -21,9 +21,9 @@ an activation, process-compose. Mutations are told apart at the grain of a comma
 assignment, and one that assigns the value that was there already is not seen.
 """
 
+import itertools
 import os
 import subprocess
-import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from enum import Enum
@@ -268,29 +268,16 @@ SHELLS: Mapping[str, Sequence[str]] = {
 }
 
 
-def link_flox_env(built: Path, directory: Path) -> Path:
-    """Lay out what Flox would build: the links of `built`, and the package nixenv beside them.
-
-    The programs of nixenv are those of pyproject.toml, run as .flox/pkgs/nixenv.nix runs them, by
-    the interpreter that runs the tests.
-    """
-    (directory / "bin").mkdir(parents=True)
-    (directory / "share/nixenv").mkdir(parents=True)
-    for program in (built / "bin").iterdir():
-        (directory / "bin" / program.name).symlink_to(program)
-    (directory / "share/models").symlink_to(built / "share/models")
-    (directory / "requisites.txt").symlink_to(built / "requisites.txt")
-    (directory / "share/nixenv/on-activate.bash").symlink_to(PROJECT / "hooks/on-activate.bash")
-    scripts: dict[str, str] = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"][
-        "scripts"
-    ]
-    for name, entry_point in scripts.items():
-        module, _, main = entry_point.partition(":")
-        program = directory / "bin" / name
-        program.write_text(
-            f"#!{sys.executable} -I\nimport sys\n\nfrom {module} import {main}\n\nsys.exit({main}())\n"
-        )
-        program.chmod(0o555)
+def link_flox_env(directory: Path, *packages: Path) -> Path:
+    """Lay out what Flox builds of packages: a link farm of all of them."""
+    for package in packages:
+        for part in ("bin", "share"):
+            (directory / part).mkdir(parents=True, exist_ok=True)
+            for found in (package / part).iterdir():
+                (directory / part / found.name).symlink_to(found)
+        requisites = package / "requisites.txt"
+        if requisites.exists():
+            (directory / requisites.name).symlink_to(requisites)
     return directory
 
 
@@ -316,7 +303,7 @@ def _captured(environ: Mapping[str, str]) -> dict[str, str]:
 def _mutations(snapshots: Sequence[Mapping[str, str]]) -> tuple[Mutation, ...]:
     return tuple(
         Mutation.between(name, before.get(name), after.get(name))
-        for before, after in zip(snapshots, snapshots[1:], strict=False)
+        for before, after in itertools.pairwise(snapshots)
         for name in sorted(before.keys() | after.keys())
         if before.get(name) != after.get(name)
     )

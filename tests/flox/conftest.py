@@ -1,36 +1,50 @@
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from fixtures.closure import SglangClosure, build_sglang_closure
-from fixtures.private_store import PrivateStore
-from tests.flox.activation import Scene, link_flox_env
+from fixtures.closure import SglangClosure
+from tests.flox.activation import PROJECT, Scene, link_flox_env
 
 MODEL = "microsoft/Phi-4-mini-instruct-FP8-TORCHAO"
 
+PACKAGE = PROJECT / ".flox/pkgs/nixenv.nix"
+STUBS = Path(__file__).with_name("stub-nixpkgs.nix")
+
 
 @pytest.fixture(scope="session")
-def closure(tmp_path_factory: pytest.TempPathFactory) -> SglangClosure:
-    return build_sglang_closure(PrivateStore.create(tmp_path_factory.mktemp("nix")))
+def stub_nixpkgs() -> str:
+    """A Nix expression that stands for nixpkgs."""
+    return f'(import {STUBS} {{ pythonExecutable = "{sys.executable}"; }})'
+
+
+@pytest.fixture(scope="session")
+def package(
+    sglang: SglangClosure, stub_nixpkgs: str, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """nixenv as .flox/pkgs packages it, built; the modules are those of the tests' interpreter."""
+    expression = tmp_path_factory.mktemp("expression") / "default.nix"
+    expression.write_text(f"{{ }}: {stub_nixpkgs}.callPackage {PACKAGE} {{ }}")
+    return Path(sglang.store.build(expression, {}))
 
 
 @pytest.fixture
-def scene(closure: SglangClosure, tmp_path: Path) -> Scene:
+def scene(sglang: SglangClosure, package: Path, tmp_path: Path) -> Scene:
     """The real manifest, in a checkout of its own; the environment is built, nothing is cached."""
     project = tmp_path / "project"
     cache = project / ".flox/cache"
     cache.mkdir(parents=True)
-    flox_env = link_flox_env(Path(closure.flox_env), tmp_path / "flox-env")
+    flox_env = link_flox_env(tmp_path / "flox-env", Path(sglang.flox_env), package)
     return Scene(flox_env=flox_env, cache=cache, project=project)
 
 
 @pytest.fixture
-def environ(closure: SglangClosure, tmp_path: Path) -> dict[str, str]:
+def environ(sglang: SglangClosure, tmp_path: Path) -> dict[str, str]:
     """What a user has before an activation."""
     home = tmp_path / "home"
     home.mkdir()
-    return closure.store.environ | {
+    return sglang.store.environ | {
         "HOME": str(home),
         "LANG": "C.UTF-8",
         "PATH": "/usr/bin:/bin",

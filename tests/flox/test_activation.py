@@ -1,7 +1,6 @@
 """Activations of the real manifest on the fixture store."""
 
 import os
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from attrs import evolve
 
 from fixtures.closure import SglangClosure
+from nixenv.profile import load_profile
 from tests.flox.activation import Activation, ActivationFailed, Mode, Mutation, Scene
 
 PATH_LISTS = ("PATH", "CPATH", "LIBRARY_PATH", "PYTHONPATH")
@@ -31,17 +31,17 @@ def _repeated_entries(environ: Mapping[str, str]) -> list[str]:
 
 @MODES
 def test_activation_sets_the_environment_of_the_program(
-    scene: Scene, environ: dict[str, str], closure: SglangClosure, tmp_path: Path, mode: Mode
+    scene: Scene, environ: dict[str, str], sglang: SglangClosure, tmp_path: Path, mode: Mode
 ) -> None:
     """In either mode python, nvcc, modules, headers and libraries are those of the closure."""
     activation = evolve(scene, mode=mode).activate(environ, tmp_path)
     assert activation.stderr == ""
     after = activation.environ
-    nvcc = closure.objects["cuda12.8-cuda_nvcc-12.8.93"]
+    nvcc = sglang.objects["cuda12.8-cuda_nvcc-12.8.93"]
     assert after["CUDA_HOME"] == nvcc
     assert f"{nvcc}/include" in after["CPATH"].split(":")
-    assert after["PYTHONPATH"].split(":")[0].startswith(closure.root)
-    assert after["PATH"].startswith(closure.objects[f"python3-{closure.python_version}"] + "/bin:")
+    assert after["PYTHONPATH"].split(":")[0].startswith(sglang.root)
+    assert after["PATH"].startswith(sglang.objects[f"python3-{sglang.python_version}"] + "/bin:")
     assert f"{scene.flox_env}/bin" in after["PATH"].split(":")
 
 
@@ -55,12 +55,12 @@ def test_dev_mode_keeps_what_flox_set(
 
 
 def test_run_mode_adds_nothing_of_flox(
-    scene: Scene, environ: dict[str, str], closure: SglangClosure, tmp_path: Path
+    scene: Scene, environ: dict[str, str], sglang: SglangClosure, tmp_path: Path
 ) -> None:
     """In run mode every entry of the lists is in the store."""
     after = evolve(scene, mode=Mode.RUN).activate(environ, tmp_path).environ
     entries = after["CPATH"].split(":") + after["LIBRARY_PATH"].split(":")
-    assert [entry for entry in entries if not entry.startswith(closure.store.store_dir)] == []
+    assert [entry for entry in entries if not entry.startswith(sglang.store.store_dir)] == []
 
 
 def test_defaults_come_from_the_profile(
@@ -119,9 +119,11 @@ def test_second_activation_changes_nothing(
 def test_second_activation_is_warm(scene: Scene, environ: dict[str, str], tmp_path: Path) -> None:
     """What the first activation found out, the second takes from the cache: nixenv is not run."""
     first = scene.activate(environ, tmp_path)
-    program = scene.flox_env / "bin/nixenv"
-    program.chmod(0o755)
-    program.write_text("#!/bin/sh\necho 'nixenv was run' >&2\nexit 1\n")
+    directory = scene.flox_env / "bin"
+    unchanged = directory.stat()
+    (directory / "nixenv").unlink()
+    (directory / "nixenv").symlink_to("/bin/false")
+    os.utime(directory, ns=(unchanged.st_atime_ns, unchanged.st_mtime_ns))
     second = scene.activate(environ, tmp_path)
     assert second.stderr == ""
     assert second.environ == first.environ
@@ -177,9 +179,7 @@ def test_model_of_the_replay_finds_a_growing_list(
         environ | {"CPATH": "/old"}, tmp_path, traced=True
     )
     assert activation.environ["CPATH"] == "/new/include:/old"
-    assert activation.mutations == (
-        Mutation("CPATH", "/new/include:/old", prefix="/new/include:"),
-    )
+    assert activation.mutations == (Mutation("CPATH", "/new/include:/old", prefix="/new/include:"),)
     assert activation.attach_replayed(environ)["CPATH"] == "/new/include:"
     assert activation.attach_final(environ)["CPATH"] == "/new/include:/old"
 
@@ -198,7 +198,7 @@ def _break_program(scene: Scene) -> None:
 
 
 def _break_package(scene: Scene) -> None:
-    (scene.flox_env / "share/nixenv/on-activate.bash").unlink()
+    (scene.flox_env / "share/nixenv").unlink()
 
 
 def _break_nixenv(scene: Scene) -> None:
@@ -237,7 +237,7 @@ def test_hook_may_return(scene: Scene, environ: dict[str, str], tmp_path: Path) 
 
 
 def test_imageless_pod(
-    scene: Scene, environ: dict[str, str], closure: SglangClosure, tmp_path: Path
+    scene: Scene, environ: dict[str, str], sglang: SglangClosure, tmp_path: Path
 ) -> None:
     """In a pod there is no Nix, no project, no system: the environment's own programs must do."""
     cache = tmp_path / "pod-cache"
@@ -246,16 +246,13 @@ def test_imageless_pod(
     bare = {
         "HOME": environ["HOME"],
         "LANG": "C.UTF-8",
-        "NIX_STORE_DIR": closure.store.store_dir,
+        "NIX_STORE_DIR": sglang.store.store_dir,
     }
     activation = pod.activate(bare, tmp_path)
     assert activation.stderr == ""
     after = activation.environ
-    assert after["CUDA_HOME"] == closure.objects["cuda12.8-cuda_nvcc-12.8.93"]
-    directories = [
-        after[name]
-        for name in tomllib.loads(Path("nixenv/profiles/sglang.toml").read_text())["cache"]
-    ]
+    assert after["CUDA_HOME"] == sglang.objects["cuda12.8-cuda_nvcc-12.8.93"]
+    directories = [after[name] for name in load_profile("sglang").cache]
     assert [found for found in directories if not Path(found).is_dir()] == []
 
 

@@ -3,52 +3,41 @@
 import json
 import re
 import subprocess
-import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 
-from fixtures.private_store import PrivateStore
+from fixtures.closure import SglangClosure
 from tests.flox.activation import PROJECT
+from tests.flox.conftest import PACKAGE
 
-PACKAGE = PROJECT / ".flox/pkgs/nixenv.nix"
 FLAKE = PROJECT / "flake.nix"
-STUBS = Path(__file__).with_name("stub-nixpkgs.nix")
+
+Evaluate = Callable[[str], object]
 
 PYPROJECT: Mapping[str, Any] = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> PrivateStore:
-    return PrivateStore.create(tmp_path_factory.mktemp("nix"))
+@pytest.fixture
+def evaluate(sglang: SglangClosure, stub_nixpkgs: str) -> Evaluate:
+    """Evaluate an expression in which `pkgs` stands for nixpkgs."""
 
+    def evaluate(expression: str) -> object:
+        text = f"let pkgs = {stub_nixpkgs}; in {expression}"
+        arguments = ("--eval", "--strict", "--json", "--expr", text)
+        return json.loads(sglang.store.run("nix-instantiate", *arguments))
 
-def _nixpkgs() -> str:
-    return f'(import {STUBS} {{ pythonExecutable = "{sys.executable}"; }})'
-
-
-def _evaluate(store: PrivateStore, expression: str) -> Any:
-    return json.loads(
-        store.run("nix-instantiate", "--eval", "--strict", "--json", "--expr", expression)
-    )
-
-
-@pytest.fixture(scope="module")
-def package(store: PrivateStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package, built."""
-    expression = tmp_path_factory.mktemp("expression") / "default.nix"
-    expression.write_text(f"{{ }}: {_nixpkgs()}.callPackage {PACKAGE} {{ }}")
-    return Path(store.build(expression, {}))
+    return evaluate
 
 
 @pytest.mark.parametrize("file", [PACKAGE, FLAKE], ids=lambda file: file.name)
-def test_file_parses(store: PrivateStore, file: Path) -> None:
+def test_file_parses(sglang: SglangClosure, file: Path) -> None:
     """Nix, as old as 2.8, can read the file."""
-    assert store.run("nix-instantiate", "--parse", str(file))
+    assert sglang.store.run("nix-instantiate", "--parse", str(file))
 
 
 def test_package_holds_programs_and_hook_alone(package: Path) -> None:
@@ -62,10 +51,10 @@ def test_package_holds_programs_and_hook_alone(package: Path) -> None:
     assert files == programs | {"share/nixenv/on-activate.bash"}
 
 
-def test_package_propagates_nothing(store: PrivateStore) -> None:
+def test_package_propagates_nothing(evaluate: Evaluate) -> None:
     """The derivation has no inputs of stdenv's, of which the propagated ones are the trap."""
-    names = _evaluate(store, f"({_nixpkgs()}.callPackage {PACKAGE} {{ }}).attributeNames")
-    assert sorted(names) == ["meta", "pname", "version"]
+    names = evaluate(f"(pkgs.callPackage {PACKAGE} {{ }}).attributeNames")
+    assert names == ["meta", "pname", "version"]
 
 
 @pytest.mark.parametrize("name", PYPROJECT["scripts"])
@@ -117,13 +106,12 @@ def test_module_is_what_pyproject_says(package: Path) -> None:
     }
 
 
-def test_flake_offers_the_package(store: PrivateStore) -> None:
+def test_flake_offers_the_package(evaluate: Evaluate) -> None:
     """For each system the flake's default package is that of .flox/pkgs, from its one input."""
-    names = _evaluate(
-        store,
+    name = f"nixenv-{PYPROJECT['version']}"
+    offered = evaluate(
         f"""
         let
-          pkgs = {_nixpkgs()};
           flake = import {FLAKE};
           outputs = flake.outputs {{
             self = throw "not needed";
@@ -138,10 +126,9 @@ def test_flake_offers_the_package(store: PrivateStore) -> None:
           same = outputs.packages.x86_64-linux.default.drvPath
             == (pkgs.callPackage {PACKAGE} {{ }}).drvPath;
         }}
-        """,
+        """
     )
-    name = f"nixenv-{PYPROJECT['version']}"
-    assert names == {
+    assert offered == {
         "inputs": ["nixpkgs"],
         "packages": {"x86_64-linux": name, "aarch64-linux": name},
         "same": True,

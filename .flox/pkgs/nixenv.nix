@@ -1,0 +1,74 @@
+# nixenv for a Flox environment: `flox build nixenv`, `flox publish nixenv`, or through flake.nix.
+#
+# A Python application as such would bring its interpreter and its modules into the environment
+# that installs it, in front of the ones it is there to set up. So they stay behind in an
+# environment of their own, and the package holds what a user calls, and the hook.
+{
+  lib,
+  python3,
+  runCommand,
+  writeScript,
+}:
+let
+  inherit (builtins.fromTOML (builtins.readFile ../../pyproject.toml)) project;
+
+  # "attrs>=23.2" is python3Packages.attrs; its version is checked when the module is built.
+  fromRequirement =
+    requirement: python3.pkgs.${builtins.head (builtins.match "([A-Za-z0-9_-]+).*" requirement)};
+
+  module = python3.pkgs.buildPythonPackage {
+    pname = project.name;
+    inherit (project) version;
+    pyproject = true;
+    src = lib.fileset.toSource {
+      root = ../..;
+      fileset = lib.fileset.unions [
+        ../../LICENSE
+        ../../README.md
+        ../../hooks
+        ../../nixenv
+        ../../pyproject.toml
+      ];
+    };
+    build-system = [ python3.pkgs.hatchling ];
+    dependencies = map fromRequirement project.dependencies;
+    pythonImportsCheck = [ "nixenv" ];
+  };
+
+  python = python3.withPackages (_: [ module ]);
+
+  # -I: the PYTHONPATH that nixenv exports is not for nixenv.
+  program =
+    name: entryPoint:
+    let
+      parts = builtins.match "(.+):(.+)" entryPoint;
+      main = builtins.elemAt parts 1;
+    in
+    writeScript name ''
+      #!${python}/bin/python3 -I
+      import sys
+
+      from ${builtins.head parts} import ${main}
+
+      sys.exit(${main}())
+    '';
+
+  install = name: entryPoint: ''
+    install -D -m 555 ${program name entryPoint} $out/bin/${name}
+  '';
+in
+runCommand "${project.name}-${project.version}"
+  {
+    pname = project.name;
+    inherit (project) version;
+    meta = {
+      inherit (project) description;
+      license = lib.licenses.mit;
+      mainProgram = "nixenv";
+      platforms = lib.platforms.linux;
+    };
+  }
+  ''
+    ${lib.concatStrings (lib.mapAttrsToList install project.scripts)}
+    install -D -m 444 ${../../hooks/on-activate.bash} $out/share/nixenv/on-activate.bash
+  ''

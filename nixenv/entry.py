@@ -1,0 +1,34 @@
+"""Where the console scripts begin: out of reach of the environment that they serve.
+
+An activated environment has PYTHONPATH set, for the closure's interpreter. A console script of
+another interpreter would take its own libraries from there, of another version or for another ABI.
+"""
+
+import os
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+
+def nixenv() -> NoReturn:
+    """Run ``nixenv``."""
+    _run("nixenv", "nixenv.cli")
+
+
+def sglang_resolve_model() -> NoReturn:
+    """Run ``sglang-resolve-model``."""
+    _run("sglang_resolve_model", "nixenv.sglang.resolve")
+
+
+def sglang_serve() -> NoReturn:
+    """Run ``sglang-serve``."""
+    _run("sglang_serve", "nixenv.sglang.serve")
+
+
+def _run(name: str, module: str) -> NoReturn:
+    if "PYTHONPATH" in os.environ and not sys.flags.ignore_environment:
+        # -E: without PYTHONPATH; -P: and without the current directory in its place.
+        code = f"from nixenv import entry; entry.{name}()"
+        os.execv(sys.executable, [sys.executable, "-E", "-P", "-c", code, *sys.argv[1:]])
+    import_module(module).main()
+    sys.exit(0)

@@ -1,0 +1,72 @@
+"""Fixtures that many tests share: the closure that real Nix built, and ways to use it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from fixtures.closure import SglangClosure, build_sglang_closure
+from fixtures.private_store import PrivateStore
+from tests.real_shells import SEARCH_PATH, require_tool
+
+Nixenv = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def sglang(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SglangClosure]:
+    """The fixture closure, built by real Nix into a private store of this test run."""
+    require_tool("nix-store")
+    store = PrivateStore.create(tmp_path_factory.mktemp("nix"))
+    yield build_sglang_closure(store)
+    store.delete()
+
+
+@pytest.fixture
+def environ(sglang: SglangClosure, tmp_path: Path) -> dict[str, str]:
+    """The environment in which a Flox hook for the fixture's environment runs."""
+    nix_bin = Path(require_tool("nix-store")).parent
+    return {
+        **sglang.store.environ,
+        "PATH": f"{sglang.flox_env}/bin:{SEARCH_PATH}",
+        "NIX_BIN": f"{nix_bin}/nix",
+        "HOME": str(tmp_path / "home"),
+        "FLOX_ENV": sglang.flox_env,
+        "FLOX_ENV_CACHE": str(tmp_path / "cache"),
+        "LANG": "C.UTF-8",
+        # The store objects are the tests' to look at, not to fill with compiled modules.
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+@pytest.fixture
+def nixenv(environ: dict[str, str]) -> Nixenv:
+    """Run the command line as its users do, in `environ`."""
+
+    def run(
+        *arguments: str, environ: Mapping[str, str] = environ
+    ) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-I", "-m", "nixenv", *arguments],
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def nixenv_on_path(environ: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """`environ` with a program `nixenv` on PATH, wrapped as the Nix package wraps it."""
+    directory = tmp_path / "nixenv-bin"
+    directory.mkdir()
+    script = directory / "nixenv"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -m nixenv "$@"\n')
+    script.chmod(0o755)
+    return {**environ, "PATH": f"{environ['PATH']}{os.pathsep}{directory}"}

@@ -1,0 +1,305 @@
+"""hooks/on-activate.bash, sourced by real bash as Flox sources it."""
+
+import os
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import nixenv as package
+from fixtures.closure import SglangClosure
+from tests.conftest import Nixenv
+from tests.real_shells import SEARCH_PATH, evaluate
+
+HOOK = Path(package.__file__).parent.parent / "hooks/on-activate.bash"
+Environ = dict[str, str]
+
+# As Flox does it: sourced, these options, this umask, stdout sent to stderr.
+PREAMBLE = "set +euo pipefail; umask 077; exec 3>&1 >&2"
+
+
+def activate(
+    environ: Environ, after: str = "env -0 >&3", before: str = ":"
+) -> "subprocess.CompletedProcess[str]":
+    script = (
+        f"{PREAMBLE}; {before}; source {shlex.quote(str(HOOK))}; status=$?; {after}; exit $status"
+    )
+    return subprocess.run(
+        ["bash", "--norc", "--noprofile", "-c", script],
+        env=environ,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        check=False,
+    )
+
+
+def environment_after(done: "subprocess.CompletedProcess[str]") -> Environ:
+    pairs = (item.split("=", 1) for item in done.stdout.rstrip("\0").split("\0"))
+    return {name: value for name, value in pairs if name not in ("_", "SHLVL", "PWD")}
+
+
+@pytest.fixture
+def environ(nixenv_on_path: Environ) -> Environ:
+    """With nixenv on PATH, behind $FLOX_ENV/bin."""
+    return nixenv_on_path
+
+
+@pytest.fixture
+def calls(environ: Environ, tmp_path: Path) -> Callable[[], int]:
+    """Count the runs of nixenv."""
+    log = tmp_path / "calls"
+    directory = tmp_path / "counting"
+    directory.mkdir()
+    real = tmp_path / "nixenv-bin/nixenv"
+    script = directory / "nixenv"
+    script.write_text(f'#!/bin/sh\necho run >>"{log}"\nexec "{real}" "$@"\n')
+    script.chmod(0o755)
+    environ["PATH"] = f"{environ['PATH']}:{directory}".replace(f"{real.parent}:", "")
+    return lambda: len(log.read_text().splitlines()) if log.exists() else 0
+
+
+def activation_file(environ: Environ) -> Path:
+    (file,) = Path(environ["FLOX_ENV_CACHE"], "nixenv").iterdir()
+    return file
+
+
+def test_the_hook_does_what_export_says(nixenv: Nixenv, environ: Environ, tmp_path: Path) -> None:
+    """Cold and warm, the environment is that of evaluating `nixenv export`."""
+    text = nixenv("export").stdout
+    expected = evaluate(
+        ("bash", "--norc", "--noprofile", "-c", ". $TEXT_FILE; exec env -0"),
+        text,
+        environ,
+        tmp_path,
+    )
+    for _ in ("cold", "warm"):
+        done = activate(environ)
+        assert (done.returncode, done.stderr) == (0, "")
+        found = environment_after(done)
+        assert {name: found[name] for name in expected} == expected
+        assert found.keys() - expected.keys() <= {"HOME", "LANG"}
+
+
+def test_only_the_first_activation_runs_nixenv(environ: Environ, calls: Callable[[], int]) -> None:
+    """The second one reads the activation file, which is the user's alone."""
+    cold, warm = environment_after(activate(environ)), environment_after(activate(environ))
+    assert calls() == 1
+    assert warm == cold
+    assert activation_file(environ).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_warm_activation_starts_no_python_and_no_nix(environ: Environ) -> None:
+    """One process, stat; with only that on PATH it still works."""
+    activate(environ)
+    trace = "exec 9>&2; BASH_XTRACEFD=9; set -x"
+    done = activate(environ, before=trace, after="set +x; env -0 >&3")
+    assert "nix-store" not in done.stderr
+    assert "nixenv export" not in done.stderr
+    assert done.stderr.count("stat -c") == 1
+
+
+def test_activating_twice_in_one_shell_changes_nothing(environ: Environ) -> None:
+    """Services run the hook again, in the environment that it made."""
+    once = environment_after(activate(environ))
+    source = f"source {shlex.quote(str(HOOK))}"
+    assert environment_after(activate(environ, before=f"{source}; {source}")) == once
+
+
+def test_nothing_of_the_hook_stays_behind(environ: Environ) -> None:
+    """No function and no variable, after success as after failure."""
+    for name in ("sglang", "no-such-profile"):
+        environ["NIXENV_PROFILE"] = name
+        done = activate(environ, after="{ set; declare -F; } >&3")
+        lines = [line for line in done.stdout.splitlines() if "BASH_EXECUTION_STRING" not in line]
+        assert not [line for line in lines if "__nixenv" in line]
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda e: e.update(NIXENV_PROFILE="sglnag"), "no profile 'sglnag'"),
+        (lambda e: e.update(NIXENV_LAYOUT="flat"), "Invalid value for '--layout': 'flat'"),
+        (lambda e: e.update(NIX_STATE_DIR="/proc/none"), "nix-store"),
+        (lambda e: e.update(PATH=f"{e['FLOX_ENV']}/bin:{SEARCH_PATH}"), "nixenv"),
+    ],
+    ids=["profile", "layout", "nix", "no nixenv"],
+)
+def test_a_failure_is_told_and_changes_nothing(
+    break_it: Callable[[Environ], None], message: str, environ: Environ
+) -> None:
+    """The reason on stderr, a status other than 0, the variables as they were, nothing cached."""
+    break_it(environ)
+    done = activate(environ)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "the environment was not set" in done.stderr
+    found = environment_after(done)
+    assert {name: found[name] for name in environ} == environ
+    assert not Path(environ["FLOX_ENV_CACHE"]).exists()
+
+
+def changes(
+    environ: Environ, tmp_path: Path, sglang: SglangClosure
+) -> Iterator[tuple[str, Environ]]:
+    """Each thing that a warm activation must notice."""
+    profile = tmp_path / "own.toml"
+    profile.write_text('binary = "sglang"\n')
+    project = tmp_path / "project"
+    project.mkdir()
+    other = tmp_path / "other-env"
+    (other / "bin").mkdir(parents=True)
+    (other / "bin/sglang").symlink_to(f"{sglang.unwrapped}/bin/sglang")
+    yield "another profile", {**environ, "NIXENV_PROFILE": str(profile)}
+    yield "another root", {**environ, "PATH": f"{other}/bin:{environ['PATH']}"}
+    yield "another FLOX_ENV", {**environ, "FLOX_ENV": str(other)}
+    yield "another cache directory", {**environ, "FLOX_ENV_CACHE": str(tmp_path / "cache2")}
+    yield "another store", {**environ, "NIX_STORE": sglang.store.store_dir}
+    (project / "nixenv.toml").write_text('binary = "sglang"\n')
+    yield "a project profile", {**environ, "FLOX_ENV_PROJECT": str(project)}
+
+
+def test_what_the_text_depends_on_is_noticed(
+    environ: Environ, calls: Callable[[], int], tmp_path: Path, sglang: SglangClosure
+) -> None:
+    """Each makes the activation cold once."""
+    activate(environ)
+    for number, (what, changed) in enumerate(changes(environ, tmp_path, sglang), start=2):
+        done = activate(changed)
+        assert done.returncode == 0, (what, done.stderr)
+        assert calls() == number, what
+
+
+def test_a_changed_profile_file_is_noticed(
+    environ: Environ, calls: Callable[[], int], tmp_path: Path
+) -> None:
+    """By its content: a file that keeps its time stamp has changed all the same."""
+    profile = tmp_path / "nixenv.toml"
+    environ["FLOX_ENV_PROJECT"] = str(tmp_path)
+    for value in ("1", "2"):
+        profile.write_text(f'binary = "sglang"\n[defaults]\nMINE = "{value}"\n')
+        os.utime(profile, (1_700_000_000, 1_700_000_000))
+        assert environment_after(activate(environ))["MINE"] == value
+        assert environment_after(activate(environ))["MINE"] == value
+    assert calls() == 2
+
+
+def test_a_retargeted_program_is_noticed(
+    environ: Environ, calls: Callable[[], int], tmp_path: Path, sglang: SglangClosure
+) -> None:
+    """The link in a writable directory now leads to another root."""
+    link = tmp_path / "writable/sglang"
+    link.parent.mkdir()
+    environ["PATH"] = f"{link.parent}:{environ['PATH']}"
+    for root in (sglang.root, sglang.unwrapped, sglang.root):
+        link.unlink(missing_ok=True)
+        link.symlink_to(f"{root}/bin/sglang")
+        before = calls()
+        assert environment_after(activate(environ))["CUDA_HOME"]
+        assert calls() == before + 1
+        activate(environ)
+    activate(environ)
+    assert calls() <= 6
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda file: file.chmod(0o620),
+        lambda file: file.chmod(0o602),
+        lambda file: file.write_text(file.read_text()[:-1]),
+        lambda file: file.write_text(file.read_text()[:200]),
+        lambda file: file.write_text(""),
+        lambda file: file.write_text(file.read_text().replace("# nixenv activation 1", "touch x")),
+        lambda file: file.write_text(file.read_text().replace("# key 0.1.0", "# key 0.0.9")),
+        lambda file: (file.rename(file.with_suffix(".x")), file.symlink_to(file.with_suffix(".x"))),
+    ],
+    ids=["group", "world", "cut", "short", "empty", "format", "version", "link"],
+)
+def test_a_spoiled_file_counts_as_cold(
+    spoil: Callable[[Path], object], environ: Environ, calls: Callable[[], int]
+) -> None:
+    """It is not evaluated, and replaced by a good one."""
+    good = environment_after(activate(environ))
+    spoil(activation_file(environ))
+    assert environment_after(activate(environ)) == good
+    assert calls() == 2
+    assert environment_after(activate(environ)) == good
+    assert calls() == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_a_foreign_file_counts_as_cold(environ: Environ, calls: Callable[[], int]) -> None:
+    """Another user's file is not evaluated."""
+    activate(environ)
+    os.chown(activation_file(environ), 12345, -1)
+    assert activate(environ).returncode == 0
+    assert calls() == 2
+
+
+def test_an_unwritable_cache_costs_only_the_caching(
+    environ: Environ, calls: Callable[[], int], tmp_path: Path
+) -> None:
+    """The environment is set each time, with a warning that names the directory."""
+    (tmp_path / "file").write_text("")
+    environ["FLOX_ENV_CACHE"] = str(tmp_path / "file")
+    environ["NIXENV_PROFILE"] = str(tmp_path / "plain.toml")
+    (tmp_path / "plain.toml").write_text('binary = "sglang"\n')
+    for number in (1, 2):
+        done = activate(environ)
+        assert done.returncode == 0
+        assert environment_after(done)["CUDA_HOME"]
+        assert f"this activation is not cached: {tmp_path}/file/nixenv" in done.stderr
+        assert calls() == number
+
+
+def test_files_of_programs_that_are_gone_are_swept(environ: Environ) -> None:
+    """A cold run removes what collected roots and killed activations left behind."""
+    directory = Path(environ["FLOX_ENV_CACHE"], "nixenv")
+    directory.mkdir(parents=True)
+    stale = directory / "activation-store-old.bash"
+    stale.write_text("# nixenv activation 1\n# key\n# program x\n# parent /\n# target /nix/gone\n")
+    abandoned = directory / ".nixenv-abandoned"
+    abandoned.write_text("half")
+    os.utime(abandoned, (0, 0))
+    recent = directory / ".nixenv-being-written"
+    recent.write_text("half")
+    foreign = directory / "notes.txt"
+    foreign.write_text("mine")
+    assert activate(environ).returncode == 0
+    left = {path.name for path in directory.iterdir()}
+    assert {stale.name, abandoned.name} & left == set()
+    assert {recent.name, foreign.name} <= left
+
+
+HOSTILE = "a 'b' \"c\" $(touch ran) `touch ran` ;touch ran\n*"
+
+
+@pytest.mark.parametrize("name", ["NIXENV_PROFILE", "FLOX_ENV", "FLOX_ENV_PROJECT", "NIX_STORE"])
+def test_hostile_values_run_nothing(name: str, environ: Environ, tmp_path: Path) -> None:
+    """Whatever the environment holds, the hook sets the environment or fails with a message."""
+    environ[name] = HOSTILE
+    done = activate(environ, before=f"cd {shlex.quote(str(tmp_path))}")
+    assert not (tmp_path / "ran").exists()
+    assert done.returncode == 0 or "nixenv: error: " in done.stderr
+
+
+def test_a_hostile_cache_directory_is_used_as_it_is(environ: Environ, tmp_path: Path) -> None:
+    """Cold and warm: directories of that very name, and nothing run."""
+    environ["FLOX_ENV_CACHE"] = f"{tmp_path}/{HOSTILE}"
+    for _ in ("cold", "warm"):
+        done = activate(environ, before=f"cd {shlex.quote(str(tmp_path))}")
+        assert (done.returncode, done.stderr) == (0, "")
+        found = environment_after(done)
+        assert found["TRITON_CACHE_DIR"] == f"{tmp_path}/{HOSTILE}/triton"
+        assert Path(found["TRITON_CACHE_DIR"]).is_dir()
+    assert not (tmp_path / "ran").exists()
+
+
+def test_strict_callers_are_served(environ: Environ) -> None:
+    """Sourced under `set -euo pipefail`, cold and warm."""
+    for _ in ("cold", "warm"):
+        done = activate(environ, before="set -euo pipefail")
+        assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,143 @@
+"""Snapshots: what they replay, and what they must not hold."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fixtures.closure import SglangClosure
+from fixtures.recorded import RECORDED_SNAPSHOT
+from nixenv import Closure, Probe, Snapshot, StoreObject, StorePath, dump_snapshot, parse_snapshot
+from nixenv.distributions import Distribution, SiteListing
+from nixenv.probe import Fault
+from nixenv.wrapper import Wrapper
+from tests.closures import store_path
+from tests.conftest import Nixenv
+from tests.real_shells import LANGUAGE, SHELLS
+
+
+@pytest.fixture
+def file(nixenv: Nixenv, tmp_path: Path) -> Path:
+    """A snapshot of the fixture closure."""
+    target = tmp_path / "snapshot.json"
+    done = nixenv("snapshot", "-o", str(target))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return target
+
+
+@pytest.mark.parametrize("shell", [*map(LANGUAGE.get, SHELLS), "json", "dotenv"])
+def test_a_replay_is_the_live_run_to_the_byte(shell: str, nixenv: Nixenv, file: Path) -> None:
+    """`export --from` needs neither Nix nor the store and gives the same text."""
+    live = nixenv("export", "--shell", shell)
+    replayed = nixenv("export", "--shell", shell, "--from", str(file))
+    assert replayed.stdout == live.stdout
+    assert replayed.stdout
+
+
+def test_a_replay_asks_nobody(
+    nixenv: Nixenv, file: Path, environ: dict[str, str], sglang: SglangClosure
+) -> None:
+    """On a machine without Nix and without that store."""
+    text = file.read_text().replace(sglang.store.store_dir, "/nix/store")
+    file.write_text(text)
+    done = nixenv("export", "--from", str(file), environ={"PATH": "", "HOME": environ["HOME"]})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "CUDA_HOME='/nix/store/" in done.stdout
+
+
+def test_inspect_shows_the_same_from_a_snapshot(nixenv: Nixenv, file: Path) -> None:
+    """All but where it came from: the snapshot holds what inspect needs."""
+    live = json.loads(nixenv("inspect", "--json").stdout)
+    replayed = json.loads(nixenv("inspect", "--json", "--from", str(file)).stdout)
+    for document in (live, replayed):
+        del document["source"], document["root"]["origin"], document["root"]["found"]
+    assert replayed == live
+
+
+def test_a_snapshot_of_a_snapshot_is_the_same(nixenv: Nixenv, file: Path) -> None:
+    """Nothing is lost on the way."""
+    assert nixenv("snapshot", "--from", str(file)).stdout == file.read_text()
+
+
+def test_nothing_else_of_the_machine_is_in_it(
+    file: Path, environ: dict[str, str], sglang: SglangClosure
+) -> None:
+    """Every path in it lies in the store; no environment value, no user, no host name."""
+
+    def strings(value: object) -> Iterator[str]:
+        if isinstance(value, dict):
+            for key, item in value.items():
+                yield str(key)
+                yield from strings(item)
+        elif isinstance(value, list):
+            for item in value:
+                yield from strings(item)
+        elif isinstance(value, str):
+            yield value
+
+    found = set(strings(json.loads(file.read_text())))
+    assert all(text.startswith(f"{sglang.store.store_dir}/") for text in found if "/" in text)
+    for name in ("HOME", "FLOX_ENV_CACHE", "NIX_BIN", "PATH"):
+        assert environ[name] not in found
+
+
+def test_the_recorded_snapshot_is_of_this_schema(nixenv: Nixenv) -> None:
+    """The demo's default replays, and says of itself that it is synthetic."""
+    done = nixenv("export", "--from", str(RECORDED_SNAPSHOT))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "python3.12-sglang-python312-cuda12_8-all-avx2-0.5.9" in done.stdout
+    readme = Path("fixtures/README.md").read_text()
+    assert RECORDED_SNAPSHOT.name in readme
+    assert "synthetic" in readme
+
+
+names = st.text("abc+-._?=", min_size=1, max_size=5)
+paths = names.map(store_path)
+texts = st.text(max_size=8)
+tuples = st.lists(texts, max_size=2).map(tuple)
+objects = st.builds(
+    StoreObject,
+    paths,
+    tuples,
+    tuples,
+    tuples,
+    tuples,
+    tuples,
+    tuples,
+    st.booleans(),
+    tuples,
+    st.none() | texts,
+)
+probes = st.builds(
+    Probe,
+    st.lists(objects, max_size=3).map(tuple),
+    st.none() | st.builds(Wrapper, texts, texts, tuples),
+    st.lists(st.builds(Fault, texts, st.booleans(), texts), max_size=2).map(tuple),
+)
+listings = st.builds(
+    SiteListing,
+    texts,
+    st.lists(st.builds(Distribution, texts, texts), max_size=2).map(tuple),
+    tuples,
+)
+
+
+@given(
+    program=st.none() | texts,
+    members=st.lists(paths, min_size=1, max_size=4, unique=True),
+    probe=probes,
+    listed=st.lists(listings, max_size=2).map(tuple),
+)
+def test_what_is_written_is_read_back(
+    program: str | None,
+    members: list[StorePath],
+    probe: Probe,
+    listed: tuple[SiteListing, ...],
+) -> None:
+    """Any snapshot survives the file, whatever is in its strings."""
+    closure = Closure(members[-1], tuple(members), "snapshot f")
+    snapshot = Snapshot(program, closure, probe, listed)
+    assert parse_snapshot(dump_snapshot(snapshot), "f") == snapshot
