@@ -34,8 +34,25 @@ _SURROUNDINGS = {"PATH": SEARCH_PATH, "LANG": "C.UTF-8"}
 
 # Set by the shells themselves, by env and by the call.
 _NOISE = frozenset(
-    "TEXT_FILE HOME PWD OLDPWD SHLVL _ HOST HOSTTYPE VENDOR OSTYPE MACHTYPE GROUP LOGNAME USER "
-    "LS_COLORS NLSPATH LANG".split()
+    [
+        "TEXT_FILE",
+        "HOME",
+        "PWD",
+        "OLDPWD",
+        "SHLVL",
+        "_",
+        "HOST",
+        "HOSTTYPE",
+        "VENDOR",
+        "OSTYPE",
+        "MACHTYPE",
+        "GROUP",
+        "LOGNAME",
+        "USER",
+        "LS_COLORS",
+        "NLSPATH",
+        "LANG",
+    ]
 )
 
 

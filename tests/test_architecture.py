@@ -53,7 +53,7 @@ CORE = {
 
 def imported(tree: ast.AST) -> set[str]:
     """All modules that a tree imports, wherever in it, for running or for types."""
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)

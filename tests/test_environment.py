@@ -99,7 +99,7 @@ def test_a_store_directory_with_a_colon_is_refused() -> None:
 
 
 names = st.sampled_from(["A", "B", "C"])
-texts = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=8)
+texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
 entries = st.lists(texts.filter(lambda text: text and ":" not in text), min_size=1, max_size=3)
 operations = st.one_of(
     st.builds(Unset, names),

@@ -58,7 +58,7 @@ def test_the_program_imports_its_own_versions(
         "2.2.0",
         "3.3.0",
     }
-    # Reached through a .pth alone, which PYTHONPATH does not process: layout `store` cannot have it.
+    # Reached through a .pth alone, which PYTHONPATH does not process.
     assert [name for name, module in found.items() if module is None] == ["cutlass"]
     for name, module in found.items():
         assert module is None or module["file"].startswith(f"{sglang.store.store_dir}/"), name

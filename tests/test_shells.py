@@ -91,7 +91,7 @@ def test_any_value_arrives_unchanged_and_runs_nothing(
 
 
 entries = st.text(
-    st.characters(blacklist_characters="\0:", blacklist_categories=("Cs",)), min_size=1, max_size=12
+    st.characters(exclude_characters="\0:", exclude_categories=["Cs"]), min_size=1, max_size=12
 )
 path_lists = st.lists(st.one_of(entries, st.just("")), max_size=6).map(":".join)
 

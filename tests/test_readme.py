@@ -1,0 +1,58 @@
+"""The README's examples are run, and its table of commands is the command line's own."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Nixenv
+from tests.real_shells import EVAL, evaluate
+
+README = Path("README.md").read_text()
+DOCUMENTS = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").glob("*.md"))]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_python_example_prints_an_environment(environ: dict[str, str], tmp_path: Path) -> None:
+    """Pasted as it is, it gives text that sets CUDA_HOME, in about ten lines."""
+    (code,) = blocks("python")
+    assert code.count("nixenv.") <= 12
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
+    )
+    found = evaluate(EVAL["bash"], done.stdout, environ, tmp_path)
+    assert found["CUDA_HOME"].endswith("cuda12.8-cuda_nvcc-12.8.93")
+
+
+def test_the_bash_example_sets_the_environment(nixenv_on_path: dict[str, str]) -> None:
+    """The eval line, in a real bash."""
+    (code,) = blocks("bash")
+    done = subprocess.run(
+        ["bash", "-c", f'{code}\necho "$CUDA_HOME"'],
+        env=nixenv_on_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip().endswith("cuda12.8-cuda_nvcc-12.8.93")
+
+
+@pytest.mark.parametrize("command", ["export", "inspect", "snapshot"])
+def test_each_command_is_in_the_readme_and_has_help(command: str, nixenv: Nixenv) -> None:
+    """The options that --help shows are those that the README shows, in it or by reference."""
+    shown = set(re.findall(r"--[a-z]+(?:-[a-z]+)*", nixenv(command, "--help").stdout)) - {"--help"}
+    table = README.partition("## Commands")[2].partition("```\n\n")[0]
+    assert f"nixenv {command}" in table
+    assert shown - {"--output"} <= set(re.findall(r"--[a-z]+(?:-[a-z]+)*", table))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_links_lead_somewhere(document: Path) -> None:
+    """Files that a document links to exist, and so do the headings."""
+    for target in re.findall(r"\]\(([^)#]*)(?:#[^)]*)?\)", document.read_text()):
+        assert "://" in target or not target or (document.parent / target).exists(), target
