@@ -9,8 +9,7 @@
 # NIXENV_PROFILE and NIXENV_LAYOUT do here what --profile and --layout do for `nixenv export`.
 #
 # Cold, it runs `nixenv export` once, which keeps the text in an activation file (nixenv/activation.py
-# has its format). Warm, it evaluates that file: no Python, no Nix, and one process, stat, since bash
-# cannot see a file's mode by itself.
+# has its format). Warm, it evaluates that file: no Python, no Nix, and one short process, chmod.
 
 # The version of nixenv that this file belongs to.
 __nixenv_version=0.1.0
@@ -30,25 +29,38 @@ __nixenv_make_key() {
     "$__nixenv_cache_dir" "${FLOX_ENV-}" "${NIX_STORE_DIR-}" "${NIX_STORE-}" "$content"
 }
 
-# Read the activation file into __nixenv_text if it is ours, whole, and for this key and root.
+# Read the activation file into __nixenv_text if it is ours alone, whole, and for this key and root.
+#
+# A file that others can write is not to be trusted. Bash cannot see a mode; chmod closes such a file
+# and says so. It works while we read.
 __nixenv_read_activation() {
-  local file=$1 mode program parent target found header
-  [[ -f $file && ! -L $file && -O $file && -r $file ]] || return 1
-  mode=$(stat -c %a -- "$file" 2>/dev/null) || return 1
-  ((8#$mode & 8#022)) && return 1
-  IFS= read -r -d '' __nixenv_text <"$file"
-  [[ $__nixenv_text == *$'\n# end of nixenv activation\n' ]] || return 1
-  {
-    IFS= read -r header && [[ $header == "# nixenv activation 1" ]] &&
-      IFS= read -r header && [[ $header == "# key $__nixenv_key" ]] &&
-      IFS= read -r program && IFS= read -r parent && IFS= read -r target
-  } <"$file" || return 1
-  program=${program#\# program } parent=${parent#\# parent } target=${target#\# target }
+  local file=$1 changed
+  [[ -f $file && ! -L $file && -O $file && -r $file ]] &&
+    {
+      __nixenv_check_activation "$file" && ! IFS= read -r changed
+    } < <(exec chmod -c go-w -- "$file" 2>&1)
+}
+
+# Long values are lines of their own, which the text takes from __nixenv_line: bash reads a line many
+# times faster than it parses a quoted word.
+__nixenv_check_activation() {
+  local file=$1 program parent target start found
+  mapfile -t __nixenv_line <"$file"
+  ((${#__nixenv_line[@]} > 6)) || return 1
+  [[ ${__nixenv_line[0]} == "# nixenv activation 1" &&
+    ${__nixenv_line[1]} == "# key $__nixenv_key" &&
+    ${__nixenv_line[-1]} == "# end of nixenv activation" ]] || return 1
+  program=${__nixenv_line[2]#\# program }
+  parent=${__nixenv_line[3]#\# parent }
+  target=${__nixenv_line[4]#\# target }
+  start=${__nixenv_line[5]#\# text }
+  case $start in '' | *[!0-9]*) return 1 ;; esac
   # The first such program on PATH: in the same directory as it was then, which has not changed
   # since, and the same file behind all links.
   hash "$program" 2>/dev/null || return 1
   found=${BASH_CMDS[$program]}
-  [[ ${found%/*} -ef $parent && $file -nt $parent && $found -ef $target ]]
+  [[ ${found%/*} -ef $parent && $file -nt $parent && $found -ef $target ]] || return 1
+  printf -v __nixenv_text '%s\n' "${__nixenv_line[@]:start}"
 }
 
 # Ask nixenv for the text.
@@ -70,8 +82,9 @@ __nixenv_prepare() {
 }
 
 __nixenv_forget() {
-  unset -f __nixenv_make_key __nixenv_read_activation __nixenv_ask __nixenv_prepare __nixenv_forget
-  unset __nixenv_version __nixenv_layout __nixenv_cache_dir __nixenv_key __nixenv_text
+  unset -f __nixenv_make_key __nixenv_read_activation __nixenv_check_activation __nixenv_ask \
+    __nixenv_prepare __nixenv_forget
+  unset __nixenv_version __nixenv_layout __nixenv_cache_dir __nixenv_key __nixenv_text __nixenv_line
 }
 
 # The status of the last command is that of the whole file, also where `return` is not allowed.

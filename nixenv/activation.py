@@ -8,30 +8,39 @@ the file back without Python; the header is what it needs for that::
     # program sglang        what to look up on PATH
     # parent /…/bin         the real directory in which it was found
     # target /nix/store/…   the file that it is, behind all links
-    the text
+    # text 8                the number of the line, from 0, where the text begins
+    …                       long values, a line each
+    the text                as nixenv.shells.posix writes it, but for long values: these it takes
+                            from the array __nixenv_line, the lines of this file
     # end of nixenv activation
 
-Only owner-writable files count, and only whole ones; the hook checks both.
+Bash reads a line many times faster than it parses a quoted word, and PYTHONPATH has tens of
+kilobytes. Only owner-writable files count, and only whole ones; the hook checks both.
 """
 
 import contextlib
 import os
 import time
 
+from nixenv.environment import Environment
 from nixenv.errors import OutputFailed
 from nixenv.files import TEMPORARY_PREFIX, write_atomically
 from nixenv.root import Root
+from nixenv.shells import posix
 from nixenv.storepath import enclosing_store_path
 
 _HEAD = "# nixenv activation 1"
 _END = "# end of nixenv activation"
 _TARGET = "# target "
 
+# A value of this many characters is worth a line of its own.
+_LONG = 200
+
 # An hour: no activation takes as long, so what is older was left by one that was killed.
 _ABANDONED = 3600
 
 
-def keep_activation(file: str, key: str, root: Root, text: str) -> None:
+def keep_activation(file: str, key: str, root: Root, environment: Environment) -> None:
     """Write the activation file, and sweep those beside it whose program is gone.
 
     Nothing is written where the hook could not tell that the program has been replaced: where a
@@ -42,21 +51,31 @@ def keep_activation(file: str, key: str, root: Root, text: str) -> None:
     """
     if root.found is None or not _leads_straight_to_store(root.found, os.path.dirname(root.path)):
         return
-    header = (
+    long_values: list[str] = []
+    header = [
         _HEAD,
         f"# key {key}",
         f"# program {root.program}",
         f"# parent {os.path.realpath(os.path.dirname(root.found))}",
         f"{_TARGET}{os.path.realpath(root.found)}",
-    )
+    ]
+
+    def word(value: str) -> str:
+        if len(value) < _LONG or "\n" in value:
+            return posix.quote(value)
+        long_values.append(value)
+        return f'"${{__nixenv_line[{len(header) + len(long_values)}]}}"'
+
+    text = posix.write_statements(environment, word)
     if any("\n" in line for line in header):
         return
+    header.append(f"# text {len(header) + 1 + len(long_values)}")
     directory = os.path.dirname(file)
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
     except OSError as error:
         raise OutputFailed(directory, error.strerror or str(error)) from error
-    write_atomically(file, "\n".join([*header, f"{text}{_END}\n"]))
+    write_atomically(file, "\n".join([*header, *long_values, f"{text}{_END}\n"]))
     _sweep(directory)
 
 

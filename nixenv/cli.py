@@ -16,12 +16,13 @@ from nixenv.errors import NixenvError, NixError, OutputFailed, RootError, UsageE
 if TYPE_CHECKING:
     from nixenv.distributions import SiteListing
     from nixenv.environment import Environment
+    from nixenv.findings import Finding
     from nixenv.road import Material, Selection
     from nixenv.root import Root
 
 # Click wants the choices before the stations are imported; a test holds them to the modules.
 SHELL_CHOICES = ("bash", "zsh", "sh", "fish", "tcsh", "json", "dotenv")
-LAYOUT_CHOICES = ("store",)
+LAYOUT_CHOICES = ("store", "linked")
 
 # The first class that fits decides.
 _EXIT_CODES: tuple[tuple[type[NixenvError], int], ...] = (
@@ -79,8 +80,18 @@ def cli() -> None:
     """
 
 
+_layout_option = click.option(
+    "--layout",
+    type=click.Choice(LAYOUT_CHOICES),
+    default="store",
+    show_default=True,
+    help="Where the values point: into the store, or to farms of links in the cache directory.",
+)
+
+
 @cli.command()
 @_selection_options
+@_layout_option
 @click.option(
     "--shell",
     type=click.Choice(SHELL_CHOICES),
@@ -88,22 +99,12 @@ def cli() -> None:
     show_default=True,
     help="What to write.",
 )
-@click.option(
-    "--layout",
-    type=click.Choice(LAYOUT_CHOICES),
-    default="store",
-    show_default=True,
-    help="Where the values point.",
-)
 @click.option("--activation", metavar="FILE", hidden=True, help="For the hook: keep the text.")
 @click.option("--key", default="", hidden=True, help="For the hook: what the text depends on.")
-def export(
-    shell: str, layout: str, activation: str | None, key: str, **options: str | None
-) -> None:
+def export(shell: str, activation: str | None, key: str, **options: str | None) -> None:
     """Write the environment as shell code, to be evaluated: eval "$(nixenv export)"."""
     from nixenv.road import gather, plan
 
-    del layout  # the only one so far
     selection = _selection(options)
     material = gather(selection, os.environ)
 
@@ -113,20 +114,25 @@ def export(
     from nixenv.shells import render
 
     require_complete(material.probe)
-    inventory, environment = plan(material, selection, os.environ)
+    inventory, environment, farms = plan(material, selection, os.environ)
     resolve(environment, os.environ)  # refuses what is too long, whatever the shell
     text = render(environment, shell, os.environ)
+    if farms is not None:
+        from nixenv.linked.build import build_farms
+
+        build_farms(inventory, farms)
     _pass_on(material.closure.diagnostics)
     for finding in find_ambiguities(inventory):
         _complain(f"{finding.severity}: {finding.summary}\n  next: {finding.remedy}")
     if activation is not None:
         _make_directories(environment)
-        _keep(activation, key, material.root, text)
+        _keep(activation, key, material.root, environment)
     _emit(text)
 
 
 @cli.command()
 @_selection_options
+@_layout_option
 @click.option(
     "--json", "as_json", is_flag=True, help="Write JSON (docs/inspect.md), for a program."
 )
@@ -137,7 +143,12 @@ def inspect(*, as_json: bool, **options: str | None) -> None:
 
     selection = _selection(options)
     material, listings = _gather_all(selection)
-    inventory, environment = plan(material, selection, os.environ)
+    inventory, environment, farms = plan(material, selection, os.environ)
+    findings: tuple[Finding, ...] = ()
+    if farms is not None:
+        from nixenv.linked.inspection import inspect_farms
+
+        findings = inspect_farms(farms)
     report = diagnose(
         material.root,
         material.closure,
@@ -147,6 +158,7 @@ def inspect(*, as_json: bool, **options: str | None) -> None:
         environment,
         material.profile,
         os.environ,
+        findings,
     )
     _pass_on(material.closure.diagnostics)
     if as_json:
@@ -218,12 +230,12 @@ def _make_directories(environment: "Environment") -> None:
                 os.makedirs(operation.path, exist_ok=True)
 
 
-def _keep(activation: str, key: str, root: "Root", text: str) -> None:
+def _keep(activation: str, key: str, root: "Root", environment: "Environment") -> None:
     """Keep the text for the hook's next time. That this fails costs the next time only."""
     from nixenv.activation import keep_activation
 
     try:
-        keep_activation(activation, key, root, text)
+        keep_activation(activation, key, root, environment)
     except OutputFailed as error:
         _complain(f"warning: this activation is not cached: {error}")
 

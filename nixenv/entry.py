@@ -4,6 +4,7 @@ An activated environment has PYTHONPATH set, for the closure's interpreter. A co
 another interpreter would take its own libraries from there, of another version or for another ABI.
 """
 
+import gc
 import os
 import sys
 from importlib import import_module
@@ -26,6 +27,8 @@ def sglang_serve() -> NoReturn:
 
 
 def _run(name: str, module: str) -> NoReturn:
+    # A program that lives for a tenth of a second frees nothing worth the search for it.
+    gc.disable()
     if "PYTHONPATH" in os.environ and not sys.flags.ignore_environment:
         # -E: without PYTHONPATH; -P: and without the current directory in its place.
         code = f"from nixenv import entry; entry.{name}()"

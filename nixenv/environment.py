@@ -5,13 +5,16 @@ Pure, and free of any shell's syntax: ``nixenv.shells`` writes the operations do
 
 import os
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from attrs import Attribute, field, frozen
 
 from nixenv.errors import ValueInvalid, VariableTooLong
 from nixenv.inventory import Inventory
 from nixenv.profile import VARIABLE_NAME, Profile
-from nixenv.storepath import StorePath
+
+if TYPE_CHECKING:
+    from nixenv.linked.place import Farms
 
 VARIABLE_LIMIT = 131_071
 """Bytes that ``NAME=value`` may have: Linux's MAX_ARG_STRLEN is 32 pages, its closing NUL included.
@@ -95,22 +98,28 @@ class Environment:
     operations: tuple[Operation, ...]
 
 
-def plan_environment(inventory: Inventory, profile: Profile, cache_dir: str) -> Environment:
-    """Plan layout ``store``: every value points into the store.
+def plan_environment(
+    inventory: Inventory, profile: Profile, cache_dir: str, farms: "Farms | None" = None
+) -> Environment:
+    """Plan layout ``store``, where every value points into the store, or layout ``linked``.
 
     Args:
         inventory: What the closure offers.
         profile: What the environment wants beyond that.
         cache_dir: The absolute directory below which the profile's cache directories lie.
+        farms: The farms of layout ``linked``, there or not; None for layout ``store``.
 
     Raises:
         ValueInvalid: a value that no variable can hold.
     """
+    layout = (
+        _plan_store(inventory, profile)
+        if farms is None
+        else _plan_linked(inventory, profile, farms)
+    )
     return Environment(
         (
-            *_plan_python(inventory),
-            Prepend("PATH", tuple(f"{path}/bin" for path in _path_parts(inventory, profile))),
-            *_plan_cuda(inventory),
+            *layout,
             *_plan_compiler(inventory, profile),
             *_plan_cache(profile, cache_dir),
             *(Default(name, value) for name, value in profile.defaults.items()),
@@ -149,6 +158,27 @@ def resolve(environment: Environment, environ: Mapping[str, str]) -> dict[str, s
     return final
 
 
+def _plan_store(inventory: Inventory, profile: Profile) -> Iterable[Operation]:
+    nvcc = inventory.cuda.nvcc if inventory.cuda else None
+    yield from _plan_python(inventory)
+    yield _plan_path(inventory, profile, inventory.interpreter.path, nvcc)
+    yield from _plan_cuda(inventory)
+
+
+def _plan_linked(inventory: Inventory, profile: Profile, farms: "Farms") -> Iterable[Operation]:
+    yield Unset("PYTHONHOME")
+    # It would come before what the virtual environment holds. PYTHONNOUSERSITE is not needed: a
+    # virtual environment has no user site, and other Pythons of the shell keep theirs.
+    yield Unset("PYTHONPATH")
+    yield Set("VIRTUAL_ENV", farms.virtualenv)
+    yield _plan_path(inventory, profile, farms.virtualenv, farms.toolkit)
+    # CPATH and LIBRARY_PATH are left alone. A toolkit root is laid out as NVIDIA's installer does
+    # it, and what compiles against that one compiles against this one; the two variables would
+    # reach every other compiler of the shell, and stay unseen by ninja when they change.
+    if farms.toolkit is not None:
+        yield Set("CUDA_HOME", farms.toolkit)
+
+
 def _plan_python(inventory: Inventory) -> Iterable[Operation]:
     yield Unset("PYTHONHOME")
     directories = tuple(part.directory for part in inventory.site_packages)
@@ -161,14 +191,14 @@ def _plan_python(inventory: Inventory) -> Iterable[Operation]:
     yield Set("PYTHONNOUSERSITE", "1")
 
 
-def _path_parts(inventory: Inventory, profile: Profile) -> Iterable[StorePath]:
+def _plan_path(inventory: Inventory, profile: Profile, python: str, nvcc: str | None) -> Operation:
     parts = {
-        "nvcc": inventory.cuda.nvcc if inventory.cuda else None,
+        "nvcc": nvcc,
         "ninja": inventory.ninja,
         "host-compiler": inventory.host_compiler,
     }
-    yield inventory.interpreter.path
-    yield from filter(None, map(parts.get, profile.path))
+    homes = (python, *filter(None, map(parts.get, profile.path)))
+    return Prepend("PATH", tuple(f"{home}/bin" for home in homes))
 
 
 def _plan_cuda(inventory: Inventory) -> Iterable[Operation]:

@@ -377,10 +377,12 @@ class VariableTooLong(NixenvError):
 
     @property
     def remedy(self) -> str:
-        return (
-            "name a smaller root with --root (PYTHONPATH has one entry for each Python store "
-            "object of the closure), or unset what the variable already holds"
-        )
+        if self.name == "PYTHONPATH":
+            return (
+                "take --layout linked, which does without PYTHONPATH; or name a smaller root with "
+                "--root: there is one entry for each Python store object of the closure"
+            )
+        return "unset what the variable already holds, or name a smaller root with --root"
 
 
 class NotExpressible(NixenvError):

@@ -65,8 +65,11 @@ def diagnose(
     environment: Environment,
     profile: Profile,
     environ: Mapping[str, str],
+    more: Sequence[Finding] = (),
 ) -> Report:
     """Put the road's results together and look for what should be known about them.
+
+    ``more`` are findings from elsewhere, such as on the farms of layout ``linked``.
 
     Raises:
         VariableTooLong: see `nixenv.environment.resolve`.
@@ -76,9 +79,11 @@ def diagnose(
     findings = [
         *_find_faults(probe),
         *find_ambiguities(inventory),
-        *_find_python(inventory, modules, listings),
+        *_find_python(inventory, modules),
+        *_find_path_files(modules, listings, variables),
         *_find_cuda(inventory),
         *_find_long_values(variables),
+        *more,
     ]
     order = list(Severity)
     return Report(
@@ -128,9 +133,7 @@ def _find_faults(probe: Probe) -> Iterable[Finding]:
         )
 
 
-def _find_python(
-    inventory: Inventory, modules: Sequence[Module], listings: Iterable[SiteListing]
-) -> Iterable[Finding]:
+def _find_python(inventory: Inventory, modules: Sequence[Module]) -> Iterable[Finding]:
     if not modules:
         yield Finding(
             "python-no-modules",
@@ -147,6 +150,16 @@ def _find_python(
             inventory.interpreter.others,
             "to take another version, --python X.Y",
         )
+    yield from _find_several_versions(modules)
+
+
+def _find_path_files(
+    modules: Sequence[Module],
+    listings: Iterable[SiteListing],
+    variables: Mapping[str, str | None],
+) -> Iterable[Finding]:
+    if not variables.get("PYTHONPATH"):
+        return  # layout linked: a virtual environment processes them
     used = {module.directory for module in modules}
     path_files = tuple(
         f"{listing.directory}/{name}"
@@ -160,9 +173,8 @@ def _find_python(
             Severity.WARNING,
             "PYTHONPATH does not process .pth files: what only they reach cannot be imported",
             path_files,
-            "run the program through its own wrapper, which does process them",
+            "take --layout linked, or run the program through its own wrapper: both process them",
         )
-    yield from _find_several_versions(modules)
 
 
 def _find_several_versions(modules: Iterable[Module]) -> Iterable[Finding]:

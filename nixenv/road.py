@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nixenv.distributions import SiteListing
     from nixenv.environment import Environment
     from nixenv.inventory import Inventory
+    from nixenv.linked.place import Farms
     from nixenv.probe import Probe
 
 DEFAULT_PROFILE = "sglang"
@@ -41,7 +42,8 @@ class Selection:
         profile: A built-in profile's name, or a file.
         python: The Python version ``X.Y``, before the profile's.
         cuda: The CUDA version ``X.Y``, before the profile's.
-        cache_dir: The directory of the profile's cache directories.
+        cache_dir: The directory of the profile's cache directories, and of the farms.
+        layout: ``store`` or ``linked``.
     """
 
     binary: str | None = None
@@ -51,6 +53,7 @@ class Selection:
     python: str | None = None
     cuda: str | None = None
     cache_dir: str | None = None
+    layout: str = "store"
 
 
 @frozen
@@ -99,8 +102,10 @@ def gather(selection: Selection, environ: Mapping[str, str]) -> Material:
 
 def plan(
     material: Material, selection: Selection, environ: Mapping[str, str]
-) -> "tuple[Inventory, Environment]":
+) -> "tuple[Inventory, Environment, Farms | None]":
     """Go on from the probe: classify and plan.
+
+    Layout ``linked`` has farms: where they lie is part of the plan, to build them is not.
 
     Raises:
         NixenvError: whatever of it fails.
@@ -117,7 +122,12 @@ def plan(
         cuda_required=profile.cuda_required,
     )
     cache_dir = os.path.abspath(selection.cache_dir or find_cache_dir(environ))
-    return inventory, plan_environment(inventory, profile, cache_dir)
+    farms = None
+    if selection.layout == "linked":
+        from nixenv.linked.place import place_farms  # noqa: PLC0415 -- hashlib; only this layout
+
+        farms = place_farms(inventory, cache_dir)
+    return inventory, plan_environment(inventory, profile, cache_dir, farms), farms
 
 
 def find_store_dir(environ: Mapping[str, str]) -> str:

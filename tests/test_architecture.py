@@ -25,10 +25,14 @@ ROAD: tuple[tuple[str, ...], ...] = (
     ("python", "cuda"),
     ("inventory",),
     ("profile",),
+    ("linked", "linked.tree", "linked.place"),
     ("environment",),
     ("shells.posix", "shells.fish", "shells.tcsh", "shells.data"),
     ("shells",),
     ("activation",),
+    ("linked.farm",),
+    ("linked.virtualenv", "linked.toolkit", "linked.inspection"),
+    ("linked.build",),
     ("road",),
     ("report",),
     ("view",),
@@ -120,6 +124,7 @@ def test_the_process_belongs_to_the_command_line(thing: str) -> None:
 @pytest.mark.parametrize(
     "module",
     ["wrapper", "python", "cuda", "inventory", "environment", "report", "shells"]
+    + ["linked.tree", "linked.place"]
     + [module for module in ROW if module.startswith("shells.")],
 )
 def test_the_pure_stations_touch_nothing(module: str) -> None:

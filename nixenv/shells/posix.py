@@ -1,6 +1,6 @@
 """POSIX sh, and so dash, bash and zsh."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from nixenv.environment import (
     Default,
@@ -37,7 +37,12 @@ unset __nixenv_list __nixenv_rest __nixenv_entry
 
 def render(environment: Environment, _environ: Mapping[str, str]) -> str:
     """Write statements for any POSIX shell, to be evaluated or sourced, once or again."""
-    lines = "".join(f"{line}\n" for line in _statements(environment.operations))
+    return write_statements(environment, quote)
+
+
+def write_statements(environment: Environment, word: Callable[[str], str]) -> str:
+    """Write the statements, with each value as the one word that ``word`` makes of it."""
+    lines = "".join(f"{line}\n" for line in _statements(environment.operations, word))
     return f"{_JOIN}{lines}{_CLEAN_UP}"
 
 
@@ -49,18 +54,17 @@ def quote(value: str) -> str:
     return "'" + value.replace("'", "'\"'\"'") + "'"
 
 
-def _statements(operations: Iterable[Operation]) -> Iterable[str]:
+def _statements(operations: Iterable[Operation], word: Callable[[str], str]) -> Iterable[str]:
     for operation in operations:
         match operation:
             case Unset(name=name):
                 yield f"unset {name}"
             case Set(name=name, value=value):
-                yield f"unset {name}; export {name}={quote(value)}"
+                yield f"unset {name}; export {name}={word(value)}"
             case Default(name=name, value=value):
-                yield f'if [ -z "${{{name}+set}}" ]; then export {name}={quote(value)}; fi'
+                yield f'if [ -z "${{{name}+set}}" ]; then export {name}={word(value)}; fi'
             case Prepend(name=name, entries=entries):
-                ours = quote(":".join(entries))
-                yield f'__nixenv_join {ours} "${{{name}-}}"'
+                yield f'__nixenv_join {word(":".join(entries))} "${{{name}-}}"'
                 yield f'unset {name}; export {name}="$__nixenv_list"'
             case MakeDirectory(path=path):
-                yield f"[ -d {quote(path)} ] || mkdir -p -- {quote(path)}"
+                yield f"[ -d {word(path)} ] || mkdir -p -- {word(path)}"

@@ -1,0 +1,71 @@
+"""The activations to compare, on a synthetic closure of a given size."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from attrs import frozen
+
+from benchmarks.measure import Command
+from fixtures.private_store import PrivateStore
+from fixtures.synthetic import load_synthetic_closure
+
+REPOSITORY = Path(__file__).parents[1]
+HOOK = REPOSITORY / "hooks/on-activate.bash"
+WALK = Path(__file__).with_name("walk.bash")
+BASH = ("bash", "--norc", "--noprofile")
+
+EMPTY = "empty bash"
+WALKED = "bash walk"
+NIX = "nix-store -qR"
+
+
+@frozen
+class Scenario:
+    """A closure of one size, and where its activations keep things."""
+
+    size: int
+    root: str
+    environ: dict[str, str]
+    cache: Path
+
+
+def make_scenario(base: Path, size: int) -> Scenario:
+    """Make a private store with a closure of `size` store paths, and a Flox environment of links."""
+    store = PrivateStore.create(base / str(size))
+    root = load_synthetic_closure(store, size, python=Path(sys.executable).resolve())
+    flox_env = base / f"env-{size}"
+    (flox_env / "bin").mkdir(parents=True)
+    (flox_env / "bin/sglang").symlink_to(f"{root}/bin/sglang")
+    # As the Nix package has it: the interpreter, isolated, and the entry point.
+    program = flox_env / "bin/nixenv"
+    program.write_text(f"#!{sys.executable} -I\nfrom nixenv.entry import nixenv\n\nnixenv()\n")
+    program.chmod(0o755)
+    cache = base / f"cache-{size}"
+    environ = {
+        **store.environ,
+        "PATH": f"{flox_env}/bin:{os.environ['PATH']}",
+        "HOME": str(base),
+        "FLOX_ENV": str(flox_env),
+        "FLOX_ENV_CACHE": str(cache),
+    }
+    return Scenario(size, root, environ, cache)
+
+
+def activations(scenario: Scenario) -> list[Command]:
+    """List what is timed on one closure, whole processes all."""
+    activate = (*BASH, "-c", f"source {HOOK}")
+
+    def forget_text() -> None:
+        shutil.rmtree(scenario.cache / "nixenv", ignore_errors=True)
+
+    environ = scenario.environ
+    too_long = scenario.size > 2000  # PYTHONPATH beyond what Linux passes on: refused, or broken
+    return [
+        Command(EMPTY, (*BASH, "-c", ":"), environ),
+        Command(WALKED, (*BASH, str(WALK)), environ, may_fail=too_long),
+        Command(NIX, ("nix-store", "-qR", scenario.root), environ),
+        Command("cold, store", activate, environ, forget_text, may_fail=too_long),
+        Command("warm, store", activate, environ, may_fail=too_long),
+    ]
