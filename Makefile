@@ -4,10 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo demo-serve test lint bench clean
 
 demo: $(READY)
 	$(BIN)/python -m fixtures.demo
+
+demo-serve: $(READY)
+	$(BIN)/python -m fixtures.demo --serve
 
 test: $(READY)
 	$(BIN)/python -m pytest
@@ -18,6 +21,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
+	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks
 
 clean:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from nixenv import __version__
-from nixenv.errors import NixenvError, NixError, OutputFailed, RootError, UsageError
+from nixenv.console import emit, run_program, say
+from nixenv.errors import OutputFailed
 
 # The stations are imported where they are used: each activation waits for this module.
 if TYPE_CHECKING:
@@ -23,14 +24,6 @@ if TYPE_CHECKING:
 # Click wants the choices before the stations are imported; a test holds them to the modules.
 SHELL_CHOICES = ("bash", "zsh", "sh", "fish", "tcsh", "json", "dotenv")
 LAYOUT_CHOICES = ("store", "linked")
-
-# The first class that fits decides.
-_EXIT_CODES: tuple[tuple[type[NixenvError], int], ...] = (
-    (UsageError, 2),
-    (RootError, 3),
-    (NixError, 4),
-    (NixenvError, 1),
-)
 
 
 class _Version(click.ParamType[str]):
@@ -123,11 +116,11 @@ def export(shell: str, activation: str | None, key: str, **options: str | None) 
         build_farms(inventory, farms)
     _pass_on(material.closure.diagnostics)
     for finding in find_ambiguities(inventory):
-        _complain(f"{finding.severity}: {finding.summary}\n  next: {finding.remedy}")
+        say("nixenv", f"{finding.severity}: {finding.summary}\n  next: {finding.remedy}")
     if activation is not None:
         _make_directories(environment)
         _keep(activation, key, material.root, environment)
-    _emit(text)
+    emit(text)
 
 
 @cli.command()
@@ -164,11 +157,11 @@ def inspect(*, as_json: bool, **options: str | None) -> None:
     if as_json:
         import json
 
-        _emit(json.dumps(to_document(report), indent=2) + "\n")
+        emit(json.dumps(to_document(report), indent=2) + "\n")
     else:
         from nixenv.view import show_report
 
-        _emit(show_report(report, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+        emit(show_report(report, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
 
 
 @cli.command()
@@ -183,26 +176,16 @@ def snapshot(output: str | None, **options: str | None) -> None:
     text = dump_snapshot(taken)
     _pass_on(material.closure.diagnostics)
     if output is None:
-        _emit(text)
+        emit(text)
     else:
         from nixenv.files import write_atomically
 
         write_atomically(output, text)
 
 
-def exit_code(error: NixenvError) -> int:
-    """Map an error to its documented exit code."""
-    return next(code for kind, code in _EXIT_CODES if isinstance(error, kind))
-
-
 def main() -> NoReturn:
     """Run the command line, and exit with the documented code."""
-    try:
-        cli.main(prog_name="nixenv")
-    except NixenvError as error:
-        _complain(f"error: {error}")
-        sys.exit(exit_code(error))
-    sys.exit(0)
+    run_program("nixenv", cli)
 
 
 def _selection(options: dict[str, Any]) -> "Selection":
@@ -237,23 +220,9 @@ def _keep(activation: str, key: str, root: "Root", environment: "Environment") -
     try:
         keep_activation(activation, key, root, environment)
     except OutputFailed as error:
-        _complain(f"warning: this activation is not cached: {error}")
-
-
-def _complain(text: str) -> None:
-    click.echo(f"nixenv: {text}", err=True)
+        say("nixenv", f"warning: this activation is not cached: {error}")
 
 
 def _pass_on(diagnostics: str) -> None:
     if diagnostics:
         click.echo(diagnostics, err=True, nl=not diagnostics.endswith("\n"))
-
-
-def _emit(text: str) -> None:
-    """Write the result: all of it, once, as the very bytes that it stands for."""
-    left = os.fsencode(text)
-    try:
-        while left:
-            left = left[os.write(1, left) :]
-    except OSError as error:
-        raise OutputFailed("standard output", error.strerror or str(error)) from error

@@ -12,9 +12,9 @@ from attrs import frozen
 
 from nixenv.closure import Closure, start_query
 from nixenv.errors import NothingSelected
+from nixenv.places import find_cache_dir, find_store_dir
 from nixenv.profile import BUILT_IN, Profile, load_profile
 from nixenv.root import Root, find_named_root, find_program_root
-from nixenv.storepath import DEFAULT_STORE_DIR
 
 # The later stations are imported while Nix is at work: that is time which costs nothing.
 if TYPE_CHECKING:
@@ -128,21 +128,6 @@ def plan(
 
         farms = place_farms(inventory, cache_dir)
     return inventory, plan_environment(inventory, profile, cache_dir, farms), farms
-
-
-def find_store_dir(environ: Mapping[str, str]) -> str:
-    """Give the store directory: NIX_STORE_DIR, else NIX_STORE, else /nix/store, as Nix does it."""
-    store_dir = environ.get("NIX_STORE_DIR") or environ.get("NIX_STORE") or DEFAULT_STORE_DIR
-    return os.path.normpath(store_dir)
-
-
-def find_cache_dir(environ: Mapping[str, str]) -> str:
-    """Give the directory for writable state: Flox's for this environment, else the user's own."""
-    flox = environ.get("FLOX_ENV_CACHE")
-    if flox:
-        return flox
-    base = environ.get("XDG_CACHE_HOME") or os.path.join(environ.get("HOME") or "/tmp", ".cache")  # noqa: S108 -- no HOME: a container's last resort
-    return os.path.join(base, "nixenv")
 
 
 def _replay(selection: Selection, file: str, environ: Mapping[str, str]) -> Material:

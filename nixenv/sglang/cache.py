@@ -6,13 +6,13 @@ import re
 import stat
 from collections.abc import Mapping
 
-from nixenv.road import find_cache_dir
+from nixenv.places import find_cache_dir
 from nixenv.sglang.errors import CacheUntrusted
 
 
 def locate_cache(name: str, environ: Mapping[str, str]) -> str:
     """Give the absolute place of one of our directories below the cache directory."""
-    return os.path.join(os.path.abspath(find_cache_dir(environ)), name)
+    return os.path.join(find_cache_dir(environ), name)
 
 
 def entry_name(label: str, *content: bytes) -> str:

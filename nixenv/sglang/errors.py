@@ -1,5 +1,4 @@
 """What the two SGLang programs report, on top of nixenv's own errors."""
-# ruff: noqa: D102 -- reason and remedy are described once, on the root class
 
 from collections.abc import Sequence
 

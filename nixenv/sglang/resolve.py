@@ -8,8 +8,8 @@ import click
 from attrs import evolve
 
 from nixenv import __version__
+from nixenv.console import emit, run_program, say
 from nixenv.sglang.cache import locate_cache
-from nixenv.sglang.console import emit, run_program, say
 from nixenv.sglang.envfile import locate_env_file, write_env_file
 from nixenv.sglang.errors import TokenizerConfigUnreadable
 from nixenv.sglang.model import Resolution, find_model, requested_model
@@ -36,7 +36,7 @@ def cli() -> None:
     file = locate_env_file(resolution.requested, os.environ)
     write_env_file(file, served, os.environ)
     say(PROGRAM, describe(resolution))
-    emit(file)
+    emit(f"{file}\n")
 
 
 def describe(resolution: Resolution) -> str:

@@ -8,7 +8,7 @@ from typing import NoReturn
 import click
 
 from nixenv import __version__
-from nixenv.sglang.console import emit, run_program
+from nixenv.console import emit, run_program
 from nixenv.sglang.envfile import locate_env_file, read_env_file
 from nixenv.sglang.errors import PortUnavailable, ServerNotStarted
 from nixenv.sglang.launch import format_command, plan_launch, server_environment
@@ -38,7 +38,7 @@ def cli(*, print_cmd: bool, dry_run: bool) -> None:
     if launch.preflight and not dry_run:
         require_free_port(launch.host, launch.port)
     if print_cmd or dry_run:
-        emit(format_command(launch.command))
+        emit(f"{format_command(launch.command)}\n")
     if not dry_run:
         become_server(launch.command, server_environment(resolution, os.environ))
 
@@ -70,7 +70,7 @@ def become_server(command: tuple[str, ...], environ: Mapping[str, str]) -> NoRet
         ServerNotStarted: the system refuses.
     """
     try:
-        os.execvpe(command[0], command, environ)  # noqa: S606 -- no shell, on purpose
+        os.execvpe(command[0], command, environ)
     except OSError as error:
         raise ServerNotStarted(command[0], error.strerror or str(error)) from error
 

@@ -7,10 +7,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import frozen
 
-REPOSITORY = Path(__file__).parents[2]
-FIXTURE_SITE = REPOSITORY / "fixtures/packages/sglang/site-packages"
+SERVER = (
+    Path(__file__).parents[2] / "fixtures/packages/sglang/site-packages/sglang/launch_server.py"
+)
+"""The stand-in for sglang.launch_server."""
 
 DEFAULT_ID = "microsoft/Phi-4-mini-instruct-FP8-TORCHAO"
 COMMIT = "f3a5b1c9d7e2468ace013579bdf02468ace13579"
@@ -29,10 +31,18 @@ class Outcome:
 
 @frozen
 class Environment:
-    """An activated environment: where its models and its cache are, and its variables."""
+    """An activated environment: its models, its cache and its modules."""
 
     home: Path
-    variables: dict[str, str] = field(factory=dict)
+
+    def make(self) -> None:
+        """Begin with no model, an empty cache, and an sglang that has nothing but its server."""
+        self.hub.mkdir(parents=True)
+        self.cache.mkdir()
+        package = self.site_packages / "sglang"
+        package.mkdir(parents=True)
+        (package / "__init__.py").touch()
+        (package / "launch_server.py").symlink_to(SERVER)
 
     @property
     def flox_env(self) -> Path:
@@ -41,6 +51,10 @@ class Environment:
     @property
     def cache(self) -> Path:
         return self.home / "cache"
+
+    @property
+    def site_packages(self) -> Path:
+        return self.home / "site-packages"
 
     @property
     def hub(self) -> Path:
@@ -56,8 +70,7 @@ class Environment:
             "FLOX_ENV": str(self.flox_env),
             "FLOX_ENV_CACHE": str(self.cache),
             "SGLANG_PYTHON": sys.executable,
-            "PYTHONPATH": str(FIXTURE_SITE),
-            **self.variables,
+            "PYTHONPATH": str(self.site_packages),
             **changes,
         }
 
@@ -69,14 +82,12 @@ class Environment:
 
 
 def program(name: str) -> list[str]:
-    """Give the command that the console script stands for."""
-    return [sys.executable, "-P", "-m", f"nixenv.sglang.{name}"]
+    """Give the command that the console script stands for, deaf to the server's PYTHONPATH."""
+    return [sys.executable, "-I", "-m", f"nixenv.sglang.{name}"]
 
 
 def run(command: list[str], environ: Mapping[str, str]) -> Outcome:
     """Run a command to its end."""
-    # Our own interpreter is not to see the PYTHONPATH that is meant for the server; but both are
-    # the same here, and the fixture's packages hide nothing that nixenv uses.
     done = subprocess.run(command, env=environ, capture_output=True, check=False, timeout=60)
     return Outcome(done.returncode, done.stdout, done.stderr.decode(errors="backslashreplace"))
 

@@ -1,9 +1,9 @@
 """Parts of the real sglang 0.5.9, from its wheel on PyPI, without what they import.
 
-``srt/server_args.py`` is executed whole and unchanged; what it imports from the rest of sglang
-(and so torch, triton, a GPU) is replaced. Of the replaced names its parser uses a handful, and
-those are taken from the wheel too: constants, two small functions and the keys of two tables.
-All others fail as soon as anything is done with them.
+A module such as ``srt/server_args.py`` is executed whole and unchanged; what it imports from the
+rest of sglang (and so torch, triton, a GPU) is replaced. Of the replaced names its parser uses a
+handful, and those are taken from the wheel too: constants, two small functions and the keys of
+two tables. All others fail as soon as anything is done with them.
 """
 
 import argparse
@@ -22,7 +22,9 @@ REQUIREMENTS = Path(__file__).with_name("wheels.txt")
 CACHE = Path(__file__).parents[2] / ".cache" / "wheels"
 
 # Where the parser's own ingredients are: module, and how it is read there.
-CONSTANTS = {"sglang.srt.utils.common": ("LORA_TARGET_ALL_MODULES", "SUPPORTED_LORA_TARGET_MODULES")}
+CONSTANTS = {
+    "sglang.srt.utils.common": ("LORA_TARGET_ALL_MODULES", "SUPPORTED_LORA_TARGET_MODULES")
+}
 FUNCTIONS = {"sglang.srt.utils.common": ("json_list_type", "nullable_str")}
 TABLES = {
     "sglang.srt.function_call.function_call_parser": ("FunctionCallParser", "ToolCallParserEnum"),
@@ -86,20 +88,20 @@ def load_function(module: str, name: str, **uses: object) -> object:
     return namespace[name]
 
 
-def load_server_args() -> ModuleType:
-    """Execute srt/server_args.py with stand-ins for what it imports from sglang."""
-    source = read_module("sglang.srt.server_args")
-    stand_ins = {}
+def load_module(name: str) -> ModuleType:
+    """Execute a module whole, with stand-ins for what it imports from sglang."""
+    source = read_module(name)
+    stand_ins: dict[str, ModuleType] = {}
     for node in ast.parse(source).body:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sglang"):
             module = stand_ins.setdefault(node.module or "", ModuleType(node.module or ""))
             for alias in node.names:
                 setattr(module, alias.name, _stand_in(module.__name__, alias.name))
-    server_args = ModuleType("sglang.srt.server_args")
+    loaded = ModuleType(name)
     # dataclasses looks its module up there, too.
-    with mock.patch.dict(sys.modules, {**stand_ins, server_args.__name__: server_args}):
-        exec(compile(source, "server_args.py", "exec"), server_args.__dict__)
-    return server_args
+    with mock.patch.dict(sys.modules, {**stand_ins, name: loaded}):
+        exec(compile(source, name, "exec"), vars(loaded))
+    return loaded
 
 
 def make_parser(server_args: ModuleType) -> argparse.ArgumentParser:
