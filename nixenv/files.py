@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import tempfile
 
 from nixenv.errors import OutputFailed
 
@@ -17,8 +16,10 @@ def write_atomically(file: str, text: str) -> None:
         OutputFailed: it cannot be written; nothing is left behind.
     """
     directory = os.path.dirname(os.path.abspath(file))
+    # As tempfile.mkstemp names it; importing that costs each cold activation 8 ms.
+    temporary = os.path.join(directory, f"{TEMPORARY_PREFIX}{os.getpid()}-{os.urandom(4).hex()}")
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=TEMPORARY_PREFIX)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with open(descriptor, "wb") as stream:
                 stream.write(os.fsencode(text))

@@ -1,6 +1,7 @@
 """The shape of the project, held by walking the imports."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import nixenv
+from fixtures.closure import SglangClosure
 from nixenv import cli
 from nixenv.shells import SHELLS
 
@@ -174,6 +176,46 @@ def loaded_by(code: str) -> set[str]:
 def test_importing_nixenv_imports_no_station() -> None:
     """`import nixenv` stays cheap: names resolve when they are used."""
     assert {m for m in loaded_by("import nixenv") if m.startswith("nixenv")} == {"nixenv"}
+
+
+def test_export_loads_what_it_needs_and_no_more(sglang: SglangClosure) -> None:
+    """The import graph of the road that every cold activation waits for."""
+    export = (
+        "import sys\nfrom nixenv.cli import cli\n"
+        f"cli(['export', '--root', {sglang.root!r}, '--shell', 'bash'], standalone_mode=False)\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", export],
+        env={**sglang.store.environ, "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(done.stderr.split())
+    assert {module for module in loaded if module.split(".")[0] == "nixenv"} == {
+        "nixenv",
+        "nixenv.cli",
+        "nixenv.closure",
+        "nixenv.console",
+        "nixenv.cuda",
+        "nixenv.environment",
+        "nixenv.errors",
+        "nixenv.findings",
+        "nixenv.inventory",
+        "nixenv.places",
+        "nixenv.probe",
+        "nixenv.profile",
+        "nixenv.python",
+        "nixenv.road",
+        "nixenv.root",
+        "nixenv.shells",
+        "nixenv.shells.posix",
+        "nixenv.storepath",
+        "nixenv.wrapper",
+    }
+    heavy = {"cattrs", "rich", "packaging", "json", "pathlib", "tempfile", "shutil", "email"}
+    assert loaded & heavy == set()
 
 
 def test_the_version_is_one() -> None:

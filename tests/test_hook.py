@@ -1,8 +1,12 @@
 """hooks/on-activate.bash, sourced by real bash as Flox sources it."""
 
 import os
+import random
 import shlex
+import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -272,6 +276,50 @@ def test_files_of_programs_that_are_gone_are_swept(environ: Environ) -> None:
     left = {path.name for path in directory.iterdir()}
     assert {stale.name, abandoned.name} & left == set()
     assert {recent.name, foreign.name} <= left
+
+
+def start(environ: Environ) -> "subprocess.Popen[str]":
+    script = f"{PREAMBLE}; source {shlex.quote(str(HOOK))} && env -0 >&3"
+    return subprocess.Popen(
+        ["bash", "--norc", "--noprofile", "-c", script],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_twenty_at_once_from_cold(environ: Environ) -> None:
+    """Each gets the right environment, and one good file is left."""
+    expected = environment_after(activate({**environ, "FLOX_ENV_CACHE": environ["HOME"]}))
+    shells = [start(environ) for _ in range(20)]
+    for shell in shells:
+        stdout, stderr = shell.communicate()
+        assert (shell.returncode, stderr) == (0, "")
+        found = environment_after(subprocess.CompletedProcess([], 0, stdout))
+        assert found["PYTHONPATH"] == expected["PYTHONPATH"]
+        assert found.keys() == expected.keys()
+    assert activation_file(environ).read_text().endswith("# end of nixenv activation\n")
+
+
+def test_killed_activations_leave_nothing_that_counts(environ: Environ) -> None:
+    """Killed at any moment, the next activation is right; at the end there is one good file."""
+    expected = environment_after(activate({**environ, "FLOX_ENV_CACHE": environ["HOME"]}))
+    directory = Path(environ["FLOX_ENV_CACHE"], "nixenv")
+    moments = random.Random(1)
+    for _ in range(15):
+        shell = start(environ)
+        time.sleep(moments.uniform(0, 0.3))
+        os.killpg(shell.pid, signal.SIGKILL)
+        shell.communicate()
+        if moments.random() < 0.5:  # cold again, or warm if that one got so far
+            shutil.rmtree(directory, ignore_errors=True)
+    after = environment_after(activate(environ))
+    assert after["PYTHONPATH"] == expected["PYTHONPATH"]
+    files = [file for file in directory.iterdir() if file.name.startswith("activation-")]
+    assert len(files) == 1
+    assert files[0].read_text().endswith("# end of nixenv activation\n")
 
 
 HOSTILE = "a 'b' \"c\" $(touch ran) `touch ran` ;touch ran\n*"

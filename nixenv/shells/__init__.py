@@ -5,20 +5,21 @@ so they are written as they are; values are always quoted, so that none can run 
 """
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 
 from nixenv.environment import Environment
-from nixenv.shells import data, fish, posix, tcsh
 
 Renderer = Callable[[Environment, Mapping[str, str]], str]
 
-_RENDERERS: Mapping[str, Renderer] = {
-    "bash": posix.render,
-    "zsh": posix.render,
-    "sh": posix.render,
-    "fish": fish.render,
-    "tcsh": tcsh.render,
-    "json": data.render_json,
-    "dotenv": data.render_dotenv,
+# Imported when it is used: an activation needs one of them.
+_RENDERERS: Mapping[str, tuple[str, str]] = {
+    "bash": ("nixenv.shells.posix", "render"),
+    "zsh": ("nixenv.shells.posix", "render"),
+    "sh": ("nixenv.shells.posix", "render"),
+    "fish": ("nixenv.shells.fish", "render"),
+    "tcsh": ("nixenv.shells.tcsh", "render"),
+    "json": ("nixenv.shells.data", "render_json"),
+    "dotenv": ("nixenv.shells.data", "render_dotenv"),
 }
 
 SHELLS = tuple(_RENDERERS)
@@ -40,4 +41,6 @@ def render(environment: Environment, shell: str, environ: Mapping[str, str]) -> 
         VariableTooLong: a value would be too long for Linux to pass on.
         NotExpressible: the format has no way to write a value.
     """
-    return _RENDERERS[shell](environment, environ)
+    module, function = _RENDERERS[shell]
+    renderer: Renderer = getattr(import_module(module), function)
+    return renderer(environment, environ)
