@@ -12,6 +12,9 @@ demo: $(READY)
 demo-serve: $(READY)
 	$(BIN)/python -m fixtures.demo --serve
 
+demo-serve: $(READY)
+	$(BIN)/python -m fixtures.demo --serve
+
 test: $(READY)
 	$(BIN)/python -m pytest
 

@@ -10,6 +10,11 @@ import nixenv
 from benchmarks.measure import Timing
 from benchmarks.scenario import EMPTY, NIX, WALKED
 
+_COLUMNS = (
+    *("median", "min", "max"),
+    *("bash walk ÷ this", "this ÷ empty bash", "this ÷ nix-store", "memory"),
+)
+
 Results = Mapping[int, Mapping[str, Timing]]
 
 
@@ -35,45 +40,39 @@ def describe_machine() -> dict[str, str]:
     }
 
 
-def to_json(results: Results, machine: Mapping[str, str]) -> str:
+def to_json(results: Results, imports: Results, machine: Mapping[str, str]) -> str:
     """Write every run, in seconds; memory in bytes."""
     document = {
         "schema": 1,
         "machine": dict(machine),
-        "sizes": {
-            str(size): {
-                name: {"seconds": t.seconds, "memory": t.memory, "failed": t.failed}
-                for name, t in timings.items()
-            }
-            for size, timings in results.items()
-        },
+        "activation, by store paths": _plain(results),
+        "imports, by site-packages directories": _plain(imports),
     }
     return json.dumps(document, indent=1) + "\n"
 
 
-def to_markdown(results: Results, machine: Mapping[str, str]) -> str:
-    """Write a table for each size, and the ratios that the project holds itself to."""
+def to_markdown(results: Results, imports: Results, machine: Mapping[str, str]) -> str:
+    """Write a table for each size, with the ratios that the project holds itself to."""
     lines = ["# What an activation costs", ""]
     lines += [f"- {name}: {value}" for name, value in machine.items()]
     lines += ["", "Whole processes, interleaved in one run; medians. `make bench` makes this page."]
     for size, timings in results.items():
         runs = len(next(iter(timings.values())).seconds)
         lines += ["", f"## {size} store paths, {runs} runs each", ""]
-        lines += [
-            "| | median | min | max | bash walk ÷ this | this ÷ empty bash | this ÷ nix-store | memory |",
-            "|---|---:|---:|---:|---:|---:|---:|---:|",
-        ]
+        lines.append(f"| | {' | '.join(_COLUMNS)} |")
+        lines.append("|---|" + "---:|" * len(_COLUMNS))
         lines += [_row(name, timing, timings) for name, timing in timings.items()]
-    return "\n".join(lines) + "\n"
+    lines += ["", "# What the environment costs the program", ""]
+    lines += ["Start-up, and an import of every module of the program.", ""]
+    return "\n".join(lines) + f"\n{summary(imports, 'site-packages directories')}"
 
 
-def summary(results: Results) -> str:
-    """Write the short table of the README."""
-    names = list(next(iter(results.values())))
+def summary(results: Results, unit: str) -> str:
+    """Write the short table of the README: medians by size."""
     sizes = list(results)
-    lines = ["| | " + " | ".join(f"{size} store paths" for size in sizes) + " |"]
+    lines = ["| | " + " | ".join(f"{size} {unit}" for size in sizes) + " |"]
     lines.append("|---|" + "---:|" * len(sizes))
-    for name in names:
+    for name in next(iter(results.values())):
         cells = [_milliseconds(results[size][name]) for size in sizes]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
@@ -98,6 +97,16 @@ def plot(results: Results, file: Path) -> None:
     axes.legend(fontsize="small")
     figure.tight_layout()
     figure.savefig(file, metadata={"Date": None})
+
+
+def _plain(results: Results) -> dict[str, object]:
+    return {
+        str(size): {
+            name: {"seconds": t.seconds, "memory": t.memory, "failed": t.failed}
+            for name, t in timings.items()
+        }
+        for size, timings in results.items()
+    }
 
 
 def _row(name: str, timing: Timing, timings: Mapping[str, Timing]) -> str:

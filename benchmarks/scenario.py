@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from attrs import frozen
@@ -32,7 +33,7 @@ class Scenario:
 
 
 def make_scenario(base: Path, size: int) -> Scenario:
-    """Make a private store with a closure of `size` store paths, and a Flox environment of links."""
+    """Make a private store with a closure of `size` store paths, and an environment of links."""
     store = PrivateStore.create(base / str(size))
     root = load_synthetic_closure(store, size, python=Path(sys.executable).resolve())
     flox_env = base / f"env-{size}"
@@ -56,16 +57,31 @@ def make_scenario(base: Path, size: int) -> Scenario:
 def activations(scenario: Scenario) -> list[Command]:
     """List what is timed on one closure, whole processes all."""
     activate = (*BASH, "-c", f"source {HOOK}")
-
-    def forget_text() -> None:
-        shutil.rmtree(scenario.cache / "nixenv", ignore_errors=True)
-
-    environ = scenario.environ
-    too_long = scenario.size > 2000  # PYTHONPATH beyond what Linux passes on: refused, or broken
+    store = scenario.environ
+    linked = {**store, "NIXENV_LAYOUT": "linked", "FLOX_ENV_CACHE": f"{scenario.cache}-linked"}
+    # PYTHONPATH is beyond what Linux passes on: nixenv refuses it, and the walk breaks.
+    too_long = scenario.size > 2000
     return [
-        Command(EMPTY, (*BASH, "-c", ":"), environ),
-        Command(WALKED, (*BASH, str(WALK)), environ, may_fail=too_long),
-        Command(NIX, ("nix-store", "-qR", scenario.root), environ),
-        Command("cold, store", activate, environ, forget_text, may_fail=too_long),
-        Command("warm, store", activate, environ, may_fail=too_long),
+        Command(EMPTY, (*BASH, "-c", ":"), store),
+        Command(WALKED, (*BASH, str(WALK)), store, may_fail=too_long),
+        Command(NIX, ("nix-store", "-qR", scenario.root), store),
+        Command("cold, store", activate, store, _forget_texts(store), may_fail=too_long),
+        Command("warm, store", activate, store, may_fail=too_long),
+        Command("first, linked", activate, linked, _forget_all(linked)),
+        Command("cold, linked", activate, linked, _forget_texts(linked)),
+        Command("warm, linked", activate, linked),
     ]
+
+
+def _forget_texts(environ: Mapping[str, str]) -> Callable[[], None]:
+    directory = Path(environ["FLOX_ENV_CACHE"], "nixenv")
+
+    def forget() -> None:
+        for file in directory.glob("activation-*"):
+            file.unlink()
+
+    return forget
+
+
+def _forget_all(environ: Mapping[str, str]) -> Callable[[], None]:
+    return lambda: shutil.rmtree(environ["FLOX_ENV_CACHE"], ignore_errors=True)

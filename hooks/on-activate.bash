@@ -44,7 +44,7 @@ __nixenv_read_activation() {
 # Long values are lines of their own, which the text takes from __nixenv_line: bash reads a line many
 # times faster than it parses a quoted word.
 __nixenv_check_activation() {
-  local file=$1 program parent target start found
+  local file=$1 program parent target start found needed
   mapfile -t __nixenv_line <"$file"
   ((${#__nixenv_line[@]} > 6)) || return 1
   [[ ${__nixenv_line[0]} == "# nixenv activation 1" &&
@@ -60,6 +60,10 @@ __nixenv_check_activation() {
   hash "$program" 2>/dev/null || return 1
   found=${BASH_CMDS[$program]}
   [[ ${found%/*} -ef $parent && $file -nt $parent && $found -ef $target ]] || return 1
+  for ((needed = 6; needed < start; needed++)); do
+    [[ ${__nixenv_line[needed]} == "# needs "* ]] || break
+    [[ -d ${__nixenv_line[needed]#\# needs } ]] || return 1
+  done
   printf -v __nixenv_text '%s\n' "${__nixenv_line[@]:start}"
 }
 

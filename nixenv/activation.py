@@ -9,6 +9,7 @@ the file back without Python; the header is what it needs for that::
     # parent /…/bin         the real directory in which it was found
     # target /nix/store/…   the file that it is, behind all links
     # text 8                the number of the line, from 0, where the text begins
+    # needs /…              a directory that the text relies on; any number of these
     …                       long values, a line each
     the text                as nixenv.shells.posix writes it, but for long values: these it takes
                             from the array __nixenv_line, the lines of this file
@@ -21,6 +22,7 @@ kilobytes. Only owner-writable files count, and only whole ones; the hook checks
 import contextlib
 import os
 import time
+from collections.abc import Sequence
 
 from nixenv.environment import Environment
 from nixenv.errors import OutputFailed
@@ -40,18 +42,26 @@ _LONG = 200
 _ABANDONED = 3600
 
 
-def keep_activation(file: str, key: str, root: Root, environment: Environment) -> None:
+def keep_activation(
+    file: str, key: str, root: Root, environment: Environment, needs: Sequence[str] = ()
+) -> None:
     """Write the activation file, and sweep those beside it whose program is gone.
 
     Nothing is written where the hook could not tell that the program has been replaced: where a
     second link outside the store follows the first.
+
+    Args:
+        file: The activation file.
+        key: The hook's key.
+        root: The root, looked up on PATH.
+        environment: The operations.
+        needs: Directories outside the store that must be there for the text to hold.
 
     Raises:
         OutputFailed: it cannot be written.
     """
     if root.found is None or not _leads_straight_to_store(root.found, os.path.dirname(root.path)):
         return
-    long_values: list[str] = []
     header = [
         _HEAD,
         f"# key {key}",
@@ -59,23 +69,25 @@ def keep_activation(file: str, key: str, root: Root, environment: Environment) -
         f"# parent {os.path.realpath(os.path.dirname(root.found))}",
         f"{_TARGET}{os.path.realpath(root.found)}",
     ]
+    lines = [f"# needs {directory}" for directory in needs]
+    if any("\n" in line for line in (*header, *lines)):
+        return
+    first = len(header) + 1
 
     def word(value: str) -> str:
         if len(value) < _LONG or "\n" in value:
             return posix.quote(value)
-        long_values.append(value)
-        return f'"${{__nixenv_line[{len(header) + len(long_values)}]}}"'
+        lines.append(value)
+        return f'"${{__nixenv_line[{first + len(lines) - 1}]}}"'
 
     text = posix.write_statements(environment, word)
-    if any("\n" in line for line in header):
-        return
-    header.append(f"# text {len(header) + 1 + len(long_values)}")
+    header.append(f"# text {first + len(lines)}")
     directory = os.path.dirname(file)
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
     except OSError as error:
         raise OutputFailed(directory, error.strerror or str(error)) from error
-    write_atomically(file, "\n".join([*header, *long_values, f"{text}{_END}\n"]))
+    write_atomically(file, "\n".join([*header, *lines, f"{text}{_END}\n"]))
     _sweep(directory)
 
 

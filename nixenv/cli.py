@@ -119,7 +119,8 @@ def export(shell: str, activation: str | None, key: str, **options: str | None) 
         say("nixenv", f"{finding.severity}: {finding.summary}\n  next: {finding.remedy}")
     if activation is not None:
         _make_directories(environment)
-        _keep(activation, key, material.root, environment)
+        needs = tuple(filter(None, (farms.virtualenv, farms.toolkit))) if farms else ()
+        _keep(activation, key, material.root, environment, needs)
     emit(text)
 
 
@@ -213,12 +214,14 @@ def _make_directories(environment: "Environment") -> None:
                 os.makedirs(operation.path, exist_ok=True)
 
 
-def _keep(activation: str, key: str, root: "Root", environment: "Environment") -> None:
+def _keep(
+    activation: str, key: str, root: "Root", environment: "Environment", needs: tuple[str, ...]
+) -> None:
     """Keep the text for the hook's next time. That this fails costs the next time only."""
     from nixenv.activation import keep_activation
 
     try:
-        keep_activation(activation, key, root, environment)
+        keep_activation(activation, key, root, environment, needs)
     except OutputFailed as error:
         say("nixenv", f"warning: this activation is not cached: {error}")
 

@@ -7,13 +7,13 @@ they can be recorded and replayed (``nixenv.snapshot``).
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from attrs import field, frozen
 
 from nixenv.closure import Closure
 from nixenv.errors import StoreObjectsMissing, Unreadable
-from nixenv.storepath import StorePath
+from nixenv.storepath import StorePath, enclosing_store_path
 from nixenv.wrapper import Wrapper, parse_wrapper
 
 PROGRAMS = ("nvcc", "ninja", "gcc", "g++")
@@ -88,30 +88,54 @@ class Probe:
     faults: tuple[Fault, ...] = ()
 
 
-def probe_closure(closure: Closure, program: str | None) -> Probe:
+@frozen
+class Head:
+    """The notes that can be taken before the closure is known.
+
+    Attributes:
+        wrapper: The program's wrapper script, where the root has one.
+        notes: By path, on the store objects that the wrapper names, and on a wrapper that cannot
+            be read; None where there is nothing to note.
+    """
+
+    wrapper: Wrapper | None
+    notes: Mapping[str, StoreObject | Fault | None] = field(repr=False)
+
+
+def probe_head(root: StorePath, program: str | None) -> Head:
+    """Look at the root's wrapper of ``program``, and at the store objects whose modules it lists.
+
+    That is about half of a closure, and it can be done while Nix works out the rest.
+    """
+    try:
+        wrapper = _probe_wrapper(root, program)
+    except OSError as error:
+        return Head(None, {root: _fault(root, error)})
+    if wrapper is None:
+        return Head(None, {})
+    store_dir = os.path.dirname(root)
+    listed = (enclosing_store_path(path, store_dir) for path in wrapper.site_packages)
+    return Head(wrapper, {path: _note(path) for path in listed if path is not None})
+
+
+def probe_closure(closure: Closure, program: str | None, head: Head | None = None) -> Probe:
     """Look at each member of ``closure``, and at the root's wrapper of ``program``.
 
     Faults are collected, not raised: a troubleshooter wants all of them.
+
+    Args:
+        closure: The closure.
+        program: The program's file name, as `Root.program`.
+        head: What `probe_head` noted already.
     """
-    objects: list[StoreObject] = []
-    faults: list[Fault] = []
-    for path in closure.paths:
-        try:
-            found = _probe_object(path)
-        except OSError as error:
-            missing = not os.path.lexists(path)
-            where = path if missing else str(error.filename or path)
-            faults.append(Fault(where, missing, error.strerror or str(error)))
-        else:
-            if found is not None:
-                objects.append(found)
-    wrapper = None
-    try:
-        wrapper = _probe_wrapper(closure.root, program)
-    except OSError as error:
-        if not any(fault.path.startswith(closure.root) for fault in faults):
-            faults.append(Fault(str(error.filename), missing=False, detail=str(error.strerror)))
-    return Probe(tuple(objects), wrapper, tuple(faults))
+    head = head or probe_head(closure.root, program)
+    known = head.notes
+    notes = [known[path] if path in known else _note(path) for path in closure.paths]
+    return Probe(
+        tuple(note for note in notes if isinstance(note, StoreObject)),
+        head.wrapper,
+        tuple(note for note in notes if isinstance(note, Fault)),
+    )
 
 
 def require_complete(probe: Probe) -> None:
@@ -126,6 +150,19 @@ def require_complete(probe: Probe) -> None:
         raise StoreObjectsMissing(missing)
     for fault in probe.faults:
         raise Unreadable(fault.path, fault.detail)
+
+
+def _note(path: StorePath) -> StoreObject | Fault | None:
+    try:
+        return _probe_object(path)
+    except OSError as error:
+        return _fault(path, error)
+
+
+def _fault(path: StorePath, error: OSError) -> Fault:
+    missing = not os.path.lexists(path)
+    where = path if missing else str(error.filename or path)
+    return Fault(where, missing, error.strerror or str(error))
 
 
 def _probe_object(path: StorePath) -> StoreObject | None:

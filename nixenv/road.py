@@ -94,10 +94,11 @@ def gather(selection: Selection, environ: Mapping[str, str]) -> Material:
         raise NothingSelected(profile.name)
     finish_query = start_query(root.path, store_dir, environ)
     from nixenv import environment, inventory  # noqa: F401, PLC0415 -- for `plan`, see above
-    from nixenv.probe import probe_closure  # noqa: PLC0415 -- see above
+    from nixenv.probe import probe_closure, probe_head  # noqa: PLC0415 -- see above
 
+    head = probe_head(root.path, root.program)
     closure = finish_query()
-    return Material(root, closure, probe_closure(closure, root.program), profile)
+    return Material(root, closure, probe_closure(closure, root.program, head), profile)
 
 
 def plan(

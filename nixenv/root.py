@@ -70,7 +70,7 @@ def find_named_root(path: str, program: str | None, store_dir: str) -> Root:
         root = _store_object_of(absolute, absolute, store_dir)
         if not os.path.lexists(root):
             raise RootMissing(root)
-    return Root(root, program, "named with --root")
+    return Root(root, program and os.path.basename(program), "named with --root")
 
 
 def _candidates(name: str, search_path: str) -> Iterator[str]:

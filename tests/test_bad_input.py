@@ -217,9 +217,13 @@ def test_a_member_that_vanished(nixenv: Nixenv, broken: PrivateStore) -> None:
     assert "error store-object-missing" in nixenv("inspect").stdout
 
 
-def test_an_unreadable_member(broken: PrivateStore, environ: Environ) -> None:
+@pytest.mark.parametrize("part", ["gcc-wrapper", "sglang-python312"])
+@pytest.mark.parametrize("inside", ["", "bin"])
+def test_an_unreadable_member(
+    part: str, inside: str, broken: PrivateStore, environ: Environ
+) -> None:
     """Its path and the system's reason. Root reads everything, so the capability is dropped."""
-    closed = member(broken, "gcc-wrapper")
+    closed = member(broken, part) / inside
     closed.chmod(0)
     drop = (
         [require_tool("setpriv"), "--bounding-set=-dac_override,-dac_read_search"]
@@ -227,7 +231,16 @@ def test_an_unreadable_member(broken: PrivateStore, environ: Environ) -> None:
         else []
     )
     done = subprocess.run(
-        [*drop, sys.executable, "-I", "-m", "nixenv", "export"],
+        [
+            *drop,
+            sys.executable,
+            "-I",
+            "-m",
+            "nixenv",
+            "export",
+            "--root",
+            member(broken, "sglang-python312"),
+        ],
         env=environ,
         capture_output=True,
         text=True,

@@ -278,6 +278,24 @@ def test_files_of_programs_that_are_gone_are_swept(environ: Environ) -> None:
     assert {recent.name, foreign.name} <= left
 
 
+def test_layout_linked_is_warm_while_its_farms_are_there(
+    environ: Environ, calls: Callable[[], int]
+) -> None:
+    """A farm that somebody removed is built again; the layout is part of the key."""
+    environ["NIXENV_LAYOUT"] = "linked"
+    cold = environment_after(activate(environ))
+    assert environment_after(activate(environ)) == cold
+    assert calls() == 1
+    assert "PYTHONPATH" not in cold
+    for number, name in enumerate(("VIRTUAL_ENV", "CUDA_HOME"), start=2):
+        shutil.rmtree(cold[name])
+        assert environment_after(activate(environ)) == cold
+        assert calls() == number
+        assert Path(cold[name]).is_dir()
+    del environ["NIXENV_LAYOUT"]
+    assert "VIRTUAL_ENV" not in environment_after(activate(environ))
+
+
 def start(environ: Environ) -> "subprocess.Popen[str]":
     script = f"{PREAMBLE}; source {shlex.quote(str(HOOK))} && env -0 >&3"
     return subprocess.Popen(
