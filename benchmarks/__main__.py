@@ -1,4 +1,4 @@
-"""`make bench`: what an activation costs, against the bash walk, and what it then costs to import."""
+"""`make bench`: what an activation costs, against the bash walk, and what its imports cost."""
 
 import argparse
 import tempfile
