@@ -6,7 +6,7 @@
 #
 # Status 0: the environment is set. Any other: nothing was changed, and the reason is on stderr.
 #
-# NIXENV_PROFILE and NIXENV_LAYOUT do here what --profile and --layout do for `nixenv export`.
+# NIXENV_PROFILE and NIXENV_LAYOUT say what --profile and --layout say to `nixenv export`.
 #
 # Cold, it runs `nixenv export` once, which keeps the text in an activation file (nixenv/activation.py
 # has its format). Warm, it evaluates that file: no Python, no Nix, and one short process, chmod.
@@ -16,13 +16,13 @@ __nixenv_version=0.1.0
 
 # What the text depends on, as one line in __nixenv_key; the program's root is checked apart.
 __nixenv_make_key() {
-  local project=${FLOX_ENV_PROJECT:+$FLOX_ENV_PROJECT/nixenv.toml} file content=
-  for file in "$project" "${NIXENV_PROFILE-}"; do
+  local project=${FLOX_ENV_PROJECT:+$FLOX_ENV_PROJECT/nixenv.toml} profile=${NIXENV_PROFILE-}
+  local file text content=
+  case $profile in sglang | vllm | python-cuda) profile= ;; esac
+  for file in "$project" "$profile"; do
     if [[ -f $file && -r $file ]]; then
-      content+="$file:"
-      local text=
       IFS= read -r -d '' text <"$file"
-      content+=$text
+      content+=$file:$text
     fi
   done
   printf -v __nixenv_key '%q ' "$__nixenv_version" "$__nixenv_layout" "${NIXENV_PROFILE-}" \
@@ -31,14 +31,14 @@ __nixenv_make_key() {
 
 # Read the activation file into __nixenv_text if it is ours alone, whole, and for this key and root.
 #
-# A file that others can write is not to be trusted. Bash cannot see a mode; chmod closes such a file
-# and says so. It works while we read.
+# A file that others can write or replace is not to be trusted. Bash cannot see a mode; chmod closes
+# such a file and its directory, and says so. It works while we read.
 __nixenv_read_activation() {
   local file=$1 changed
-  [[ -f $file && ! -L $file && -O $file && -r $file ]] &&
+  [[ -O ${file%/*} && -f $file && ! -L $file && -O $file && -r $file ]] &&
     {
       __nixenv_check_activation "$file" && ! IFS= read -r changed
-    } < <(exec chmod -c go-w -- "$file" 2>&1)
+    } < <(exec chmod -c go-w -- "${file%/*}" "$file" 2>&1)
 }
 
 # Long values are lines of their own, which the text takes from __nixenv_line: bash reads a line many
@@ -58,7 +58,7 @@ __nixenv_check_activation() {
   # The first such program on PATH: in the same directory as it was then, which has not changed
   # since, and the same file behind all links.
   hash "$program" 2>/dev/null || return 1
-  found=${BASH_CMDS[$program]}
+  found=${BASH_CMDS[$program]-}
   [[ ${found%/*} -ef $parent && $file -nt $parent && $found -ef $target ]] || return 1
   for ((needed = 6; needed < start; needed++)); do
     [[ ${__nixenv_line[needed]} == "# needs "* ]] || break
@@ -69,14 +69,26 @@ __nixenv_check_activation() {
 
 # Ask nixenv for the text.
 __nixenv_ask() {
-  local arguments=(--shell bash --layout "$__nixenv_layout" --cache-dir "$__nixenv_cache_dir")
-  [[ -z ${NIXENV_PROFILE-} ]] || arguments+=(--profile "$NIXENV_PROFILE")
-  __nixenv_text=$(nixenv export "${arguments[@]}" --activation "$1" --key "$__nixenv_key")
+  if ! hash nixenv 2>/dev/null; then
+    echo "nixenv: no program nixenv on PATH; is it installed in this environment?" >&2
+    return 1
+  fi
+  # The key on stdin: it holds the profile, which may be long, or not for all eyes.
+  __nixenv_text=$(
+    nixenv export --shell bash --cache-dir "$__nixenv_cache_dir" --activation "$1" \
+      <<<"$__nixenv_key"
+  )
 }
 
 __nixenv_prepare() {
   __nixenv_layout=${NIXENV_LAYOUT:-store}
-  __nixenv_cache_dir=${FLOX_ENV_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/nixenv}
+  __nixenv_cache_dir=${FLOX_ENV_CACHE:-${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}}
+  if [[ -z $__nixenv_cache_dir ]]; then
+    echo "nixenv: no directory for caches: set FLOX_ENV_CACHE, XDG_CACHE_HOME or HOME" >&2
+    return 1
+  fi
+  [[ -n ${FLOX_ENV_CACHE-} ]] || __nixenv_cache_dir+=/nixenv
+  [[ $__nixenv_cache_dir == /* ]] || __nixenv_cache_dir=$PWD/$__nixenv_cache_dir
   __nixenv_make_key
   # Dev and run mode of one environment share a cache directory, not a file.
   local name=${FLOX_ENV-}

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from nixenv.findings import Severity as Severity
     from nixenv.inventory import Inventory as Inventory
     from nixenv.inventory import classify as classify
+    from nixenv.places import find_cache_dir as find_cache_dir
+    from nixenv.places import find_store_dir as find_store_dir
     from nixenv.probe import Probe as Probe
     from nixenv.probe import StoreObject as StoreObject
     from nixenv.probe import probe_closure as probe_closure
@@ -89,6 +91,7 @@ _PUBLIC = {
         "Inventory",
         "classify",
     ),
+    "places": ("find_cache_dir", "find_store_dir"),
     "probe": (
         "Probe",
         "StoreObject",

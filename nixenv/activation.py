@@ -20,6 +20,7 @@ kilobytes. Only owner-writable files count, and only whole ones; the hook checks
 """
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Sequence
@@ -65,7 +66,7 @@ def keep_activation(
     header = [
         _HEAD,
         f"# key {key}",
-        f"# program {root.program}",
+        f"# program {os.path.basename(root.found)}",
         f"# parent {os.path.realpath(os.path.dirname(root.found))}",
         f"{_TARGET}{os.path.realpath(root.found)}",
     ]
@@ -80,11 +81,15 @@ def keep_activation(
         lines.append(value)
         return f'"${{__nixenv_line[{first + len(lines) - 1}]}}"'
 
-    text = posix.write_statements(environment, word)
+    text = posix.write_statements(environment, word, fresh=True)
     header.append(f"# text {first + len(lines)}")
     directory = os.path.dirname(file)
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
+        if os.stat(directory).st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "it belongs to another user")
+        if os.path.islink(file):
+            os.unlink(file)  # not to be followed
     except OSError as error:
         raise OutputFailed(directory, error.strerror or str(error)) from error
     write_atomically(file, "\n".join([*header, *lines, f"{text}{_END}\n"]))
@@ -100,14 +105,17 @@ def _leads_straight_to_store(found: str, store_dir: str) -> bool:
 
 
 def _sweep(directory: str) -> None:
-    for name in os.listdir(directory):
-        file = os.path.join(directory, name)
-        with contextlib.suppress(OSError):  # swept by another, or not ours
-            if name.startswith(TEMPORARY_PREFIX):
-                if time.time() - os.lstat(file).st_mtime > _ABANDONED:
-                    os.unlink(file)
-            elif name.startswith("activation-") and not os.path.exists(_read_target(file)):
-                os.unlink(file)
+    with contextlib.suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):  # swept by another, or not ours to sweep
+                if entry.is_file(follow_symlinks=False) and _is_stale(entry):
+                    os.unlink(entry.path)
+
+
+def _is_stale(entry: "os.DirEntry[str]") -> bool:
+    if entry.name.startswith(TEMPORARY_PREFIX):
+        return time.time() - entry.stat().st_mtime > _ABANDONED
+    return entry.name.startswith("activation-") and not os.path.exists(_read_target(entry.path))
 
 
 def _read_target(file: str) -> str:

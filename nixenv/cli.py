@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -12,6 +11,7 @@ import click
 from nixenv import __version__
 from nixenv.console import emit, run_program, say
 from nixenv.errors import OutputFailed
+from nixenv.versions import MINOR_VERSION
 
 # The stations are imported where they are used: each activation waits for this module.
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class _Version(click.ParamType[str]):
     name = "X.Y"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not re.fullmatch(r"\d+\.\d+", value):
+        if not MINOR_VERSION.fullmatch(value):
             self.fail(f"{value!r} is no version X.Y", param, ctx)
         return value
 
@@ -46,7 +46,13 @@ def _selection_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="FILE",
             help="Replay a snapshot; ask neither Nix nor disk.",
         ),
-        click.option("--profile", metavar="NAME|FILE", help="sglang, vllm, python-cuda or a file."),
+        click.option(
+            "--profile",
+            metavar="NAME|FILE",
+            envvar="NIXENV_PROFILE",
+            show_envvar=True,
+            help="sglang, vllm, python-cuda or a file.",
+        ),
         click.option("--python", type=_Version(), help="The Python version to take."),
         click.option("--cuda", type=_Version(), help="The CUDA version to take."),
         click.option(
@@ -63,7 +69,7 @@ def _selection_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="nixenv", message="%(prog)s %(version)s")
 def cli() -> None:
-    r"""The Python and CUDA environment of a program in a Nix store.
+    """The Python and CUDA environment of a program in a Nix store.
 
     BINARY is looked up on PATH; without one, the profile says what to look up.
 
@@ -78,6 +84,8 @@ _layout_option = click.option(
     type=click.Choice(LAYOUT_CHOICES),
     default="store",
     show_default=True,
+    envvar="NIXENV_LAYOUT",
+    show_envvar=True,
     help="Where the values point: into the store, or to farms of links in the cache directory.",
 )
 
@@ -93,8 +101,7 @@ _layout_option = click.option(
     help="What to write.",
 )
 @click.option("--activation", metavar="FILE", hidden=True, help="For the hook: keep the text.")
-@click.option("--key", default="", hidden=True, help="For the hook: what the text depends on.")
-def export(shell: str, activation: str | None, key: str, **options: str | None) -> None:
+def export(shell: str, activation: str | None, **options: str | None) -> None:
     """Write the environment as shell code, to be evaluated: eval "$(nixenv export)"."""
     from nixenv.road import gather, plan
 
@@ -120,7 +127,7 @@ def export(shell: str, activation: str | None, key: str, **options: str | None) 
     if activation is not None:
         _make_directories(environment)
         needs = tuple(filter(None, (farms.virtualenv, farms.toolkit))) if farms else ()
-        _keep(activation, key, material.root, environment, needs)
+        _keep(activation, material.root, environment, needs)
     emit(text)
 
 
@@ -162,7 +169,7 @@ def inspect(*, as_json: bool, **options: str | None) -> None:
     else:
         from nixenv.view import show_report
 
-        emit(show_report(report, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+        emit(show_report(report, colour=_is_terminal() and "NO_COLOR" not in os.environ))
 
 
 @cli.command()
@@ -176,12 +183,12 @@ def snapshot(output: str | None, **options: str | None) -> None:
     taken = Snapshot(material.root.program, material.closure, material.probe, listings)
     text = dump_snapshot(taken)
     _pass_on(material.closure.diagnostics)
-    if output is None:
+    if output in (None, "-"):
         emit(text)
     else:
         from nixenv.files import write_atomically
 
-        write_atomically(output, text)
+        write_atomically(output, text, 0o666)
 
 
 def main() -> NoReturn:
@@ -215,15 +222,23 @@ def _make_directories(environment: "Environment") -> None:
 
 
 def _keep(
-    activation: str, key: str, root: "Root", environment: "Environment", needs: tuple[str, ...]
+    activation: str, root: "Root", environment: "Environment", needs: tuple[str, ...]
 ) -> None:
-    """Keep the text for the hook's next time. That this fails costs the next time only."""
+    """Keep the text for the hook's next time. That this fails costs the next time only.
+
+    The hook's key comes on stdin: it holds the profile, which may be long, or not for all eyes.
+    """
     from nixenv.activation import keep_activation
 
+    key = os.fsdecode(sys.stdin.buffer.read()).rstrip("\n")
     try:
         keep_activation(activation, key, root, environment, needs)
     except OutputFailed as error:
         say("nixenv", f"warning: this activation is not cached: {error}")
+
+
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()  # None: it is closed
 
 
 def _pass_on(diagnostics: str) -> None:

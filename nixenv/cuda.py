@@ -119,11 +119,14 @@ def choose_host_compiler(probe: Probe, toolkit: CudaToolkit | None) -> StorePath
 
 
 def choose_ninja(probe: Probe) -> StorePath | None:
-    """Choose ninja, the newest by name."""
+    """Choose ninja itself, the newest by name; else whatever brings the program."""
     holders = [found.path for found in probe.objects if "ninja" in found.programs]
-    return max(
-        holders, key=lambda path: _numbers(store_name(path).removeprefix("ninja-")), default=None
-    )
+
+    def rank(path: StorePath) -> tuple[bool, tuple[int, ...]]:
+        name = store_name(path)
+        return name.startswith("ninja-"), _numbers(name)
+
+    return max(holders, key=rank, default=None)
 
 
 def _toolkit_rank(path: StorePath) -> tuple[bool, tuple[int, ...]]:

@@ -29,7 +29,10 @@ def sglang_serve() -> NoReturn:
 def _run(name: str, module: str) -> NoReturn:
     # A program that lives for a tenth of a second frees nothing worth the search for it.
     gc.disable()
-    if "PYTHONPATH" in os.environ and not sys.flags.ignore_environment:
+    ours = os.path.dirname(os.path.dirname(__file__))
+    search_path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    # A developer may run nixenv itself from there.
+    if any(search_path) and ours not in search_path and not sys.flags.ignore_environment:
         # -E: without PYTHONPATH; -P: and without the current directory in its place.
         code = f"from nixenv import entry; entry.{name}()"
         os.execv(sys.executable, [sys.executable, "-E", "-P", "-c", code, *sys.argv[1:]])

@@ -120,9 +120,10 @@ def plan_environment(
     return Environment(
         (
             *layout,
-            *_plan_compiler(inventory, profile),
             *_plan_cache(profile, cache_dir),
             *(Default(name, value) for name, value in profile.defaults.items()),
+            # Last, so that a profile that names a compiler is heard.
+            *_plan_compiler(inventory, profile),
         )
     )
 
@@ -145,14 +146,15 @@ def resolve(environment: Environment, environ: Mapping[str, str]) -> dict[str, s
             case Set(name=name, value=value):
                 final[name] = value
             case Default(name=name, value=value):
-                final[name] = environ.get(name, value)
+                given = final.get(name, environ.get(name))
+                final[name] = value if given is None else given
             case Prepend(name=name, entries=entries):
-                before = environ.get(name, "").split(os.pathsep)
+                before = (final.get(name, environ.get(name)) or "").split(os.pathsep)
                 final[name] = os.pathsep.join(_once(filter(None, [*entries, *before])))
             case MakeDirectory():
                 pass
     for name, held in final.items():
-        size = len(name) + 1 + len(os.fsencode(held or ""))
+        size = variable_size(name, held or "")
         if size > VARIABLE_LIMIT:
             raise VariableTooLong(name, size, VARIABLE_LIMIT)
     return final
@@ -177,6 +179,11 @@ def _plan_linked(inventory: Inventory, profile: Profile, farms: "Farms") -> Iter
     # reach every other compiler of the shell, and stay unseen by ninja when they change.
     if farms.toolkit is not None:
         yield Set("CUDA_HOME", farms.toolkit)
+
+
+def variable_size(name: str, value: str) -> int:
+    """Give the bytes of ``NAME=value``, as `VARIABLE_LIMIT` counts them."""
+    return len(name) + 1 + len(os.fsencode(value))
 
 
 def _plan_python(inventory: Inventory) -> Iterable[Operation]:

@@ -233,7 +233,7 @@ class Unreadable(NixenvError):
 
     @property
     def remedy(self) -> str:
-        return f"look at its permissions (`ls -ld {self.path}`) and at who you are (`id`)"
+        return f"check the path (`ls -ld {self.path}`), its permissions and who you are (`id`)"
 
 
 # What the closure holds --------------------------------------------------------------------------
@@ -311,6 +311,46 @@ class NothingSelected(UsageError):
         return "name one (`nixenv export PROGRAM`), or --root PATH, or `binary` in the profile"
 
 
+class SelectionContradicts(UsageError):
+    """Two parts of a request that cannot both hold."""
+
+    detail: str
+
+    @property
+    def reason(self) -> str:
+        return self.detail
+
+    @property
+    def remedy(self) -> str:
+        return "drop one of the two"
+
+
+class StoreDirInvalid(UsageError):
+    """NIX_STORE_DIR or NIX_STORE is no directory that Nix would take."""
+
+    store_dir: str
+
+    @property
+    def reason(self) -> str:
+        return f"the store directory {self.store_dir!r} is no absolute path"
+
+    @property
+    def remedy(self) -> str:
+        return "correct NIX_STORE_DIR (or NIX_STORE), or unset it for /nix/store"
+
+
+class CacheDirUnknown(UsageError):
+    """Nothing says where writable state may go."""
+
+    @property
+    def reason(self) -> str:
+        return "no directory for caches: none of FLOX_ENV_CACHE, XDG_CACHE_HOME and HOME is set"
+
+    @property
+    def remedy(self) -> str:
+        return "set one of them, or name the directory with --cache-dir"
+
+
 class ProfileNotFound(UsageError):
     """Neither a built-in profile nor a file."""
 
@@ -356,7 +396,8 @@ class ValueInvalid(NixenvError):
     @property
     def remedy(self) -> str:
         return (
-            "change it where it comes from: the profile, the cache directory or the store directory"
+            "change it where it comes from: the profile, the snapshot, the cache directory or the "
+            "store directory"
         )
 
 
@@ -382,7 +423,7 @@ class VariableTooLong(NixenvError):
                 "take --layout linked, which does without PYTHONPATH; or name a smaller root with "
                 "--root: there is one entry for each Python store object of the closure"
             )
-        return "unset what the variable already holds, or name a smaller root with --root"
+        return f"look at what {self.name} holds already, and at what the profile gives it"
 
 
 class NotExpressible(NixenvError):
@@ -428,4 +469,4 @@ class OutputFailed(NixenvError):
 
     @property
     def remedy(self) -> str:
-        return "check the free space and the permissions there"
+        return "check that path: whether it exists, its permissions, and the free space there"

@@ -3,11 +3,17 @@
 from attrs import frozen
 
 from nixenv.closure import Closure
-from nixenv.cuda import CudaToolkit, choose_host_compiler, choose_ninja, choose_toolkit
+from nixenv.cuda import (
+    CudaToolkit,
+    choose_host_compiler,
+    choose_ninja,
+    choose_toolkit,
+    parse_cuda_version,
+)
 from nixenv.findings import Finding, Severity
 from nixenv.probe import Probe
 from nixenv.python import Interpreter, SitePackages, choose_interpreter, order_site_packages
-from nixenv.storepath import StorePath
+from nixenv.storepath import StorePath, store_name
 
 
 @frozen
@@ -67,14 +73,19 @@ def classify(
 def find_ambiguities(inventory: Inventory) -> tuple[Finding, ...]:
     """Name the choices that could have gone another way and that matter at run time."""
     toolkit = inventory.cuda
-    if toolkit is None or not toolkit.others:
+    if toolkit is None:
+        return ()
+    others = tuple(
+        p for p in toolkit.others if parse_cuda_version(store_name(p)) != toolkit.version
+    )
+    if not others:
         return ()
     return (
         Finding(
             code="cuda-several-compilers",
             severity=Severity.WARNING,
             summary=f"several nvcc in the closure; took CUDA {toolkit.version} of {toolkit.nvcc}",
-            evidence=toolkit.others,
+            evidence=others,
             remedy="choose with --cuda X.Y, or with `version` under [cuda] in the profile",
         ),
     )

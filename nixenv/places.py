@@ -3,20 +3,35 @@
 import os
 from collections.abc import Mapping
 
+from nixenv.errors import CacheDirUnknown, StoreDirInvalid
 from nixenv.storepath import DEFAULT_STORE_DIR
 
 
 def find_store_dir(environ: Mapping[str, str]) -> str:
-    """Give the store directory: NIX_STORE_DIR, else NIX_STORE, else /nix/store, as Nix does it."""
+    """Give the store directory: NIX_STORE_DIR, else NIX_STORE, else /nix/store, as Nix does it.
+
+    Raises:
+        StoreDirInvalid: it is no absolute path, or one that cannot stand in a line of text.
+    """
     store_dir = environ.get("NIX_STORE_DIR") or environ.get("NIX_STORE") or DEFAULT_STORE_DIR
+    if not store_dir.startswith("/") or "\n" in store_dir:
+        raise StoreDirInvalid(store_dir)
     return os.path.normpath(store_dir)
 
 
 def find_cache_dir(environ: Mapping[str, str]) -> str:
-    """Give the directory for writable state: Flox's for this environment, else the user's own."""
+    """Give the directory for writable state: Flox's for this environment, else the user's own.
+
+    Raises:
+        CacheDirUnknown: nothing names one. A guess below /tmp would be anybody's.
+    """
     flox = environ.get("FLOX_ENV_CACHE")
     if flox:
         return os.path.abspath(flox)
-    # Without a home, as in a bare container, /tmp is what is left; Flox does the same there.
-    base = environ.get("XDG_CACHE_HOME") or os.path.join(environ.get("HOME") or "/tmp", ".cache")  # noqa: S108
+    base = environ.get("XDG_CACHE_HOME")
+    if not base:
+        home = environ.get("HOME")
+        if not home:
+            raise CacheDirUnknown
+        base = os.path.join(home, ".cache")
     return os.path.join(os.path.abspath(base), "nixenv")

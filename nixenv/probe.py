@@ -5,9 +5,11 @@ A note is data and nothing is judged here: which interpreter or toolkit is the r
 they can be recorded and replayed (``nixenv.snapshot``).
 """
 
+import errno
 import os
 import re
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import field, frozen
 
@@ -205,8 +207,8 @@ def _probe_bin(directory: str) -> tuple[tuple[str, ...], tuple[str, ...], str | 
         match = _COMPILER_BINDIR.search(_read(f"{directory}/nvcc.profile"))
         host_compiler = match[1] if match else None
     return (
-        tuple(v for v in sorted(pythons) if os.path.isfile(f"{directory}/python{v}")),
-        tuple(name for name in programs if os.path.isfile(f"{directory}/{name}")),
+        tuple(v for v in sorted(pythons) if _is_kind(f"{directory}/python{v}", stat.S_ISREG)),
+        tuple(name for name in programs if _is_kind(f"{directory}/{name}", stat.S_ISREG)),
         host_compiler,
     )
 
@@ -231,7 +233,7 @@ def _probe_libraries(
             site_packages += [
                 python[1]
                 for python in pythons
-                if os.path.isdir(f"{real}/{python[0]}/site-packages")
+                if _is_kind(f"{real}/{python[0]}/site-packages", stat.S_ISDIR)
             ]
     return tuple(library_dirs), tuple(stub_dirs), tuple(site_packages)
 
@@ -254,14 +256,12 @@ def _probe_nix_support(directory: str) -> tuple[bool, tuple[str, ...]]:
 
 def _probe_wrapper(root: StorePath, program: str | None) -> Wrapper | None:
     directory = f"{root}/bin"
-    if not os.path.isdir(directory):
-        return None
-    names = os.listdir(directory)
+    names = _names(directory)
     # The program's own script, wrapped or not; else any wrapped one: nixpkgs gives all the
     # programs of a derivation the same modules.
     own = [f".{program}-wrapped", program] if program else []
     for name in [*own, *sorted(filter(_WRAPPED.fullmatch, names))]:
-        if name in names and os.path.isfile(f"{directory}/{name}"):
+        if name in names and _is_kind(f"{directory}/{name}", stat.S_ISREG):
             with open(f"{directory}/{name}", "rb") as stream:
                 head = os.fsdecode(stream.read(_PROGRAM_HEAD))
             wrapper = parse_wrapper(f"{directory}/{name}", head)
@@ -282,7 +282,17 @@ def _real_directory(path: str) -> str | None:
     """Give the directory behind ``path``; None when there is none. Only links cost a realpath."""
     if os.path.islink(path):
         path = os.path.realpath(path)
-    return path if os.path.isdir(path) else None
+    return path if _is_kind(path, stat.S_ISDIR) else None
+
+
+def _is_kind(path: str, is_kind: Callable[[int], bool]) -> bool:
+    """Tell what is behind ``path``. What may not be seen is an error, where os.path says no."""
+    try:
+        return is_kind(os.stat(path).st_mode)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return False
+        raise
 
 
 def _read(file: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from attrs import field, frozen
 
 from nixenv.errors import ProfileInvalid, ProfileNotFound, Unreadable
+from nixenv.versions import MINOR_VERSION
 
 BUILT_IN = ("python-cuda", "sglang", "vllm")
 """The names of the profiles that come with nixenv, files of the same format."""
@@ -16,8 +17,15 @@ BUILT_IN = ("python-cuda", "sglang", "vllm")
 PATH_PARTS = ("nvcc", "ninja", "host-compiler")
 """What may follow the interpreter on PATH."""
 
+RESERVED = frozenset(
+    (
+        *("PATH", "PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE", "VIRTUAL_ENV"),
+        *("CUDA_HOME", "CPATH", "LIBRARY_PATH", "IFS"),
+    )
+)
+"""Variables that are no profile's to set: nixenv's own, and what shells live by."""
+
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-VERSION = re.compile(r"\d+\.\d+")
 
 _TOML_TYPES: Mapping[type, str] = {
     str: "a string",
@@ -69,12 +77,14 @@ def load_profile(name: str) -> Profile:
     file = os.path.join(_DIRECTORY, f"{name}.toml") if name in BUILT_IN else name
     if name not in BUILT_IN and not os.path.exists(file):
         raise ProfileNotFound(name, BUILT_IN)
+    if os.path.exists(file) and not os.path.isfile(file):
+        raise Unreadable(file, "it is no regular file")
     try:
         with open(file, "rb") as stream:
             document = tomllib.load(stream)
     except OSError as error:
         raise Unreadable(file, error.strerror or str(error)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProfileInvalid(file, "", f"this is no TOML: {error}") from error
     return parse_profile(document, name)
 
@@ -141,7 +151,7 @@ class _Table:
 
     def version(self, key: str) -> str | None:
         value = self.string(key)
-        if value is not None and not VERSION.fullmatch(value):
+        if value is not None and not MINOR_VERSION.fullmatch(value):
             raise self._invalid(key, f"wants a version X.Y, not {value!r}")
         return value
 
@@ -156,6 +166,8 @@ class _Table:
         for key in self._left:
             if not VARIABLE_NAME.fullmatch(key):
                 raise self._invalid(key, "is no name of an environment variable")
+            if key in RESERVED or key.startswith("__nixenv"):
+                raise self._invalid(key, "is not for a profile to set")
         return tuple(self._left)
 
     def value(self, key: str) -> str:

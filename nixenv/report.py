@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 
 from nixenv.closure import Closure
 from nixenv.distributions import Distribution, SiteListing
-from nixenv.environment import VARIABLE_LIMIT, Environment, resolve
+from nixenv.environment import VARIABLE_LIMIT, Environment, resolve, variable_size
 from nixenv.findings import Finding, Severity
 from nixenv.inventory import Inventory, find_ambiguities
 from nixenv.probe import Probe
@@ -220,7 +220,7 @@ def _find_cuda(inventory: Inventory) -> Iterable[Finding]:
 
 def _find_long_values(variables: Mapping[str, str | None]) -> Iterable[Finding]:
     for name, value in variables.items():
-        size = len(value or "")
+        size = variable_size(name, value or "")
         if size > _NEAR_LIMIT:
             yield Finding(
                 "value-near-limit",

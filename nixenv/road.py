@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from nixenv.closure import Closure, start_query
-from nixenv.errors import NothingSelected
+from nixenv.errors import NothingSelected, SelectionContradicts
 from nixenv.places import find_cache_dir, find_store_dir
 from nixenv.profile import BUILT_IN, Profile, load_profile
 from nixenv.root import Root, find_named_root, find_program_root
@@ -82,6 +82,8 @@ def gather(selection: Selection, environ: Mapping[str, str]) -> Material:
         NixenvError: whatever of it fails; faults of single store objects are kept in the probe.
     """
     if selection.snapshot is not None:
+        if selection.root is not None:
+            raise SelectionContradicts("--root and --from each name the root")
         return _replay(selection, selection.snapshot, environ)
     profile = _choose_profile(selection.profile, selection.binary, environ)
     program = profile.binary if selection.binary is None else selection.binary
@@ -135,6 +137,12 @@ def _replay(selection: Selection, file: str, environ: Mapping[str, str]) -> Mate
     from nixenv.snapshot import load_snapshot  # noqa: PLC0415 -- cattrs; only replays need it
 
     snapshot = load_snapshot(file)
+    program = snapshot.program
+    if None not in (program, selection.binary) and program != os.path.basename(
+        selection.binary or ""
+    ):
+        detail = f"{file} is a snapshot of {program}, not of {selection.binary}"
+        raise SelectionContradicts(detail)
     profile = _choose_profile(selection.profile, selection.binary or snapshot.program, environ)
     root = Root(snapshot.closure.root, snapshot.program, f"recorded in {file}")
     return Material(root, snapshot.closure, snapshot.probe, profile, snapshot.listings)
@@ -146,7 +154,7 @@ def _choose_profile(name: str | None, binary: str | None, environ: Mapping[str, 
     project = environ.get("FLOX_ENV_PROJECT")
     if project:
         file = os.path.join(project, PROJECT_PROFILE)
-        if os.path.exists(file):
+        if os.path.lexists(file):
             return load_profile(file)
     if binary is None:
         return load_profile(DEFAULT_PROFILE)

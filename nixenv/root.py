@@ -49,8 +49,9 @@ def find_program_root(program: str, search_path: str, store_dir: str) -> Root:
         found = next(filter(os.path.islink, _candidates(program, search_path)), None)
         if found is None:
             raise ProgramNotFound(program, search_path)
-    path = _store_object_of(_resolve(found), found, store_dir)
-    return Root(path, os.path.basename(program), f"{found} on PATH", found)
+    resolved = _resolve(found)
+    path = _store_object_of(resolved, found, store_dir)
+    return Root(path, os.path.basename(resolved), f"{found} on PATH", found)
 
 
 def find_named_root(path: str, program: str | None, store_dir: str) -> Root:
@@ -61,15 +62,15 @@ def find_named_root(path: str, program: str | None, store_dir: str) -> Root:
         BrokenLink: it is a link that leads nowhere.
         NotInStore: it lies outside ``store_dir``.
     """
+    if not path:
+        raise RootMissing("(an empty path)")
     absolute = os.path.abspath(path)
+    if not os.path.lexists(absolute):
+        raise RootMissing(absolute)
     if enclosing_store_path(absolute, store_dir) is None:
-        if not os.path.lexists(absolute):
-            raise RootMissing(absolute)
         root = _store_object_of(_resolve(absolute), absolute, store_dir)
     else:
         root = _store_object_of(absolute, absolute, store_dir)
-        if not os.path.lexists(root):
-            raise RootMissing(root)
     return Root(root, program and os.path.basename(program), "named with --root")
 
 

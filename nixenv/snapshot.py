@@ -5,6 +5,7 @@ machine: no environment, no user, no path from outside the store directory that 
 """
 
 import json
+import os
 from typing import Any
 
 import cattrs
@@ -14,7 +15,8 @@ from nixenv.closure import Closure
 from nixenv.distributions import SiteListing
 from nixenv.errors import SnapshotInvalid, Unreadable
 from nixenv.probe import Probe
-from nixenv.storepath import StorePath, parse_store_path
+from nixenv.storepath import StorePath, enclosing_store_path, parse_store_path
+from nixenv.versions import MINOR_VERSION
 
 SCHEMA = 1
 """The schema that this version writes; it reads no newer one."""
@@ -67,7 +69,7 @@ def parse_snapshot(text: str, file: str) -> Snapshot:
     """
     try:
         raw = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SnapshotInvalid(file, f"it is no JSON ({error}); is it cut off?") from error
     if not isinstance(raw, dict) or type(raw.get("schema")) is not int:
         raise SnapshotInvalid(file, 'it has no "schema" number')
@@ -90,7 +92,7 @@ def load_snapshot(file: str) -> Snapshot:
         SnapshotInvalid: see `parse_snapshot`.
     """
     try:
-        with open(file, encoding="utf-8") as stream:
+        with open(file, encoding="utf-8-sig") as stream:
             text = stream.read()
     except OSError as error:
         raise Unreadable(file, error.strerror or str(error)) from error
@@ -100,14 +102,30 @@ def load_snapshot(file: str) -> Snapshot:
 
 
 def _check_store_paths(document: _Document, file: str) -> None:
+    """Hold every path that may reach an environment to the root's store directory."""
     store_dir = document.root.rpartition("/")[0]
-    try:
-        for path in (document.root, *document.paths, *(o.path for o in document.probe.objects)):
+    objects = document.probe.objects
+    if not store_dir.startswith("/") or os.path.normpath(store_dir) != store_dir:
+        raise SnapshotInvalid(file, f"{store_dir!r} is no store directory")
+    for path in (document.root, *document.paths, *(found.path for found in objects)):
+        try:
             parse_store_path(path, store_dir)
-    except ValueError as error:
-        raise SnapshotInvalid(file, str(error)) from error
+        except ValueError as error:
+            raise SnapshotInvalid(file, str(error)) from error
     if document.root not in document.paths:
         raise SnapshotInvalid(file, f"its root {document.root} is not among its paths")
+    paths = [found.path for found in objects]
+    if len(set(paths)) != len(paths) or not set(paths) <= set(document.paths):
+        raise SnapshotInvalid(file, "its notes are not on the closure's store objects, each once")
+    for found in objects:
+        for version in (*found.pythons, *found.site_packages):
+            if not MINOR_VERSION.fullmatch(version):
+                raise SnapshotInvalid(file, f"{version!r} is no version X.Y")
+        for directory in (*found.include_dirs, *found.library_dirs, *found.stub_dirs):
+            if os.path.normpath(directory) != directory:
+                raise SnapshotInvalid(file, f"{directory!r} is no plain path")
+            if enclosing_store_path(directory, store_dir) is None:
+                raise SnapshotInvalid(file, f"{directory!r} is not in {store_dir}")
 
 
 def _exactly(kind: type) -> Any:
@@ -119,9 +137,23 @@ def _exactly(kind: type) -> Any:
     return structure
 
 
+def _text(value: object, _type: object) -> str:
+    text: str = _exactly(str)(value, str)
+    if "\0" in text:
+        raise ValueError("holds a NUL")
+    os.fsencode(text)  # a lone surrogate that stands for no byte is a ValueError
+    return text
+
+
+def _texts(value: object, _type: object) -> tuple[str, ...]:
+    return tuple(_text(item, str) for item in _exactly(list)(value, list))
+
+
 def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
-    for kind in (str, bool, int):
+    converter.register_structure_hook(str, _text)
+    converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _texts)
+    for kind in (bool, int):
         converter.register_structure_hook(kind, _exactly(kind))
     return converter
 

@@ -64,7 +64,7 @@ def printable(text: str) -> str:
 
 
 def _section(console: Console, title: str, lines: Iterable[str]) -> None:
-    _line(console, Text(title, style="bold"))
+    _line(console, Text(printable(title), style="bold"))
     for line in lines:
         _line(console, Text(f"  {printable(line)}"))
     _line(console, Text())

@@ -41,12 +41,11 @@ def parse_wrapper(file: str, text: str) -> Wrapper | None:
         site.addsitedir(p, k), ['/nix/store/…/lib/python3.12/site-packages', …],
         site._init_pathinfo());
 
-    (the second and later lines are one line of the file).
+    (all but the first are one line of the file, before the script's first statement).
     """
-    lines = text.split("\n", 2)
-    shebang = _SHEBANG.match(lines[0])
+    shebang = _SHEBANG.match(text)
     if shebang is None or "python" not in shebang["interpreter"].rpartition("/")[2]:
         return None
-    site_dirs = _SITE_DIRS.search(lines[1]) if len(lines) > 1 else None
+    site_dirs = _SITE_DIRS.search(text)
     items = _ITEM.findall(site_dirs["items"]) if site_dirs else ()
     return Wrapper(file, shebang["interpreter"], tuple(items))

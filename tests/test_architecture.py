@@ -17,7 +17,7 @@ PACKAGE = Path(nixenv.__file__).parent
 
 # The road, first to last. A module imports from its own row and those above it.
 ROAD: tuple[tuple[str, ...], ...] = (
-    ("errors", "storepath", "findings"),
+    ("errors", "storepath", "findings", "versions"),
     ("files", "places", "console"),
     ("root", "wrapper"),
     ("closure",),
@@ -187,7 +187,7 @@ def test_export_loads_what_it_needs_and_no_more(sglang: SglangClosure) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-I", "-c", export],
-        env={**sglang.store.environ, "PATH": os.environ["PATH"]},
+        env={**sglang.store.environ, "PATH": os.environ["PATH"], "HOME": "/nowhere"},
         capture_output=True,
         text=True,
         check=True,
@@ -212,6 +212,7 @@ def test_export_loads_what_it_needs_and_no_more(sglang: SglangClosure) -> None:
         "nixenv.shells",
         "nixenv.shells.posix",
         "nixenv.storepath",
+        "nixenv.versions",
         "nixenv.wrapper",
     }
     heavy = {"cattrs", "rich", "packaging", "json", "pathlib", "tempfile", "shutil", "email"}

@@ -332,6 +332,13 @@ def test_a_snapshot_that_is_cut_off(nixenv: Nixenv, recorded: str, tmp_path: Pat
         (lambda d: d.update(root=d["root"] + "x"), "is not among its paths"),
         (lambda d: d["paths"].append("/etc"), "'/etc' is no store path"),
         (lambda d: d["probe"].update(objects=[1]), "objects"),
+        (lambda d: d["probe"]["objects"].append(d["probe"]["objects"][0]), "each once"),
+        (lambda d: d["probe"]["objects"][0].update(include_dirs=["/tmp/evil"]), "is not in"),
+        (lambda d: d["probe"]["objects"][0].update(include_dirs=["."]), "is not in"),
+        (lambda d: d["probe"]["objects"][0].update(include_dirs="abc"), "include_dirs"),
+        (lambda d: d["probe"]["objects"][0].update(include_dirs=["\ud800"]), "include_dirs"),
+        (lambda d: d["probe"]["objects"][0].update(include_dirs=["\0"]), "include_dirs"),
+        (lambda d: d["probe"]["objects"][0].update(pythons=["3.1\x1b"]), "is no version X.Y"),
         (lambda d: d["probe"]["objects"][0].update(cuda_marker="yes"), "cuda_marker"),
         (
             lambda d: d["probe"]["objects"][0].update(path="/nix/store"),
@@ -354,12 +361,68 @@ def test_a_snapshot_that_is_none(
     refused(nixenv("export", "--from", str(file)), 1, str(file), words)
 
 
-@pytest.mark.parametrize("text", ["[]", "null", "1", '"x"', "\udcff"])
+@pytest.mark.parametrize("text", ["[]", "null", "1", '"x"', "\udcff", "[" * 100_000])
 def test_a_file_that_is_something_else(text: str, nixenv: Nixenv, tmp_path: Path) -> None:
     """JSON that is no object, and bytes that are no text."""
     file = tmp_path / "snapshot.json"
     file.write_bytes(os.fsencode(text))
     refused(nixenv("export", "--from", str(file)), 1, str(file))
+
+
+def test_a_snapshot_and_something_else(nixenv: Nixenv, recorded: str, tmp_path: Path) -> None:
+    """The snapshot says the root, so nothing else can."""
+    file = tmp_path / "snapshot.json"
+    file.write_text(recorded)
+    arguments = ("export", "--from", str(file))
+    refused(nixenv(*arguments, "--root", "/nix/store/x"), 2, "--root and --from")
+    refused(nixenv(*arguments, "vllm"), 2, "a snapshot of sglang, not of vllm")
+
+
+def test_a_snapshot_goes_where_it_is_told(nixenv: Nixenv, recorded: str, tmp_path: Path) -> None:
+    """Links are followed, devices and pipes written to; nothing is replaced by a file."""
+    target = tmp_path / "target"
+    target.write_text("old")
+    (tmp_path / "link").symlink_to(target)
+    assert nixenv("snapshot", "-o", str(tmp_path / "link")).returncode == 0
+    assert (tmp_path / "link").is_symlink()
+    assert target.read_text() == recorded
+    assert nixenv("snapshot", "-o", "-").stdout == recorded
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True)
+    assert nixenv("snapshot", "-o", str(pipe)).returncode == 0
+    assert reader.communicate()[0] == recorded
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("store_dir", ["relative/store", "/nix/st\nore"])
+def test_a_store_directory_that_nix_would_not_take(
+    store_dir: str, nixenv: Nixenv, environ: Environ
+) -> None:
+    """The variable to correct."""
+    environ["NIX_STORE_DIR"] = store_dir
+    refused(nixenv("export"), 2, repr(store_dir), "NIX_STORE_DIR")
+
+
+def test_no_place_for_caches(nixenv: Nixenv, environ: Environ) -> None:
+    """A directory below /tmp that anybody could have made is no substitute."""
+    del environ["FLOX_ENV_CACHE"], environ["HOME"]
+    refused(nixenv("export"), 2, "FLOX_ENV_CACHE, XDG_CACHE_HOME and HOME", "--cache-dir")
+    assert nixenv("export", "--cache-dir", "/x").returncode == 0
+
+
+def test_a_closed_stdout(environ: Environ) -> None:
+    """Told like any other output that fails."""
+    for command in ("export", "inspect", "snapshot"):
+        done = subprocess.run(
+            ["sh", "-c", f'"{sys.executable}" -I -m nixenv {command} >&-'],
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "standard output could not be written" in done.stderr
 
 
 def test_a_snapshot_file_that_is_not_there(nixenv: Nixenv, tmp_path: Path) -> None:

@@ -155,5 +155,8 @@ def test_ninja_is_the_newest() -> None:
         StoreObject(store_path(f"ninja-{version}"), programs=("ninja",))
         for version in ("1.9", "1.13.1")
     )
-    assert choose_ninja(probe_of(old, new)) == choose_ninja(probe_of(new, old)) == new.path
+    module = StoreObject(store_path("python3.12-ninja-1.11.1"), programs=("ninja",))
+    assert choose_ninja(probe_of(old, new, module)) == new.path
+    assert choose_ninja(probe_of(module, new, old)) == new.path
+    assert choose_ninja(probe_of(module)) == module.path
     assert choose_ninja(probe_of()) is None

@@ -64,11 +64,11 @@ def test_layout_store_plans_the_documented_operations() -> None:
         Set("CUDA_HOME", NVCC),
         Prepend("CPATH", ("/i",)),
         Prepend("LIBRARY_PATH", ("/l", "/l/stubs")),
-        Default("CC", f"{GCC}/bin/gcc"),
-        Default("CXX", f"{GCC}/bin/g++"),
         MakeDirectory("/cache/triton"),
         Default("TRITON_CACHE_DIR", "/cache/triton"),
         Default("SGLANG_PORT", "30000"),
+        Default("CC", f"{GCC}/bin/gcc"),
+        Default("CXX", f"{GCC}/bin/g++"),
     )
 
 
@@ -109,18 +109,30 @@ operations = st.one_of(
 )
 
 
+def apply(environment: Environment, environ: dict[str, str]) -> dict[str, str]:
+    final = {**environ, **resolve(environment, environ)}
+    return {name: value for name, value in final.items() if value is not None}
+
+
 @given(operation=operations, environ=st.dictionaries(names, texts))
 def test_resolving_twice_is_resolving_once(
     operation: Unset | Set | Default | Prepend, environ: dict[str, str]
 ) -> None:
-    """The operations on their own result change nothing."""
+    """An operation on its own result changes nothing."""
     environment = Environment((operation,))
-    once = resolve(environment, environ)
-    after = {**environ, **{key: value for key, value in once.items() if value is not None}}
-    for key, value in once.items():
-        if value is None:
-            after.pop(key, None)
-    assert resolve(environment, after) == once
+    once = apply(environment, environ)
+    assert apply(environment, once) == once
+
+
+@given(planned=st.lists(operations, max_size=6), environ=st.dictionaries(names, texts))
+def test_operations_see_what_those_before_them_made(
+    planned: list[Unset | Set | Default | Prepend], environ: dict[str, str]
+) -> None:
+    """Resolving them all is resolving one after the other."""
+    step = environ
+    for operation in planned:
+        step = apply(Environment((operation,)), step)
+    assert apply(Environment(tuple(planned)), environ) == step
 
 
 def test_the_limit_is_the_kernels() -> None:

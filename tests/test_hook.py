@@ -125,9 +125,12 @@ def test_nothing_of_the_hook_stays_behind(environ: Environ) -> None:
     ("break_it", "message"),
     [
         (lambda e: e.update(NIXENV_PROFILE="sglnag"), "no profile 'sglnag'"),
-        (lambda e: e.update(NIXENV_LAYOUT="flat"), "Invalid value for '--layout': 'flat'"),
+        (lambda e: e.update(NIXENV_LAYOUT="flat"), "'flat' is not one of"),
         (lambda e: e.update(NIX_STATE_DIR="/proc/none"), "nix-store"),
-        (lambda e: e.update(PATH=f"{e['FLOX_ENV']}/bin:{SEARCH_PATH}"), "nixenv"),
+        (
+            lambda e: e.update(PATH=f"{e['FLOX_ENV']}/bin:{SEARCH_PATH}"),
+            "no program nixenv on PATH",
+        ),
     ],
     ids=["profile", "layout", "nix", "no nixenv"],
 )
@@ -161,6 +164,10 @@ def changes(
     yield "another FLOX_ENV", {**environ, "FLOX_ENV": str(other)}
     yield "another cache directory", {**environ, "FLOX_ENV_CACHE": str(tmp_path / "cache2")}
     yield "another store", {**environ, "NIX_STORE": sglang.store.store_dir}
+    yield (
+        "a store with another spelling",
+        {**environ, "NIX_STORE_DIR": f"{sglang.store.store_dir}/"},
+    )
     (project / "nixenv.toml").write_text('binary = "sglang"\n')
     yield "a project profile", {**environ, "FLOX_ENV_PROJECT": str(project)}
 
@@ -241,6 +248,71 @@ def test_a_foreign_file_counts_as_cold(environ: Environ, calls: Callable[[], int
     os.chown(activation_file(environ), 12345, -1)
     assert activate(environ).returncode == 0
     assert calls() == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
+def test_a_foreign_directory_counts_as_cold(environ: Environ, calls: Callable[[], int]) -> None:
+    """Its owner could swap the file at any moment; nothing is kept there either."""
+    activate(environ)
+    os.chown(Path(environ["FLOX_ENV_CACHE"], "nixenv"), 12345, -1)
+    for number in (2, 3):
+        done = activate(environ)
+        assert done.returncode == 0
+        assert "it belongs to another user" in done.stderr
+        assert calls() == number
+
+
+def test_a_directory_that_others_can_write_counts_as_cold(
+    environ: Environ, calls: Callable[[], int]
+) -> None:
+    """And is closed."""
+    activate(environ)
+    directory = Path(environ["FLOX_ENV_CACHE"], "nixenv")
+    directory.chmod(0o777)
+    activate(environ)
+    assert calls() == 2
+    assert directory.stat().st_mode & 0o022 == 0
+
+
+def test_a_program_moved_within_its_directory_is_noticed(
+    environ: Environ, calls: Callable[[], int], tmp_path: Path, sglang: SglangClosure
+) -> None:
+    """Another directory in place of the old one, with an old time stamp, leads elsewhere."""
+    directory = tmp_path / "writable"
+    environ["PATH"] = f"{directory}:{environ['PATH']}"
+    for number, root in enumerate((sglang.root, sglang.unwrapped), start=1):
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir()
+        (directory / "sglang").symlink_to(f"{root}/bin/sglang")
+        os.utime(directory, (1, 1))
+        assert activate(environ).returncode == 0
+        assert calls() == number
+
+
+def test_a_second_link_outside_the_store_is_never_cached(
+    environ: Environ, calls: Callable[[], int], tmp_path: Path, sglang: SglangClosure
+) -> None:
+    """Bash could not see it change."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    (second / "sglang").symlink_to(f"{sglang.root}/bin/sglang")
+    (first / "sglang").symlink_to(second / "sglang")
+    environ["PATH"] = f"{first}:{environ['PATH']}"
+    for number in (1, 2):
+        assert activate(environ).returncode == 0
+        assert calls() == number
+
+
+def test_a_large_profile_is_served(environ: Environ, tmp_path: Path) -> None:
+    """Its text goes nowhere near a command line, where it would be seen and be too long."""
+    profile = tmp_path / "large.toml"
+    profile.write_text('binary = "sglang"\n[defaults]\nMINE = "1"\n' + "# comment\n" * 20_000)
+    environ["NIXENV_PROFILE"] = str(profile)
+    for _ in ("cold", "warm"):
+        done = activate(environ)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert environment_after(done)["MINE"] == "1"
 
 
 def test_an_unwritable_cache_costs_only_the_caching(

@@ -52,6 +52,8 @@ def test_a_users_file_says_everything(tmp_path: Path) -> None:
         ("[defaults]\n'A B' = 'x'", "defaults.A B: is no name of an environment variable"),
         ("[defaults]\n'A;touch x' = ''", "defaults.A;touch x: is no name"),
         ('[defaults]\nA = "\\u0000"', "defaults.A: holds a NUL"),
+        ("[defaults]\nPYTHONPATH = 'x'", "defaults.PYTHONPATH: is not for a profile to set"),
+        ("[cache]\n__nixenv_list = 'x'", "cache.__nixenv_list: is not for a profile to set"),
         ("[cache]\nA = '/etc'", "cache.A: wants a plain path below the cache directory"),
         ("[cache]\nA = '../x'", "cache.A: wants a plain path"),
         ("[cache]\nA = ''", "cache.A: wants a plain path"),
@@ -77,7 +79,7 @@ def test_a_profile_that_is_nowhere_lists_the_built_in_ones() -> None:
 
 def test_a_profile_that_is_a_directory_is_unreadable(tmp_path: Path) -> None:
     """The system's reason is passed on."""
-    with pytest.raises(Unreadable, match="Is a directory"):
+    with pytest.raises(Unreadable, match="no regular file"):
         load_profile(str(tmp_path))
 
 

@@ -175,6 +175,15 @@ def test_a_wrapper_as_nixpkgs_writes_it_is_read() -> None:
     )
 
 
+def test_the_module_list_may_stand_behind_a_comment() -> None:
+    """nixpkgs puts it before the first statement, which a coding line is not."""
+    text = (
+        "#!/nix/store/x/bin/python3.12\n# -*- coding: utf-8 -*-\nimport sys;import site;"
+        "functools.reduce(lambda k, p: site.addsitedir(p, k), ['/a'], site._init_pathinfo());\n"
+    )
+    assert parse_wrapper("f", text) == Wrapper("f", "/nix/store/x/bin/python3.12", ("/a",))
+
+
 @pytest.mark.parametrize(
     "text", ["", "#!", "#!/bin/sh\nexec x", "\x7fELF\x02", "python", "#!/usr/bin/env\n"]
 )

@@ -1,5 +1,6 @@
 """The README's examples are run, and its table of commands is the command line's own."""
 
+import json
 import re
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import pytest
 
 from tests.conftest import Nixenv
 from tests.real_shells import EVAL, evaluate
+from tests.sglang.programs import Environment, bundle_model
+from tests.sglang.servers import serving
 
 README = Path("README.md").read_text()
 DOCUMENTS = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").glob("*.md"))]
@@ -56,3 +59,29 @@ def test_links_lead_somewhere(document: Path) -> None:
     """Files that a document links to exist, and so do the headings."""
     for target in re.findall(r"\]\(([^)#]*)(?:#[^)]*)?\)", document.read_text()):
         assert "://" in target or not target or (document.parent / target).exists(), target
+
+
+def test_the_curl_examples_get_answers(tmp_path: Path) -> None:
+    """Each against a server that the two programs started, with SGLang's answers in shape."""
+    examples = [line for block in blocks("sh") for line in re.split(r"\n(?=curl)", block.strip())]
+    assert len(examples) == 7
+    activated = Environment(tmp_path)
+    activated.make()
+    bundle_model(activated)
+    with serving(activated) as server:
+        answers = {}
+        for example in examples:
+            command = example.replace("http://127.0.0.1:30000", server.address)
+            done = subprocess.run(
+                ["bash", "-c", command.replace("curl ", "curl -sS --fail ", 1)],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            answers[re.findall(r"30000(\S+)", example)[0]] = done.stdout
+    assert "chat.completion.chunk" in answers["/v1/chat/completions"]
+    assert "data: [DONE]" in answers["/v1/chat/completions"]
+    assert json.loads(answers["/v1/models"])["data"][0]["id"]
+    assert json.loads(answers["/v1/completions"])["choices"][0]["text"]
+    assert json.loads(answers["/generate"])["text"]
+    assert json.loads(answers["/get_model_info"])["model_path"]

@@ -154,6 +154,70 @@ def test_a_default_gives_way_to_what_the_user_set(shell: str, mine: str, tmp_pat
     assert after(shell, "source", environment, {}, tmp_path)["SGLANG_PORT"] == "30000"
 
 
+@pytest.mark.parametrize("shell", ["bash", "dash", "zsh", "fish"])
+def test_a_variable_that_was_set_and_not_exported_is_exported(shell: str, tmp_path: Path) -> None:
+    """`SGLANG_PORT=8080` alone on a line means that value, and the server must get it."""
+    assign = "set -g SGLANG_PORT 8080" if shell == "fish" else "SGLANG_PORT=8080"
+    environment = Environment((Default("SGLANG_PORT", "30000"),))
+    text = f"{assign}\n{render(environment, LANGUAGE[shell], {})}"
+    assert evaluate(SOURCE[shell], text, {}, tmp_path)["SGLANG_PORT"] == "8080"
+
+
+@slow
+@given(
+    planned=st.lists(
+        st.one_of(
+            st.builds(Unset, st.just("NAME")),
+            st.builds(Set, st.just("NAME"), entries),
+            st.builds(Default, st.just("NAME"), entries),
+            st.builds(Prepend, st.just("NAME"), st.lists(entries, min_size=1).map(tuple)),
+        ),
+        max_size=4,
+    )
+)
+@pytest.mark.parametrize("shell", SHELLS)
+def test_shells_agree_on_operations_that_follow_one_another(
+    shell: str, planned: list[Unset | Set | Default | Prepend], tmp_path: Path
+) -> None:
+    """What `resolve` says is what each shell makes of the same operations."""
+    environment = Environment(tuple(planned))
+    final = resolve(environment, {})
+    found = after(shell, "source", environment, {}, tmp_path)
+    assert found.get("NAME") == final.get("NAME")
+
+
+def test_zsh_keeps_the_users_ties(tmp_path: Path) -> None:
+    """An array tied to a list stays tied: zsh's text does not unset the variable."""
+    text = render(Environment((Prepend("CPATH", ("/a",)),)), "zsh", {})
+    tied = f"typeset -xT CPATH cpath\n{text}\ncpath+=(/z)\n"
+    assert evaluate(SOURCE["zsh"], tied, {"CPATH": "/b"}, tmp_path)["CPATH"] == "/a:/b:/z"
+
+
+def test_bash_unsets_before_it_sets(tmp_path: Path) -> None:
+    """Flox 1.15 replays how a variable grew: ours must not look grown."""
+    text = render(Environment((Prepend("CPATH", ("/a",)), Set("HELD", "v"))), "bash", {})
+    traced = f"exec 2>trace; set -x\n{text}\nset +x; exec 2>&1\n"
+    evaluate(SOURCE["bash"], traced, {"CPATH": "/b"}, tmp_path)
+    lines = (tmp_path / "trace").read_text().splitlines()
+    for name in ("CPATH", "HELD"):
+        assignment = next(n for n, line in enumerate(lines) if f"export {name}=" in line)
+        assert lines[assignment - 1].endswith(f"unset {name}")
+
+
+def test_fish_hides_a_universal_variable_that_must_be_unset(tmp_path: Path) -> None:
+    """A universal PYTHONHOME would show through once the global one is gone."""
+    text = render(Environment((Unset("PYTHONHOME"),)), "fish", {})
+    found = evaluate(SOURCE["fish"], f"set -Ux PYTHONHOME /bad\n{text}", {}, tmp_path)
+    assert "PYTHONHOME" not in found
+
+
+def test_dotenv_refuses_a_line_that_docker_would_not_read() -> None:
+    """Its scanner gives up at 64 KiB."""
+    render(Environment((Set("HELD", "v" * 65_000),)), "dotenv", {})
+    with pytest.raises(NotExpressible, match="64 KiB"):
+        render(Environment((Set("HELD", "v" * 65_536),)), "dotenv", {})
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_unset_removes_the_variable(shell: str, tmp_path: Path) -> None:
     """PYTHONHOME of another Python is gone, whether it was there or not."""

@@ -21,7 +21,7 @@ PROGRAM = "sglang-resolve-model"
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 def cli() -> None:
-    r"""Find the model that SGLANG_MODEL names, and write an .env file for sglang-serve.
+    """Find the model that SGLANG_MODEL names, and write an .env file for sglang-serve.
 
     A directory with config.json is taken as it is. A Hugging Face ID is looked up below
     $FLOX_ENV/share/models, and otherwise left for SGLang to download. The file's path goes

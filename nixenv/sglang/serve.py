@@ -22,7 +22,7 @@ PROGRAM = "sglang-serve"
 @click.option("--dry-run", is_flag=True, help="Write the command to stdout, and run nothing.")
 @click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 def cli(*, print_cmd: bool, dry_run: bool) -> None:
-    r"""Serve the model that sglang-resolve-model found.
+    """Serve the model that sglang-resolve-model found.
 
     The process becomes `pythonX.Y -m sglang.launch_server ...`, so signals reach the
     server. Written commands can be pasted into a shell; API keys in them are masked.

@@ -13,7 +13,7 @@ Renderer = Callable[[Environment, Mapping[str, str]], str]
 
 # Imported when it is used: an activation needs one of them.
 _RENDERERS: Mapping[str, tuple[str, str]] = {
-    "bash": ("nixenv.shells.posix", "render"),
+    "bash": ("nixenv.shells.posix", "render_bash"),
     "zsh": ("nixenv.shells.posix", "render"),
     "sh": ("nixenv.shells.posix", "render"),
     "fish": ("nixenv.shells.fish", "render"),

@@ -22,6 +22,10 @@ from nixenv.errors import NotExpressible
 _DIFFERENTLY_READ = re.compile(r"[\r\n]|\A[\s'\"]|\s\Z|\s#|\$\{")
 
 
+# bufio.MaxScanTokenSize: docker's parser gives up on a line that long.
+_DOCKER_LINE = 64 * 1024
+
+
 def render_json(environment: Environment, environ: Mapping[str, str]) -> str:
     r"""Write schema 1: final values, null for unset, and the operations.
 
@@ -48,6 +52,8 @@ def render_dotenv(environment: Environment, environ: Mapping[str, str]) -> str:
         if _DIFFERENTLY_READ.search(value):
             detail = "Docker and python-dotenv would read line breaks, outer blanks or quotes, "
             raise NotExpressible(name, "dotenv", f"{detail}' #' and '${{' differently")
+        if len(os.fsencode(f"{name}={value}")) >= _DOCKER_LINE:
+            raise NotExpressible(name, "dotenv", "Docker reads no line of 64 KiB")
         try:
             os.fsencode(value).decode()
         except UnicodeDecodeError as error:

@@ -47,11 +47,14 @@ def _statements(operations: Iterable[Operation]) -> Iterable[str]:
     for operation in operations:
         match operation:
             case Unset(name=name):
-                yield f"set -eg {name}"
+                # A universal variable shows through; an unexported global one hides it.
+                yield f"set -eg {name}; set -q {name}; and set -gu {name}"
             case Set(name=name, value=value):
                 yield f"set -gx {name} {quote(value)}"
             case Default(name=name, value=value):
-                yield f"set -qx {name}; or set -gx {name} {quote(value)}"
+                # Exported also where it was set and not exported.
+                yield f"set -q {name}; or set -g {name} {quote(value)}"
+                yield f'set -gx {name} "${name}"'
             case Prepend(name=name, entries=entries):
                 yield f'__nixenv_join {quote(":".join(entries))} "${name}"'
                 yield f'set -gx {name} "$__nixenv_list"'

@@ -12,9 +12,7 @@ from nixenv.environment import (
     Unset,
 )
 
-# Builtins only, so that sourcing the text starts no process. The list is made in a scratch
-# variable: Flox 1.15 replays a self-referencing prepend, and a replay onto an empty variable would
-# leave an empty entry behind.
+# Builtins only, so that sourcing the text starts no process.
 _JOIN = """\
 __nixenv_join() {
   __nixenv_list=$1
@@ -40,9 +38,24 @@ def render(environment: Environment, _environ: Mapping[str, str]) -> str:
     return write_statements(environment, quote)
 
 
-def write_statements(environment: Environment, word: Callable[[str], str]) -> str:
-    """Write the statements, with each value as the one word that ``word`` makes of it."""
-    lines = "".join(f"{line}\n" for line in _statements(environment.operations, word))
+def render_bash(environment: Environment, _environ: Mapping[str, str]) -> str:
+    """Write statements for bash, in a Flox hook or anywhere else."""
+    return write_statements(environment, quote, fresh=True)
+
+
+def write_statements(
+    environment: Environment, word: Callable[[str], str], *, fresh: bool = False
+) -> str:
+    """Write the statements.
+
+    Args:
+        environment: The operations.
+        word: Makes one word of a value.
+        fresh: Whether a variable is unset before it is set. Flox 1.15 traces how bash's variables
+            grow, and replays it: a list that grew, replayed onto an empty variable, would have an
+            empty entry. In zsh it would undo the user's `typeset -T`.
+    """
+    lines = "".join(f"{line}\n" for line in _statements(environment.operations, word, fresh=fresh))
     return f"{_JOIN}{lines}{_CLEAN_UP}"
 
 
@@ -54,17 +67,26 @@ def quote(value: str) -> str:
     return "'" + value.replace("'", "'\"'\"'") + "'"
 
 
-def _statements(operations: Iterable[Operation], word: Callable[[str], str]) -> Iterable[str]:
+def _statements(
+    operations: Iterable[Operation], word: Callable[[str], str], *, fresh: bool
+) -> Iterable[str]:
     for operation in operations:
         match operation:
             case Unset(name=name):
                 yield f"unset {name}"
             case Set(name=name, value=value):
-                yield f"unset {name}; export {name}={word(value)}"
+                yield f"{_assignment(name, fresh=fresh)}{word(value)}"
             case Default(name=name, value=value):
-                yield f'if [ -z "${{{name}+set}}" ]; then export {name}={word(value)}; fi'
+                # Exported also where it was set and not exported.
+                yield f'[ -n "${{{name}+set}}" ] || {name}={word(value)}'
+                yield f"export {name}"
             case Prepend(name=name, entries=entries):
                 yield f'__nixenv_join {word(":".join(entries))} "${{{name}-}}"'
-                yield f'unset {name}; export {name}="$__nixenv_list"'
+                yield f'{_assignment(name, fresh=fresh)}"$__nixenv_list"'
             case MakeDirectory(path=path):
-                yield f"[ -d {word(path)} ] || mkdir -p -- {word(path)}"
+                # One that cannot be made is mkdir's to complain of, and no reason to stop.
+                yield f"[ -d {word(path)} ] || command mkdir -p -- {word(path)} || :"
+
+
+def _assignment(name: str, *, fresh: bool) -> str:
+    return f"unset {name}; export {name}=" if fresh else f"export {name}="

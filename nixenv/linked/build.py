@@ -1,0 +1,21 @@
+"""Build the farms of an inventory."""
+
+from nixenv.inventory import Inventory
+from nixenv.linked.farm import ensure_farm
+from nixenv.linked.place import Farms
+from nixenv.linked.toolkit import plan_toolkit
+from nixenv.linked.virtualenv import plan_virtualenv
+
+
+def build_farms(inventory: Inventory, farms: Farms) -> None:
+    """Build what is not there yet, or not whole.
+
+    Raises:
+        StoreObjectsMissing: a store object is not on disk.
+        Unreadable: one cannot be read.
+        OutputFailed: the cache directory cannot be written.
+    """
+    ensure_farm(farms.virtualenv, lambda: plan_virtualenv(inventory, farms.virtualenv))
+    toolkit = inventory.cuda
+    if toolkit is not None and farms.toolkit is not None:
+        ensure_farm(farms.toolkit, lambda: plan_toolkit(toolkit))

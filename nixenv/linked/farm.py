@@ -1,0 +1,317 @@
+"""Build a farm on disk: whole or not at all, once however many ask, anew when it is broken.
+
+A farm is built in a directory beside its place and renamed into it, under a lock. What a killed
+build leaves is a directory of another name, swept by a later one. The record within says what the
+farm should hold; a farm that differs from its record counts as none.
+"""
+
+import contextlib
+import fcntl
+import filecmp
+import json
+import os
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from attrs import asdict, frozen
+
+from nixenv.errors import OutputFailed, StoreObjectsMissing, Unreadable
+from nixenv.files import TEMPORARY_PREFIX
+from nixenv.linked.tree import Conflict, Entry, Link
+
+RECORD = "nixenv-farm.json"
+"""The file within a farm that says what it should hold."""
+
+_LOCK = ".lock"
+
+# An hour: no build takes as long, so what is older was left by one that was killed.
+_ABANDONED = 3600
+
+
+@frozen
+class File:
+    """A file of a farm that is no link.
+
+    Attributes:
+        path: Where, below the farm's directory.
+        text: What it holds.
+        executable: Whether it is a program.
+    """
+
+    path: str
+    text: str
+    executable: bool = False
+
+
+@frozen
+class FarmPlan:
+    """What a farm is to hold.
+
+    Attributes:
+        members: The store paths that it is made of; without one of them it is of no use.
+        links: Its links.
+        files: Its files.
+        directories: The directories that are to be there even if nothing is in them.
+        conflicts: What several store objects claimed.
+    """
+
+    members: tuple[str, ...]
+    links: tuple[Link, ...]
+    files: tuple[File, ...]
+    directories: tuple[str, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+
+
+def list_directory(directory: str) -> Iterable[Entry]:
+    """List a directory for `nixenv.linked.tree.merge`.
+
+    Links that lead nowhere are left out, and so is ``__pycache__``: what is in it belongs to the
+    source files beside it, which in a merged directory may come from another store object. Python
+    makes one for the farm.
+    """
+    with os.scandir(directory) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            path = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+            is_directory = os.path.isdir(path)
+            if entry.name != "__pycache__" and (is_directory or os.path.exists(path)):
+                yield Entry(entry.name, path, is_directory)
+
+
+def require_present(members: Iterable[str]) -> None:
+    """Refuse to plan a farm of store objects that are not on disk.
+
+    Raises:
+        StoreObjectsMissing: some are not.
+    """
+    missing = tuple(path for path in members if not os.path.lexists(path))
+    if missing:
+        raise StoreObjectsMissing(missing)
+
+
+def drop_identical(conflicts: Iterable[Conflict]) -> tuple[Conflict, ...]:
+    """Leave out the conflicts between files of the same content."""
+    return tuple(filter(_differs, conflicts))
+
+
+def ensure_farm(directory: str, plan: Callable[[], FarmPlan]) -> None:
+    """Build the farm unless it is there and whole; then sweep what is of no use any more.
+
+    Args:
+        directory: The farm's absolute directory.
+        plan: Says what it is to hold; called only where it is to be built.
+
+    Raises:
+        Unreadable: what it is to be made of cannot be read.
+        OutputFailed: the farm cannot be written.
+    """
+    if not find_problems(directory):
+        return
+    parent = os.path.dirname(directory)
+    try:
+        os.makedirs(parent, exist_ok=True)
+        with _lock(parent):
+            if find_problems(directory):  # else another built it while we waited
+                _build(directory, plan)
+                _sweep(parent)
+    except OSError as error:
+        raise OutputFailed(directory, error.strerror or str(error)) from error
+
+
+def find_problems(directory: str) -> tuple[str, ...]:
+    """Compare a farm with its record: one line for each difference, none for a farm that is whole.
+
+    What is there beyond the record, such as Python's ``__pycache__``, does not count.
+    """
+    record = _read_record(directory)
+    if record is None:
+        return (f"{directory} is no farm: its {RECORD} is missing or unreadable",)
+    if record["place"] != directory:
+        return (f"{directory} was built as {record['place']}",)
+    return (
+        *(f"{path} is gone" for path in record["members"] if not os.path.lexists(path)),
+        *_find_bad_links(directory, record["links"]),
+        *_find_bad_files(directory, record["files"]),
+    )
+
+
+def find_strangers(directory: str) -> tuple[str, ...]:
+    """Find what others have put into a farm, such as an installer that did not ask pip."""
+    record = _read_record(directory)
+    if record is None:
+        return ()
+    ours = {RECORD, *record["links"], *record["files"]}
+    return tuple(f"{directory}/{path}" for path in _walk(directory, "") if path not in ours)
+
+
+def _walk(directory: str, inside: str) -> Iterator[str]:
+    """List what is no directory, links not followed; ``__pycache__`` is Python's."""
+    with os.scandir(f"{directory}/{inside}") as entries:
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                yield f"{inside}{entry.name}"
+            elif entry.name != "__pycache__":
+                yield from _walk(directory, f"{inside}{entry.name}/")
+
+
+def read_conflicts(directory: str) -> tuple[Conflict, ...]:
+    """Give the conflicts that the farm's record lists; none where there is no farm."""
+    record = _read_record(directory)
+    if record is None:
+        return ()
+    return tuple(
+        Conflict(found["path"], found["winner"], tuple(found["losers"]))
+        for found in record["conflicts"]
+    )
+
+
+def _find_bad_links(directory: str, links: Mapping[str, str]) -> Iterator[str]:
+    for path, target in links.items():
+        place = f"{directory}/{path}"
+        try:
+            held = os.readlink(place)
+        except OSError:
+            yield f"{place} is no link; it should lead to {target}"
+            continue
+        if held != target:
+            yield f"{place} leads to {held}; it should lead to {target}"
+        elif not os.path.exists(place):
+            yield f"{place} leads nowhere: {target} is gone"
+
+
+def _find_bad_files(directory: str, sizes: Mapping[str, int]) -> Iterator[str]:
+    for path, size in sizes.items():
+        place = f"{directory}/{path}"
+        try:
+            found = os.lstat(place)
+        except OSError:
+            yield f"{place} is missing"
+            continue
+        if not stat.S_ISREG(found.st_mode) or found.st_size != size:
+            yield f"{place} has been changed"
+
+
+def _build(directory: str, plan: Callable[[], FarmPlan]) -> None:
+    try:
+        planned = plan()
+    except OSError as error:
+        raise Unreadable(str(error.filename), error.strerror or str(error)) from error
+    temporary = _temporary_beside(directory)
+    os.mkdir(temporary)
+    try:
+        _write(temporary, directory, planned)
+        _put_in_place(temporary, directory)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _write(temporary: str, directory: str, plan: FarmPlan) -> None:
+    paths = [link.path for link in plan.links] + [file.path for file in plan.files]
+    for path in dict.fromkeys((*plan.directories, *map(os.path.dirname, paths))):
+        os.makedirs(f"{temporary}/{path}", exist_ok=True)
+    for link in plan.links:
+        os.symlink(link.target, f"{temporary}/{link.path}")
+    for file in plan.files:
+        _write_file(f"{temporary}/{file.path}", file)
+    record = {
+        "place": directory,
+        "members": plan.members,
+        "links": {link.path: link.target for link in plan.links},
+        "files": {file.path: len(os.fsencode(file.text)) for file in plan.files},
+        "conflicts": [asdict(conflict) for conflict in plan.conflicts],
+    }
+    with open(f"{temporary}/{RECORD}", "w", encoding="ascii") as stream:
+        json.dump(record, stream, indent=1)
+
+
+def _write_file(path: str, file: File) -> None:
+    # Whoever may read a program may run it; the mask decides who that is.
+    mode = 0o777 if file.executable else 0o666
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with open(descriptor, "wb") as stream:
+        stream.write(os.fsencode(file.text))
+
+
+def _put_in_place(temporary: str, directory: str) -> None:
+    # Where there is no lock, another may have been first; what it built is the same.
+    if os.path.lexists(directory) and find_problems(directory):
+        _remove(directory)
+    try:
+        os.rename(temporary, directory)
+    except OSError:
+        if find_problems(directory):
+            raise
+        shutil.rmtree(temporary)
+
+
+def _remove(directory: str) -> None:
+    """Remove what is in a farm's place; nobody sees it half-removed where that can be had."""
+    aside = _temporary_beside(directory)
+    try:
+        os.rename(directory, aside)
+    except OSError:
+        aside = directory  # a directory in the lower layer of an overlay cannot be renamed
+    if os.path.isdir(aside) and not os.path.islink(aside):
+        shutil.rmtree(aside)
+    else:
+        os.unlink(aside)
+
+
+def _sweep(parent: str) -> None:
+    for name in os.listdir(parent):
+        directory = f"{parent}/{name}"
+        with contextlib.suppress(OSError):  # swept by another, or not ours
+            if name.startswith(TEMPORARY_PREFIX):
+                if time.time() - os.lstat(directory).st_mtime > _ABANDONED:
+                    shutil.rmtree(directory)
+            elif not _is_of_use(directory):
+                _remove(directory)
+
+
+def _is_of_use(directory: str) -> bool:
+    """Say whether a farm could be used again; what is no farm is not for us to judge."""
+    record = _read_record(directory)
+    return record is None or all(map(os.path.lexists, record["members"]))
+
+
+def _read_record(directory: str) -> dict[str, Any] | None:
+    try:
+        with open(f"{directory}/{RECORD}", encoding="ascii") as stream:
+            record = json.load(stream)
+    except (OSError, ValueError):
+        return None
+    kinds = {"place": str, "members": list, "links": dict, "files": dict, "conflicts": list}
+    if not isinstance(record, dict):
+        return None
+    return record if all(isinstance(record.get(k), kind) for k, kind in kinds.items()) else None
+
+
+@contextlib.contextmanager
+def _lock(parent: str) -> Iterator[None]:
+    """Keep others from building here. The system lets go when a process dies."""
+    descriptor = os.open(f"{parent}/{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        # Some network file systems have no locks: then each builds, and the first to rename wins.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _temporary_beside(directory: str) -> str:
+    # Not mkdtemp: it hides the directory from others, and this one becomes the farm.
+    return f"{os.path.dirname(directory)}/{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+
+
+def _differs(conflict: Conflict) -> bool:
+    return any(
+        os.path.isdir(path)
+        or os.path.isdir(conflict.winner)
+        or not filecmp.cmp(conflict.winner, path, shallow=False)
+        for path in conflict.losers
+    )

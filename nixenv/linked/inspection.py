@@ -1,0 +1,47 @@
+"""What ``nixenv inspect`` says about the farms of layout ``linked``."""
+
+import os
+from collections.abc import Iterator
+
+from nixenv.findings import Finding, Severity
+from nixenv.linked.farm import find_problems, find_strangers, read_conflicts
+from nixenv.linked.place import Farms
+
+
+def inspect_farms(farms: Farms) -> tuple[Finding, ...]:
+    """Look whether the farms are there and as they should be, and what was disputed in them."""
+    directories = filter(None, (farms.virtualenv, farms.toolkit))
+    return tuple(finding for farm in directories for finding in _inspect(farm))
+
+
+def _inspect(farm: str) -> Iterator[Finding]:
+    if not os.path.lexists(farm):
+        yield Finding("farm-missing", Severity.NOTE, f"{farm} is not there yet: export builds it")
+        return
+    problems = find_problems(farm)
+    if problems:
+        yield Finding(
+            "farm-broken",
+            Severity.WARNING,
+            f"{farm} is not as it was built; the next export that runs nixenv builds it anew",
+            problems,
+            f"`rm -rf {farm}` if it should stay so, and activate again",
+        )
+    strangers = find_strangers(farm)
+    if strangers:
+        yield Finding(
+            "farm-strangers",
+            Severity.WARNING,
+            f"{farm} holds what nixenv did not put there, and what the next one will not hold",
+            strangers,
+            "install into a virtual environment on top of it (docs/linked.md)",
+        )
+    conflicts = read_conflicts(farm)
+    if conflicts:
+        yield Finding(
+            "farm-conflicts",
+            Severity.NOTE,
+            f"several store objects hold different files for {len(conflicts)} paths of {farm}; "
+            "the first wins",
+            tuple(f"{c.path}: {c.winner} before {', '.join(c.losers)}" for c in conflicts),
+        )
