@@ -37,6 +37,7 @@ __nixenv_read_activation() {
   local file=$1 changed
   [[ -O ${file%/*} && -f $file && ! -L $file && -O $file && -r $file ]] &&
     {
+      __nixenv_make_key
       __nixenv_check_activation "$file" && ! IFS= read -r changed
     } < <(exec chmod -c go-w -- "${file%/*}" "$file" 2>&1)
 }
@@ -73,6 +74,7 @@ __nixenv_ask() {
     echo "nixenv: no program nixenv on PATH; is it installed in this environment?" >&2
     return 1
   fi
+  __nixenv_make_key
   # The key on stdin: it holds the profile, which may be long, or not for all eyes.
   __nixenv_text=$(
     nixenv export --shell bash --cache-dir "$__nixenv_cache_dir" --activation "$1" \
@@ -89,7 +91,6 @@ __nixenv_prepare() {
   fi
   [[ -n ${FLOX_ENV_CACHE-} ]] || __nixenv_cache_dir+=/nixenv
   [[ $__nixenv_cache_dir == /* ]] || __nixenv_cache_dir=$PWD/$__nixenv_cache_dir
-  __nixenv_make_key
   # Dev and run mode of one environment share a cache directory, not a file.
   local name=${FLOX_ENV-}
   name=${name##*/}
@@ -109,7 +110,7 @@ if __nixenv_prepare; then
   eval "$__nixenv_text"
   __nixenv_forget
 else
-  echo "nixenv: the environment was not set; \`nixenv inspect\` says more" >&2
+  echo "nixenv: the environment was not set" >&2
   __nixenv_forget
   false
 fi

@@ -55,8 +55,13 @@ def write_statements(
             grow, and replays it: a list that grew, replayed onto an empty variable, would have an
             empty entry. In zsh it would undo the user's `typeset -T`.
     """
-    lines = "".join(f"{line}\n" for line in _statements(environment.operations, word, fresh=fresh))
-    return f"{_JOIN}{lines}{_CLEAN_UP}"
+    operations = environment.operations
+    lines = [
+        *_make_directories(operations, word),
+        *_statements(operations, word, fresh=fresh),
+        *_export_defaults(operations),
+    ]
+    return _JOIN + "".join(f"{line}\n" for line in lines) + _CLEAN_UP
 
 
 def quote(value: str) -> str:
@@ -77,15 +82,34 @@ def _statements(
             case Set(name=name, value=value):
                 yield f"{_assignment(name, fresh=fresh)}{word(value)}"
             case Default(name=name, value=value):
-                # Exported also where it was set and not exported.
                 yield f'[ -n "${{{name}+set}}" ] || {name}={word(value)}'
-                yield f"export {name}"
             case Prepend(name=name, entries=entries):
                 yield f'__nixenv_join {word(":".join(entries))} "${{{name}-}}"'
                 yield f'{_assignment(name, fresh=fresh)}"$__nixenv_list"'
-            case MakeDirectory(path=path):
-                # One that cannot be made is mkdir's to complain of, and no reason to stop.
-                yield f"[ -d {word(path)} ] || command mkdir -p -- {word(path)} || :"
+            case MakeDirectory():
+                pass
+
+
+def _make_directories(operations: Iterable[Operation], word: Callable[[str], str]) -> Iterable[str]:
+    """Make them first, in one process if any is missing.
+
+    One that cannot be made is mkdir's to complain of, and no reason to stop.
+    """
+    paths = [
+        word(operation.path) for operation in operations if isinstance(operation, MakeDirectory)
+    ]
+    if paths:
+        there = " && ".join(f"[ -d {path} ]" for path in paths)
+        yield f"{there} || command mkdir -p -- {' '.join(paths)} || :"
+
+
+def _export_defaults(operations: Iterable[Operation]) -> Iterable[str]:
+    """Export all that have a default, also those that were set and not exported."""
+    names = dict.fromkeys(
+        operation.name for operation in operations if isinstance(operation, Default)
+    )
+    if names:
+        yield f"export {' '.join(names)}"
 
 
 def _assignment(name: str, *, fresh: bool) -> str:
