@@ -1,7 +1,8 @@
 """Time whole processes, interleaved, so that a busy moment falls on all of them alike."""
 
-import os
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
@@ -49,37 +50,44 @@ class Timing:
 
 
 def time_commands(commands: Sequence[Command], rounds: int) -> dict[str, Timing]:
-    """Run all commands in turn, `rounds` times, after one round that does not count.
+    """Run all commands in turn, `rounds` times, after one round that is for their memory.
 
     Raises:
-        RuntimeError: a command failed that may not.
+        RuntimeError: a command failed that may not, or GNU time is missing.
     """
+    memory = {command.name: _measure_memory(command) for command in commands}
     seconds: dict[str, list[float]] = {command.name: [] for command in commands}
-    memory = dict.fromkeys(seconds, 0)
     failed = dict.fromkeys(seconds, False)
-    for number in range(rounds + 1):
+    for _ in range(rounds):
         for command in commands:
-            command.prepare()
-            elapsed, resident, status = _run(command)
-            if status and not command.may_fail:
-                raise RuntimeError(f"{command.name} ended with status {status}")
-            if number:
-                seconds[command.name].append(elapsed)
-                memory[command.name] = max(memory[command.name], resident)
-                failed[command.name] = bool(status)
+            start, end, status = _run(command, command.argv)
+            seconds[command.name].append(end - start)
+            failed[command.name] = status != 0
     return {n: Timing(tuple(seconds[n]), memory[n], failed[n]) for n in seconds}
 
 
-def _run(command: Command) -> tuple[float, int, int]:
+def _measure_memory(command: Command) -> int:
+    """Let GNU time look: a child of our own inherits our high-water mark when it execs."""
+    gnu_time = shutil.which("time")
+    if gnu_time is None:
+        raise RuntimeError("GNU time is missing; Debian and Ubuntu have it in the package time")
+    with tempfile.NamedTemporaryFile("r") as kilobytes:
+        _run(command, (gnu_time, "--quiet", "-f", "%M", "-o", kilobytes.name, *command.argv))
+        return int(kilobytes.read()) * 1024
+
+
+def _run(command: Command, argv: Sequence[str]) -> tuple[float, float, int]:
+    command.prepare()
     start = time.perf_counter()
-    process = subprocess.Popen(
-        command.argv,
+    status = subprocess.run(
+        argv,
         env=dict(command.environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL if command.may_fail else None,
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    elapsed = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return elapsed, usage.ru_maxrss * 1024, process.returncode
+        check=False,
+    ).returncode
+    end = time.perf_counter()
+    if status and not command.may_fail:
+        raise RuntimeError(f"{command.name} ended with status {status}")
+    return start, end, status
