@@ -34,11 +34,11 @@ __nixenv_make_key() {
 # A file that others can write or replace is not to be trusted. Bash cannot see a mode; chmod closes
 # such a file and its directory, and says so. It works while we read.
 __nixenv_read_activation() {
-  local file=$1 changed
+  local file=$1
   [[ -O ${file%/*} && -f $file && ! -L $file && -O $file && -r $file ]] &&
     {
       __nixenv_make_key
-      __nixenv_check_activation "$file" && ! IFS= read -r changed
+      __nixenv_check_activation "$file" && ! IFS= read -r _
     } < <(exec chmod -c go-w -- "${file%/*}" "$file" 2>&1)
 }
 

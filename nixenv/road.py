@@ -137,13 +137,11 @@ def _replay(selection: Selection, file: str, environ: Mapping[str, str]) -> Mate
     from nixenv.snapshot import load_snapshot  # noqa: PLC0415 -- cattrs; only replays need it
 
     snapshot = load_snapshot(file)
-    program = snapshot.program
-    if None not in (program, selection.binary) and program != os.path.basename(
-        selection.binary or ""
-    ):
-        detail = f"{file} is a snapshot of {program}, not of {selection.binary}"
+    program = os.path.basename(selection.binary) if selection.binary else snapshot.program
+    if snapshot.program and program != snapshot.program:
+        detail = f"{file} is a snapshot of {snapshot.program}, not of {program}"
         raise SelectionContradicts(detail)
-    profile = _choose_profile(selection.profile, selection.binary or snapshot.program, environ)
+    profile = _choose_profile(selection.profile, program, environ)
     root = Root(snapshot.closure.root, snapshot.program, f"recorded in {file}")
     return Material(root, snapshot.closure, snapshot.probe, profile, snapshot.listings)
 

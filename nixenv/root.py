@@ -49,9 +49,8 @@ def find_program_root(program: str, search_path: str, store_dir: str) -> Root:
         found = next(filter(os.path.islink, _candidates(program, search_path)), None)
         if found is None:
             raise ProgramNotFound(program, search_path)
-    resolved = _resolve(found)
-    path = _store_object_of(resolved, found, store_dir)
-    return Root(path, os.path.basename(resolved), f"{found} on PATH", found)
+    path = _store_object_of(_resolve(found), found, store_dir)
+    return Root(path, os.path.basename(program), f"{found} on PATH", found)
 
 
 def find_named_root(path: str, program: str | None, store_dir: str) -> Root:
