@@ -93,8 +93,8 @@ __nixenv_prepare() {
   [[ $__nixenv_cache_dir == /* ]] || __nixenv_cache_dir=$PWD/$__nixenv_cache_dir
   # Dev and run mode of one environment share a cache directory, not a file.
   local name=${FLOX_ENV-}
-  name=${name##*/}
-  local file=$__nixenv_cache_dir/nixenv/activation-$__nixenv_layout-${name//[^A-Za-z0-9._-]/_}.bash
+  name=$__nixenv_layout-${name##*/}
+  local file=$__nixenv_cache_dir/nixenv/activation-${name//[^A-Za-z0-9._-]/_}.bash
   __nixenv_read_activation "$file" || __nixenv_ask "$file"
 }
 

@@ -1,4 +1,4 @@
-"""The command line: the one place that knows os.environ, the streams and the exit codes."""
+"""The command line: from options and os.environ to the road, from its results to the streams."""
 
 import contextlib
 import os
@@ -126,8 +126,7 @@ def export(shell: str, activation: str | None, **options: str | None) -> None:
         say("nixenv", f"{finding.severity}: {finding.summary}\n  next: {finding.remedy}")
     if activation is not None:
         _make_directories(environment)
-        needs = tuple(filter(None, (farms.virtualenv, farms.toolkit))) if farms else ()
-        _keep(activation, material.root, environment, needs)
+        _keep(activation, material.root, environment, farms.directories if farms else ())
     emit(text)
 
 

@@ -1,6 +1,6 @@
 """Every failure that nixenv reports: what went wrong, as fields, and what to do next, as text.
 
-One root class, one branch for each documented exit code; ``nixenv.cli`` alone maps them.
+One root class, one branch for each documented exit code; ``nixenv.console`` alone maps them.
 """
 
 import signal

@@ -79,7 +79,7 @@ def parse_snapshot(text: str, file: str) -> Snapshot:
         document = _CONVERTER.structure(raw, _Document)
     except (cattrs.BaseValidationError, cattrs.StructureHandlerNotFoundError) as error:
         raise SnapshotInvalid(file, "; ".join(cattrs.transform_error(error))) from error
-    _check_store_paths(document, file)
+    _check_document(document, file)
     closure = Closure(document.root, document.paths, f"snapshot {file}")
     return Snapshot(document.program, closure, document.probe, document.listings)
 
@@ -101,8 +101,8 @@ def load_snapshot(file: str) -> Snapshot:
     return parse_snapshot(text, file)
 
 
-def _check_store_paths(document: _Document, file: str) -> None:
-    """Hold every path that may reach an environment to the root's store directory."""
+def _check_document(document: _Document, file: str) -> None:
+    """Hold every path and version that may reach an environment to what the probe would note."""
     store_dir = document.root.rpartition("/")[0]
     objects = document.probe.objects
     if not store_dir.startswith("/") or os.path.normpath(store_dir) != store_dir:

@@ -10,8 +10,7 @@ from nixenv.linked.place import Farms
 
 def inspect_farms(farms: Farms) -> tuple[Finding, ...]:
     """Look whether the farms are there and as they should be, and what was disputed in them."""
-    directories = filter(None, (farms.virtualenv, farms.toolkit))
-    return tuple(finding for farm in directories for finding in _inspect(farm))
+    return tuple(finding for farm in farms.directories for finding in _inspect(farm))
 
 
 def _inspect(farm: str) -> Iterator[Finding]:

@@ -25,6 +25,11 @@ class Farms:
     virtualenv: str
     toolkit: str | None
 
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """Those that there are."""
+        return (self.virtualenv,) if self.toolkit is None else (self.virtualenv, self.toolkit)
+
 
 def place_farms(inventory: Inventory, cache_dir: str) -> Farms:
     """Say where the farms lie.
