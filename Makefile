@@ -12,9 +12,6 @@ demo: $(READY)
 demo-serve: $(READY)
 	$(BIN)/python -m fixtures.demo --serve
 
-demo-serve: $(READY)
-	$(BIN)/python -m fixtures.demo --serve
-
 test: $(READY)
 	$(BIN)/python -m pytest
 

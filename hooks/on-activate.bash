@@ -8,8 +8,9 @@
 #
 # NIXENV_PROFILE and NIXENV_LAYOUT say what --profile and --layout say to `nixenv export`.
 #
-# Cold, it runs `nixenv export` once, which keeps the text in an activation file (nixenv/activation.py
-# has its format). Warm, it evaluates that file: no Python, no Nix, and one short process, chmod.
+# Cold, it runs `nixenv activate` once: `nixenv export` for hooks, which keeps the text in an
+# activation file (nixenv/activation.py has its format). Warm, it evaluates that file: no Python, no
+# Nix, and one short process, chmod.
 
 # The version of nixenv that this file belongs to.
 __nixenv_version=0.1.0
@@ -45,27 +46,27 @@ __nixenv_read_activation() {
 # Long values are lines of their own, which the text takes from __nixenv_line: bash reads a line many
 # times faster than it parses a quoted word.
 __nixenv_check_activation() {
-  local file=$1 program parent target start found needed
+  local file=$1 program parent target values start found needed IFS=$'\n'
   mapfile -t __nixenv_line <"$file"
-  ((${#__nixenv_line[@]} > 6)) || return 1
+  ((${#__nixenv_line[@]} > 7)) || return 1
   [[ ${__nixenv_line[0]} == "# nixenv activation 1" &&
     ${__nixenv_line[1]} == "# key $__nixenv_key" &&
     ${__nixenv_line[-1]} == "# end of nixenv activation" ]] || return 1
   program=${__nixenv_line[2]#\# program }
   parent=${__nixenv_line[3]#\# parent }
   target=${__nixenv_line[4]#\# target }
-  start=${__nixenv_line[5]#\# text }
-  case $start in '' | *[!0-9]*) return 1 ;; esac
+  values=${__nixenv_line[5]#\# values }
+  start=${__nixenv_line[6]#\# text }
+  case $values:$start in :* | *: | *[!0-9:]*) return 1 ;; esac
   # The first such program on PATH: in the same directory as it was then, which has not changed
   # since, and the same file behind all links.
   hash "$program" 2>/dev/null || return 1
   found=${BASH_CMDS[$program]-}
   [[ ${found%/*} -ef $parent && $file -nt $parent && $found -ef $target ]] || return 1
-  for ((needed = 6; needed < start; needed++)); do
-    [[ ${__nixenv_line[needed]} == "# needs "* ]] || break
+  for ((needed = 7; needed < values; needed++)); do
     [[ -d ${__nixenv_line[needed]#\# needs } ]] || return 1
   done
-  printf -v __nixenv_text '%s\n' "${__nixenv_line[@]:start}"
+  __nixenv_text=${__nixenv_line[*]:start}
 }
 
 # Ask nixenv for the text.
@@ -76,10 +77,7 @@ __nixenv_ask() {
   fi
   __nixenv_make_key
   # The key on stdin: it holds the profile, which may be long, or not for all eyes.
-  __nixenv_text=$(
-    nixenv export --shell bash --cache-dir "$__nixenv_cache_dir" --activation "$1" \
-      <<<"$__nixenv_key"
-  )
+  __nixenv_text=$(nixenv activate "$1" "$__nixenv_cache_dir" <<<"$__nixenv_key")
 }
 
 __nixenv_prepare() {

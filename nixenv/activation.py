@@ -8,7 +8,8 @@ the file back without Python; the header is what it needs for that::
     # program sglang        what to look up on PATH
     # parent /…/bin         the real directory in which it was found
     # target /nix/store/…   the file that it is, behind all links
-    # text 8                the number of the line, from 0, where the text begins
+    # values 8              the number of the line, from 0, where long values begin
+    # text 9                and the one where the text begins
     # needs /…              a directory that the text relies on; any number of these
     …                       long values, a line each
     the text                as nixenv.shells.posix writes it, but for long values: these it takes
@@ -70,19 +71,20 @@ def keep_activation(
         f"# parent {os.path.realpath(os.path.dirname(root.found))}",
         f"{_TARGET}{os.path.realpath(root.found)}",
     ]
-    lines = [f"# needs {directory}" for directory in needs]
-    if any("\n" in line for line in (*header, *lines)):
+    if any("\n" in line for line in (*header, *needs)):
         return
-    first = len(header) + 1
+    first = len(header) + 2 + len(needs)
+    values: list[str] = []
 
     def word(value: str) -> str:
         if len(value) < _LONG or "\n" in value:
             return posix.quote(value)
-        lines.append(value)
-        return f'"${{__nixenv_line[{first + len(lines) - 1}]}}"'
+        values.append(value)
+        return f"${{__nixenv_line[{first + len(values) - 1}]}}"
 
     text = posix.write_statements(environment, word, fresh=True)
-    header.append(f"# text {first + len(lines)}")
+    header += [f"# values {first}", f"# text {first + len(values)}"]
+    header += [f"# needs {directory}" for directory in needs]
     directory = os.path.dirname(file)
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
@@ -92,7 +94,7 @@ def keep_activation(
             os.unlink(file)  # not to be followed
     except OSError as error:
         raise OutputFailed(directory, error.strerror or str(error)) from error
-    write_atomically(file, "\n".join([*header, *lines, f"{text}{_END}\n"]))
+    write_atomically(file, "\n".join([*header, *values, f"{text}{_END}\n"]))
     _sweep(directory)
 
 

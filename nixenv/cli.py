@@ -1,6 +1,5 @@
 """The command line: from options and os.environ to the road, from its results to the streams."""
 
-import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -9,21 +8,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from nixenv import __version__
-from nixenv.console import emit, run_program, say
-from nixenv.errors import OutputFailed
+from nixenv.console import emit, pass_on, run_program, say_findings
+from nixenv.road import LAYOUTS
 from nixenv.versions import MINOR_VERSION
 
 # The stations are imported where they are used: each activation waits for this module.
 if TYPE_CHECKING:
     from nixenv.distributions import SiteListing
-    from nixenv.environment import Environment
     from nixenv.findings import Finding
     from nixenv.road import Material, Selection
-    from nixenv.root import Root
 
 # Click wants the choices before the stations are imported; a test holds them to the modules.
 SHELL_CHOICES = ("bash", "zsh", "sh", "fish", "tcsh", "json", "dotenv")
-LAYOUT_CHOICES = ("store", "linked")
 
 
 class _Version(click.ParamType[str]):
@@ -81,8 +77,8 @@ def cli() -> None:
 
 _layout_option = click.option(
     "--layout",
-    type=click.Choice(LAYOUT_CHOICES),
-    default="store",
+    type=click.Choice(LAYOUTS),
+    default=LAYOUTS[0],
     show_default=True,
     envvar="NIXENV_LAYOUT",
     show_envvar=True,
@@ -100,34 +96,14 @@ _layout_option = click.option(
     show_default=True,
     help="What to write.",
 )
-@click.option("--activation", metavar="FILE", hidden=True, help="For the hook: keep the text.")
-def export(shell: str, activation: str | None, **options: str | None) -> None:
+def export(shell: str, **options: str | None) -> None:
     """Write the environment as shell code, to be evaluated: eval "$(nixenv export)"."""
-    from nixenv.road import gather, plan
+    from nixenv import road
 
-    selection = _selection(options)
-    material = gather(selection, os.environ)
-
-    from nixenv.environment import resolve
-    from nixenv.inventory import find_ambiguities
-    from nixenv.probe import require_complete
-    from nixenv.shells import render
-
-    require_complete(material.probe)
-    inventory, environment, farms = plan(material, selection, os.environ)
-    resolve(environment, os.environ)  # refuses what is too long, whatever the shell
-    text = render(environment, shell, os.environ)
-    if farms is not None:
-        from nixenv.linked.build import build_farms
-
-        build_farms(inventory, farms)
-    _pass_on(material.closure.diagnostics)
-    for finding in find_ambiguities(inventory):
-        say("nixenv", f"{finding.severity}: {finding.summary}\n  next: {finding.remedy}")
-    if activation is not None:
-        _make_directories(environment)
-        _keep(activation, material.root, environment, farms.directories if farms else ())
-    emit(text)
+    exported = road.export(_selection(options), shell, os.environ)
+    pass_on(exported.material.closure.diagnostics)
+    say_findings("nixenv", exported.findings)
+    emit(exported.text)
 
 
 @cli.command()
@@ -160,7 +136,7 @@ def inspect(*, as_json: bool, **options: str | None) -> None:
         os.environ,
         findings,
     )
-    _pass_on(material.closure.diagnostics)
+    pass_on(material.closure.diagnostics)
     if as_json:
         import json
 
@@ -181,7 +157,7 @@ def snapshot(output: str | None, **options: str | None) -> None:
     material, listings = _gather_all(_selection(options))
     taken = Snapshot(material.root.program, material.closure, material.probe, listings)
     text = dump_snapshot(taken)
-    _pass_on(material.closure.diagnostics)
+    pass_on(material.closure.diagnostics)
     if output in (None, "-"):
         emit(text)
     else:
@@ -192,7 +168,7 @@ def snapshot(output: str | None, **options: str | None) -> None:
 
 def main() -> NoReturn:
     """Run the command line, and exit with the documented code."""
-    run_program("nixenv", cli)
+    run_program("nixenv", lambda: cli(prog_name="nixenv"))
 
 
 def _selection(options: dict[str, Any]) -> "Selection":
@@ -210,36 +186,5 @@ def _gather_all(selection: "Selection") -> "tuple[Material, tuple[SiteListing, .
     return material, probe_distributions(material.probe) if listings is None else listings
 
 
-def _make_directories(environment: "Environment") -> None:
-    """Make them for the hook: in a pod without coreutils the text finds no mkdir."""
-    from nixenv.environment import MakeDirectory
-
-    for operation in environment.operations:
-        if isinstance(operation, MakeDirectory):
-            with contextlib.suppress(OSError):  # the text tries again, and says what is wrong
-                os.makedirs(operation.path, exist_ok=True)
-
-
-def _keep(
-    activation: str, root: "Root", environment: "Environment", needs: tuple[str, ...]
-) -> None:
-    """Keep the text for the hook's next time. That this fails costs the next time only.
-
-    The hook's key comes on stdin: it holds the profile, which may be long, or not for all eyes.
-    """
-    from nixenv.activation import keep_activation
-
-    key = os.fsdecode(sys.stdin.buffer.read()).rstrip("\n")
-    try:
-        keep_activation(activation, key, root, environment, needs)
-    except OutputFailed as error:
-        say("nixenv", f"warning: this activation is not cached: {error}")
-
-
 def _is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()  # None: it is closed
-
-
-def _pass_on(diagnostics: str) -> None:
-    if diagnostics:
-        click.echo(diagnostics, err=True, nl=not diagnostics.endswith("\n"))

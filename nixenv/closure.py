@@ -1,21 +1,15 @@
-"""The query station: ask Nix for the closure of a root. The only place that starts a process."""
+"""The query station: ask Nix for the closure of a root."""
 
 import os
-import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-from attrs import frozen
-
-from nixenv.errors import NixFailed, NixNotFound, NixNotRunnable, Unreadable, UnusableClosure
-from nixenv.root import find_executable
+from nixenv.errors import NixNotFound, Unreadable, UnusableClosure
+from nixenv.nix import find_nix_store, nix_search_path, start_nix
 from nixenv.storepath import StorePath, parse_store_path
 
-# Where Nix's own installers put its programs; a Flox hook has none of them on PATH.
-_PROFILE_BIN_DIRS = ("/nix/var/nix/profiles/default/bin", "/run/current-system/sw/bin")
 
-
-@frozen
-class Closure:
+class Closure(NamedTuple):
     """The closure of a root.
 
     Attributes:
@@ -58,11 +52,17 @@ def start_query(
     Raises:
         NixNotFound, NixNotRunnable: at once; the result raises the others.
     """
-    search_path = os.pathsep.join([environ.get("PATH", ""), *_nix_bin_dirs(environ)])
-    nix_store = find_executable("nix-store", search_path)
+    nix_store = find_nix_store(environ)
     if nix_store:
-        return _start_nix_store(nix_store, root, store_dir, environ)
-    searched = search_path.split(os.pathsep)
+        argv = (nix_store, "-qR", root)
+        finish_nix = start_nix(argv, environ)
+
+        def finish() -> Closure:
+            stdout, diagnostics = finish_nix()
+            return parse_requisites(stdout, root, store_dir, " ".join(argv), diagnostics)
+
+        return finish
+    searched = nix_search_path(environ).split(os.pathsep)
     if flox_env := environ.get("FLOX_ENV"):
         requisites = os.path.join(flox_env, "requisites.txt")
         searched.append(requisites)
@@ -95,39 +95,6 @@ def parse_requisites(
     if root not in paths:
         raise UnusableClosure(source, f"{root} is not among its {len(paths)} store paths")
     return Closure(root, tuple(paths), source, diagnostics)
-
-
-def _nix_bin_dirs(environ: Mapping[str, str]) -> Iterator[str]:
-    if nix_bin := environ.get("NIX_BIN"):
-        # Flox sets it to its own `nix`; nix-store is its neighbour.
-        yield os.path.dirname(nix_bin)
-    yield from _PROFILE_BIN_DIRS
-    if home := environ.get("HOME"):
-        yield os.path.join(home, ".nix-profile/bin")
-
-
-def _start_nix_store(
-    nix_store: str, root: StorePath, store_dir: str, environ: Mapping[str, str]
-) -> Callable[[], Closure]:
-    argv = (nix_store, "-qR", root)
-    try:
-        process = subprocess.Popen(
-            argv,
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-    except OSError as error:
-        raise NixNotRunnable(argv, error.strerror or str(error)) from error
-
-    def finish() -> Closure:
-        stdout, stderr = map(os.fsdecode, process.communicate())
-        if process.returncode != 0:
-            raise NixFailed(argv, process.returncode, stderr)
-        return parse_requisites(stdout, root, store_dir, " ".join(argv), stderr)
-
-    return finish
 
 
 def _read_requisites(file: str, root: StorePath, store_dir: str) -> Closure:

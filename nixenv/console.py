@@ -1,12 +1,15 @@
 """How the programs speak: the result to stdout, all else to stderr, errors to exit codes."""
 
+import contextlib
 import os
 import sys
-from typing import NoReturn
-
-import click
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NoReturn
 
 from nixenv.errors import NixenvError, NixError, OutputFailed, RootError, UsageError
+
+if TYPE_CHECKING:
+    from nixenv.findings import Finding
 
 # The first class that fits decides.
 _EXIT_CODES: tuple[tuple[type[NixenvError], int], ...] = (
@@ -22,19 +25,35 @@ def exit_code(error: NixenvError) -> int:
     return next(code for kind, code in _EXIT_CODES if isinstance(error, kind))
 
 
-def run_program(program: str, command: click.Command) -> NoReturn:
-    """Run a command line, and exit with the documented code."""
+def run_program(program: str, run: Callable[[], object]) -> NoReturn:
+    """Run a program's body, and exit with the documented code."""
     try:
-        command.main(prog_name=program)
+        run()
     except NixenvError as error:
         say(program, f"error: {error}")
         sys.exit(exit_code(error))
-    sys.exit(0)
+    # All is written and flushed. To take the interpreter down in good order would cost each first
+    # activation some milliseconds, for nothing.
+    os._exit(0)
 
 
 def say(program: str, text: str) -> None:
     """Tell the user something that is no result."""
-    click.echo(f"{program}: {text}", err=True)
+    pass_on(f"{program}: {text}\n")
+
+
+def say_findings(program: str, findings: "Iterable[Finding]") -> None:
+    """Tell the user what to know about a result."""
+    for finding in findings:
+        say(program, f"{finding.severity}: {finding.summary}\n  next: {finding.remedy}")
+
+
+def pass_on(text: str) -> None:
+    """Write text to stderr as it is, where there is a stderr."""
+    with contextlib.suppress(OSError):  # nobody is there to be told
+        if sys.stderr is not None:
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
 
 def emit(text: str) -> None:

@@ -13,7 +13,9 @@ from typing import NoReturn
 
 def nixenv() -> NoReturn:
     """Run ``nixenv``."""
-    _run("nixenv", "nixenv.cli")
+    # The hook's command goes another way, which is shorter by all of click.
+    activates = sys.argv[1:2] == ["activate"]
+    _run("nixenv", "nixenv.activate" if activates else "nixenv.cli")
 
 
 def sglang_resolve_model() -> NoReturn:

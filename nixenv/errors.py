@@ -351,6 +351,36 @@ class CacheDirUnknown(UsageError):
         return "set one of them, or name the directory with --cache-dir"
 
 
+class LayoutUnknown(UsageError):
+    """NIXENV_LAYOUT names no layout."""
+
+    layout: str
+    known: Sequence[str]
+
+    @property
+    def reason(self) -> str:
+        return f"no layout {self.layout!r}"
+
+    @property
+    def remedy(self) -> str:
+        return f"set NIXENV_LAYOUT to one of {', '.join(self.known)}, or unset it"
+
+
+class NotForPeople(UsageError):
+    """A command that only the hook gives, given otherwise."""
+
+    command: str
+    instead: str
+
+    @property
+    def reason(self) -> str:
+        return f"`{self.command}` is what hooks/on-activate.bash runs, with a file and a directory"
+
+    @property
+    def remedy(self) -> str:
+        return f"take `{self.instead}`; or does the hook belong to another version of nixenv?"
+
+
 class ProfileNotFound(UsageError):
     """Neither a built-in profile nor a file."""
 

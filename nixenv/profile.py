@@ -4,9 +4,8 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from typing import Any
-
-from attrs import field, frozen
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from nixenv.errors import ProfileInvalid, ProfileNotFound, Unreadable
 from nixenv.versions import MINOR_VERSION
@@ -39,8 +38,7 @@ _TOML_TYPES: Mapping[type, str] = {
 _DIRECTORY = os.path.join(os.path.dirname(__file__), "profiles")
 
 
-@frozen
-class Profile:
+class Profile(NamedTuple):
     """What an environment wants. docs/profiles.md is the reference.
 
     Attributes:
@@ -62,8 +60,8 @@ class Profile:
     python: str | None = None
     cuda: str | None = None
     cuda_required: bool = False
-    cache: Mapping[str, str] = field(factory=dict)
-    defaults: Mapping[str, str] = field(factory=dict)
+    cache: Mapping[str, str] = MappingProxyType({})
+    defaults: Mapping[str, str] = MappingProxyType({})
 
 
 def load_profile(name: str) -> Profile:

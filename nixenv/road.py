@@ -6,9 +6,7 @@ docs/architecture.md. The environment is an argument.
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
-from attrs import frozen
+from typing import TYPE_CHECKING, NamedTuple
 
 from nixenv.closure import Closure, start_query
 from nixenv.errors import NothingSelected, SelectionContradicts
@@ -16,13 +14,18 @@ from nixenv.places import find_cache_dir, find_store_dir
 from nixenv.profile import BUILT_IN, Profile, load_profile
 from nixenv.root import Root, find_named_root, find_program_root
 
-# The later stations are imported while Nix is at work: that is time which costs nothing.
+# The later stations are imported while Nix is at work: that is time which costs nothing. attrs is
+# imported with them, so what is needed before is made of named tuples.
 if TYPE_CHECKING:
     from nixenv.distributions import SiteListing
     from nixenv.environment import Environment
+    from nixenv.findings import Finding
     from nixenv.inventory import Inventory
     from nixenv.linked.place import Farms
     from nixenv.probe import Probe
+
+LAYOUTS = ("store", "linked")
+"""Where the values may point: into the store, or to farms of links in the cache directory."""
 
 DEFAULT_PROFILE = "sglang"
 """The profile when nothing says which."""
@@ -31,8 +34,7 @@ PROJECT_PROFILE = "nixenv.toml"
 """The file in ``$FLOX_ENV_PROJECT`` that is the profile when it exists."""
 
 
-@frozen
-class Selection:
+class Selection(NamedTuple):
     """What a request says.
 
     Attributes:
@@ -56,8 +58,7 @@ class Selection:
     layout: str = "store"
 
 
-@frozen
-class Material:
+class Material(NamedTuple):
     """What was found out about the closure, live or from a snapshot.
 
     Attributes:
@@ -73,6 +74,24 @@ class Material:
     probe: "Probe"
     profile: Profile
     listings: "tuple[SiteListing, ...] | None" = None
+
+
+class Export(NamedTuple):
+    """What an activation is made of.
+
+    Attributes:
+        text: The environment, written for the shell.
+        environment: The environment itself.
+        farms: The farms that it relies on, built; None in layout ``store``.
+        findings: What the user should know of the choices that were made.
+        material: What it was made from.
+    """
+
+    text: str
+    environment: "Environment"
+    farms: "Farms | None"
+    findings: "tuple[Finding, ...]"
+    material: Material
 
 
 def gather(selection: Selection, environ: Mapping[str, str]) -> Material:
@@ -95,7 +114,7 @@ def gather(selection: Selection, environ: Mapping[str, str]) -> Material:
     else:
         raise NothingSelected(profile.name)
     finish_query = start_query(root.path, store_dir, environ)
-    from nixenv import environment, inventory  # noqa: F401, PLC0415 -- for `plan`, see above
+    from nixenv import environment, inventory, shells  # noqa: F401, PLC0415 -- for later, see above
     from nixenv.probe import probe_closure, probe_head  # noqa: PLC0415 -- see above
 
     head = probe_head(root.path, root.program)
@@ -131,6 +150,30 @@ def plan(
 
         farms = place_farms(inventory, cache_dir)
     return inventory, plan_environment(inventory, profile, cache_dir, farms), farms
+
+
+def export(selection: Selection, shell: str, environ: Mapping[str, str]) -> Export:
+    """Go the whole way, to the text.
+
+    Raises:
+        NixenvError: whatever of it fails.
+    """
+    material = gather(selection, environ)
+
+    from nixenv.environment import resolve  # noqa: PLC0415 -- see above
+    from nixenv.inventory import find_ambiguities  # noqa: PLC0415 -- see above
+    from nixenv.probe import require_complete  # noqa: PLC0415 -- see above
+    from nixenv.shells import render  # noqa: PLC0415 -- see above
+
+    require_complete(material.probe)
+    inventory, environment, farms = plan(material, selection, environ)
+    resolve(environment, environ)  # refuses what is too long, whatever the shell
+    text = render(environment, shell, environ)
+    if farms is not None:
+        from nixenv.linked.build import build_farms  # noqa: PLC0415 -- only this layout
+
+        build_farms(inventory, farms)
+    return Export(text, environment, farms, find_ambiguities(inventory), material)
 
 
 def _replay(selection: Selection, file: str, environ: Mapping[str, str]) -> Material:

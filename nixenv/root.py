@@ -2,15 +2,13 @@
 
 import os
 from collections.abc import Iterator
-
-from attrs import frozen
+from typing import NamedTuple
 
 from nixenv.errors import BrokenLink, NotInStore, ProgramNotFound, RootMissing
 from nixenv.storepath import StorePath, enclosing_store_path
 
 
-@frozen
-class Root:
+class Root(NamedTuple):
     """The store object to start from.
 
     Attributes:

@@ -125,7 +125,7 @@ def test_nothing_of_the_hook_stays_behind(environ: Environ) -> None:
     ("break_it", "message"),
     [
         (lambda e: e.update(NIXENV_PROFILE="sglnag"), "no profile 'sglnag'"),
-        (lambda e: e.update(NIXENV_LAYOUT="flat"), "'flat' is not one of"),
+        (lambda e: e.update(NIXENV_LAYOUT="flat"), "no layout 'flat'"),
         (lambda e: e.update(NIX_STATE_DIR="/proc/none"), "nix-store"),
         (
             lambda e: e.update(PATH=f"{e['FLOX_ENV']}/bin:{SEARCH_PATH}"),

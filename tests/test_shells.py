@@ -200,7 +200,7 @@ def test_bash_unsets_before_it_sets(tmp_path: Path) -> None:
     evaluate(SOURCE["bash"], traced, {"CPATH": "/b"}, tmp_path)
     lines = (tmp_path / "trace").read_text().splitlines()
     for name in ("CPATH", "HELD"):
-        assignment = next(n for n, line in enumerate(lines) if f"export {name}=" in line)
+        assignment = next(n for n, line in enumerate(lines) if f" {name}=" in line)
         assert lines[assignment - 1].endswith(f"unset {name}")
 
 

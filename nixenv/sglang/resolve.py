@@ -50,7 +50,7 @@ def describe(resolution: Resolution) -> str:
 
 def main() -> NoReturn:
     """Run sglang-resolve-model."""
-    run_program(PROGRAM, cli)
+    run_program(PROGRAM, lambda: cli(prog_name=PROGRAM))
 
 
 def _with_known_tokenizer(resolution: Resolution, environ: Mapping[str, str]) -> Resolution:

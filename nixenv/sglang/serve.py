@@ -77,7 +77,7 @@ def become_server(command: tuple[str, ...], environ: Mapping[str, str]) -> NoRet
 
 def main() -> NoReturn:
     """Run sglang-serve."""
-    run_program(PROGRAM, cli)
+    run_program(PROGRAM, lambda: cli(prog_name=PROGRAM))
 
 
 if __name__ == "__main__":
