@@ -138,6 +138,16 @@ def resolve(environment: Environment, environ: Mapping[str, str]) -> dict[str, s
     Raises:
         VariableTooLong: one would be too long for Linux to pass on.
     """
+    final = compute(environment, environ)
+    for name, held in final.items():
+        size = variable_size(name, held or "")
+        if size > VARIABLE_LIMIT:
+            raise VariableTooLong(name, size, VARIABLE_LIMIT)
+    return final
+
+
+def compute(environment: Environment, environ: Mapping[str, str]) -> dict[str, str | None]:
+    """Do as `resolve`, and take no offence at what is too long."""
     final: dict[str, str | None] = {}
     for operation in environment.operations:
         match operation:
@@ -153,10 +163,6 @@ def resolve(environment: Environment, environ: Mapping[str, str]) -> dict[str, s
                 final[name] = os.pathsep.join(_once(filter(None, [*entries, *before])))
             case MakeDirectory():
                 pass
-    for name, held in final.items():
-        size = variable_size(name, held or "")
-        if size > VARIABLE_LIMIT:
-            raise VariableTooLong(name, size, VARIABLE_LIMIT)
     return final
 
 

@@ -204,6 +204,20 @@ class UnusableClosure(NixError):
         )
 
 
+class ReferencesUnknown(NixError):
+    """The references of a closure are asked for, and its source does not tell them."""
+
+    source: str
+
+    @property
+    def reason(self) -> str:
+        return f"{self.source} does not tell what refers to what"
+
+    @property
+    def remedy(self) -> str:
+        return "ask where there is Nix, or from a snapshot that was taken there"
+
+
 # The store objects -------------------------------------------------------------------------------
 
 
@@ -291,6 +305,26 @@ class CudaNotFound(NixenvError):
         return (
             "JIT compilers need it: take a CUDA build of the program, or set "
             "`required = false` under [cuda] in the profile"
+        )
+
+
+class NothingCalled(NixenvError):
+    """A name that nothing in the closure has."""
+
+    name: str
+    close: Sequence[str]
+
+    @property
+    def reason(self) -> str:
+        return f"nothing in the closure is called {self.name!r}"
+
+    @property
+    def remedy(self) -> str:
+        if self.close:
+            return f"did you mean {' or '.join(self.close)}?"
+        return (
+            "give the name of a distribution, module, header, library, program or store path; "
+            "`nixenv inspect` lists what there is"
         )
 
 

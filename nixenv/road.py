@@ -17,12 +17,12 @@ from nixenv.root import Root, find_named_root, find_program_root
 # The later stations are imported while Nix is at work: that is time which costs nothing. attrs is
 # imported with them, so what is needed before is made of named tuples.
 if TYPE_CHECKING:
-    from nixenv.distributions import SiteListing
     from nixenv.environment import Environment
     from nixenv.findings import Finding
     from nixenv.inventory import Inventory
     from nixenv.linked.place import Farms
     from nixenv.probe import Probe
+    from nixenv.snapshot import Snapshot
 
 LAYOUTS = ("store", "linked")
 """Where the values may point: into the store, or to farms of links in the cache directory."""
@@ -66,14 +66,12 @@ class Material(NamedTuple):
         closure: Its closure.
         probe: The notes on its store objects.
         profile: The profile of the request.
-        listings: What the site-packages directories hold, where a snapshot recorded it.
     """
 
     root: Root
     closure: Closure
     probe: "Probe"
     profile: Profile
-    listings: "tuple[SiteListing, ...] | None" = None
 
 
 class Export(NamedTuple):
@@ -94,6 +92,24 @@ class Export(NamedTuple):
     material: Material
 
 
+def find_root(selection: Selection, environ: Mapping[str, str]) -> tuple[Root, Profile]:
+    """Find the root of a request that is not a replay, and its profile.
+
+    Raises:
+        RootError: there is no such root.
+        UsageError: nothing names one.
+        ProfileInvalid, Unreadable: the profile cannot be used.
+    """
+    profile = _choose_profile(selection.profile, selection.binary, environ)
+    program = profile.binary if selection.binary is None else selection.binary
+    store_dir = find_store_dir(environ)
+    if selection.root is not None:
+        return find_named_root(selection.root, program, store_dir), profile
+    if program is not None:
+        return find_program_root(program, environ.get("PATH", ""), store_dir), profile
+    raise NothingSelected(profile.name)
+
+
 def gather(selection: Selection, environ: Mapping[str, str]) -> Material:
     """Go as far as the probe: find the root, query its closure, look at its store objects.
 
@@ -101,19 +117,9 @@ def gather(selection: Selection, environ: Mapping[str, str]) -> Material:
         NixenvError: whatever of it fails; faults of single store objects are kept in the probe.
     """
     if selection.snapshot is not None:
-        if selection.root is not None:
-            raise SelectionContradicts("--root and --from each name the root")
-        return _replay(selection, selection.snapshot, environ)
-    profile = _choose_profile(selection.profile, selection.binary, environ)
-    program = profile.binary if selection.binary is None else selection.binary
-    store_dir = find_store_dir(environ)
-    if selection.root is not None:
-        root = find_named_root(selection.root, program, store_dir)
-    elif program is not None:
-        root = find_program_root(program, environ.get("PATH", ""), store_dir)
-    else:
-        raise NothingSelected(profile.name)
-    finish_query = start_query(root.path, store_dir, environ)
+        return replay(selection, environ)[0]
+    root, profile = find_root(selection, environ)
+    finish_query = start_query(root.path, find_store_dir(environ), environ)
     from nixenv import environment, inventory, shells  # noqa: F401, PLC0415 -- for later, see above
     from nixenv.probe import probe_closure, probe_head  # noqa: PLC0415 -- see above
 
@@ -176,7 +182,15 @@ def export(selection: Selection, shell: str, environ: Mapping[str, str]) -> Expo
     return Export(text, environment, farms, find_ambiguities(inventory), material)
 
 
-def _replay(selection: Selection, file: str, environ: Mapping[str, str]) -> Material:
+def replay(selection: Selection, environ: Mapping[str, str]) -> "tuple[Material, Snapshot]":
+    """Take the material from the snapshot that the request names, and give that as well.
+
+    Raises:
+        NixenvError: it cannot be read, or is not what the request asks for.
+    """
+    file = selection.snapshot or ""
+    if selection.root is not None:
+        raise SelectionContradicts("--root and --from each name the root")
     from nixenv.snapshot import load_snapshot  # noqa: PLC0415 -- cattrs; only replays need it
 
     snapshot = load_snapshot(file)
@@ -186,7 +200,7 @@ def _replay(selection: Selection, file: str, environ: Mapping[str, str]) -> Mate
         raise SelectionContradicts(detail)
     profile = _choose_profile(selection.profile, program, environ)
     root = Root(snapshot.closure.root, snapshot.program, f"recorded in {file}")
-    return Material(root, snapshot.closure, snapshot.probe, profile, snapshot.listings)
+    return Material(root, snapshot.closure, snapshot.probe, profile), snapshot
 
 
 def _choose_profile(name: str | None, binary: str | None, environ: Mapping[str, str]) -> Profile:

@@ -1,7 +1,7 @@
 """Snapshots: a closure and its notes as one JSON file, to replay the road where there is no Nix.
 
-docs/snapshot.md describes the schema. A snapshot holds what is in the store and nothing else of the
-machine: no environment, no user, no path from outside the store directory that Nix did not give.
+docs/snapshot.md describes the schema. It holds what is in the store; and what is known of the
+machine, where the one who takes it wants that, for `inspect` to show the same elsewhere.
 """
 
 import json
@@ -12,31 +12,45 @@ import cattrs
 from attrs import asdict, frozen
 
 from nixenv.closure import Closure
+from nixenv.contents import Contents
 from nixenv.distributions import SiteListing
 from nixenv.errors import SnapshotInvalid, Unreadable
+from nixenv.graph import Graph, Registration
+from nixenv.machine import Machine
 from nixenv.probe import Probe
 from nixenv.storepath import StorePath, enclosing_store_path, parse_store_path
+from nixenv.toolkit_files import ToolkitFiles
 from nixenv.versions import MINOR_VERSION
 
-SCHEMA = 1
-"""The schema that this version writes; it reads no newer one."""
+SCHEMA = 2
+"""The schema that this version writes; it reads no other one."""
 
 
 @frozen
 class Snapshot:
-    """Everything that the stations behind the probe need.
+    """Everything that the stations behind the probe need, and `inspect`.
 
     Attributes:
         program: The program's file name, as `Root.program`.
         closure: The closure.
         probe: The notes on its store objects.
-        listings: What its site-packages directories hold.
+        contents: What they hold beyond that, for people.
+        machine: The machine that it was taken on; None where it was left out.
     """
 
     program: str | None
     closure: Closure
     probe: Probe
-    listings: tuple[SiteListing, ...]
+    contents: Contents
+    machine: Machine | None = None
+
+
+@frozen
+class _Node:
+    """A `Registration`, its references as places in ``paths``: each is named many times."""
+
+    nar_size: int
+    references: tuple[int, ...]
 
 
 @frozen
@@ -48,14 +62,26 @@ class _Document:
     root: StorePath
     paths: tuple[StorePath, ...]
     probe: Probe
-    listings: tuple[SiteListing, ...]
+    sites: tuple[SiteListing, ...]
+    files: ToolkitFiles
+    graph: tuple[_Node, ...] | None
+    machine: Machine | None
 
 
 def dump_snapshot(snapshot: Snapshot) -> str:
     """Write a snapshot as JSON. Pure."""
     closure = snapshot.closure
+    contents = snapshot.contents
     document = _Document(
-        SCHEMA, snapshot.program, closure.root, closure.paths, snapshot.probe, snapshot.listings
+        schema=SCHEMA,
+        program=snapshot.program,
+        root=closure.root,
+        paths=closure.paths,
+        probe=snapshot.probe,
+        sites=contents.sites,
+        files=contents.files,
+        graph=None if contents.graph is None else _to_nodes(contents.graph, closure.paths),
+        machine=snapshot.machine,
     )
     return json.dumps(asdict(document), indent=1) + "\n"
 
@@ -81,7 +107,9 @@ def parse_snapshot(text: str, file: str) -> Snapshot:
         raise SnapshotInvalid(file, "; ".join(cattrs.transform_error(error))) from error
     _check_document(document, file)
     closure = Closure(document.root, document.paths, f"snapshot {file}")
-    return Snapshot(document.program, closure, document.probe, document.listings)
+    graph = None if document.graph is None else _to_graph(document.graph, document.paths, file)
+    contents = Contents(document.sites, document.files, graph)
+    return Snapshot(document.program, closure, document.probe, contents, document.machine)
 
 
 def load_snapshot(file: str) -> Snapshot:
@@ -99,6 +127,36 @@ def load_snapshot(file: str) -> Snapshot:
     except UnicodeDecodeError as error:
         raise SnapshotInvalid(file, f"it is no UTF-8: {error}") from error
     return parse_snapshot(text, file)
+
+
+def _to_nodes(graph: Graph, paths: tuple[StorePath, ...]) -> tuple[_Node, ...]:
+    place = {path: number for number, path in enumerate(paths)}
+    known = {registration.path: registration for registration in graph.registrations}
+    return tuple(
+        _Node(
+            known[path].nar_size,
+            tuple(place[reference] for reference in known[path].references if reference in place),
+        )
+        for path in paths
+    )
+
+
+def _to_graph(nodes: tuple[_Node, ...], paths: tuple[StorePath, ...], file: str) -> Graph:
+    if len(nodes) != len(paths):
+        raise SnapshotInvalid(file, f"its graph has {len(nodes)} nodes for {len(paths)} paths")
+    for node in nodes:
+        for number in node.references:
+            if not 0 <= number < len(paths):
+                raise SnapshotInvalid(file, f"a reference in its graph is to path {number}")
+    try:
+        return Graph(
+            tuple(
+                Registration(path, node.nar_size, tuple(paths[n] for n in node.references))
+                for path, node in zip(paths, nodes, strict=True)
+            )
+        )
+    except ValueError as error:
+        raise SnapshotInvalid(file, str(error)) from error
 
 
 def _check_document(document: _Document, file: str) -> None:

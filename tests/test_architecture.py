@@ -1,16 +1,15 @@
 """The shape of the project, held by walking the imports."""
 
 import ast
-import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 import nixenv
-from fixtures.closure import SglangClosure
-from nixenv import cli
+from nixenv.cli.export import SHELL_CHOICES
 from nixenv.shells import SHELLS
 
 PACKAGE = Path(nixenv.__file__).parent
@@ -20,9 +19,12 @@ ROAD: tuple[tuple[str, ...], ...] = (
     ("errors", "storepath", "findings", "versions"),
     ("files", "places", "console"),
     ("root", "wrapper"),
+    ("nix",),
     ("closure",),
     ("probe",),
-    ("distributions",),
+    ("distributions", "toolkit_files", "graph", "gpu"),
+    ("machine",),
+    ("contents",),
     ("snapshot",),
     ("python", "cuda"),
     ("inventory",),
@@ -36,8 +38,25 @@ ROAD: tuple[tuple[str, ...], ...] = (
     ("linked.virtualenv", "linked.toolkit", "linked.inspection"),
     ("linked.build",),
     ("road",),
+    ("activate",),
+    ("components", "nix_trouble"),
+    ("lookup",),
+    ("diagnosis",),
+    tuple(f"diagnosis.{part}" for part in ("cuda_packages", "requirements", "site_path")),
+    ("diagnosis.python_shell",),
+    tuple(f"diagnosis.{part}" for part in ("store", "python", "cuda", "gpu", "environment")),
+    ("why", "comparison"),
+    ("subject",),
     ("report",),
-    ("view",),
+    ("examination",),
+    ("views", "views.text"),
+    tuple(f"views.{what}" for what in ("report", "why", "subject", "comparison", "progress")),
+    ("page", "page.markup"),
+    ("page.tables",),
+    ("page.sections",),
+    ("page.render",),
+    ("cli.options",),
+    ("cli.export", "cli.inspect", "cli.snapshot"),
     ("cli",),
     ("entry",),
     ("__main__",),
@@ -88,17 +107,17 @@ def test_no_station_imports_a_later_one(module: str) -> None:
 @pytest.mark.parametrize(
     ("thing", "places"),
     [
-        ("subprocess", {"closure"}),
-        ("click", {"cli", "console"}),
-        ("rich", {"view"}),
+        ("subprocess", {"nix", "gpu"}),
+        ("click", {"cli"}),
+        ("rich", {"views"}),
         ("cattrs", {"snapshot"}),
-        ("packaging", {"python", "report"}),
+        ("packaging", {"python", "lookup", "subject", "comparison", "diagnosis", "page"}),
     ],
 )
 def test_a_library_is_used_in_its_place_only(thing: str, places: set[str]) -> None:
     """Processes are started by the query station alone, and so on."""
     users = {
-        module
+        module.partition(".")[0]
         for module, tree in CORE.items()
         if any(name == thing or name.startswith(f"{thing}.") for name in imported(tree))
     }
@@ -127,16 +146,16 @@ def test_no_process_is_started_by_other_means() -> None:
 )
 def test_the_process_belongs_to_the_command_line(thing: str) -> None:
     """The library takes the environment as an argument and never exits or prints."""
-    users = {module for module, tree in CORE.items() if thing in attributes(tree)}
-    assert users <= {"cli", "console", "entry"}
+    users = {m.partition(".")[0] for m, tree in CORE.items() if thing in attributes(tree)}
+    assert users <= {"activate", "cli", "console", "entry"}
 
 
 # The stations that see only values: nothing of the disk, and no way to start anything.
 @pytest.mark.parametrize(
     "module",
     ["wrapper", "python", "cuda", "inventory", "environment", "report", "shells"]
-    + ["linked.tree", "linked.place"]
-    + [module for module in ROW if module.startswith("shells.")],
+    + ["linked.tree", "linked.place", "components", "lookup", "why", "subject", "comparison"]
+    + [module for module in ROW if module.startswith(("shells.", "diagnosis.", "views."))],
 )
 def test_the_pure_stations_touch_nothing(module: str) -> None:
     """classify, plan and render open no file and look at no directory."""
@@ -151,7 +170,7 @@ def test_the_pure_stations_touch_nothing(module: str) -> None:
 
 def test_the_choices_of_the_command_line_are_those_of_the_renderer() -> None:
     """Click must know the shells before they are imported."""
-    assert cli.SHELL_CHOICES == SHELLS
+    assert SHELL_CHOICES == SHELLS
 
 
 def test_public_names_resolve_to_what_type_checkers_are_told() -> None:
@@ -189,31 +208,77 @@ def test_importing_nixenv_imports_no_station() -> None:
     assert {m for m in loaded_by("import nixenv") if m.startswith("nixenv")} == {"nixenv"}
 
 
-def test_export_loads_what_it_needs_and_no_more(sglang: SglangClosure) -> None:
-    """The import graph of the road that every cold activation waits for."""
-    export = (
-        "import sys\nfrom nixenv.cli import cli\n"
-        f"cli(['export', '--root', {sglang.root!r}, '--shell', 'bash'], standalone_mode=False)\n"
-        "print(*sys.modules, file=sys.stderr)"
+def loaded_when_nix_starts(environ: Mapping[str, str], tmp_path: Path) -> set[str]:
+    """What is imported before Nix is asked: nothing else runs at that time."""
+    code = (
+        "import subprocess, sys\nreal = subprocess.Popen\n"
+        "def popen(*arguments, **options):\n"
+        "    print(*sys.modules, file=sys.stderr)\n    return real(*arguments, **options)\n"
+        f"subprocess.Popen = popen\nsys.argv = ['nixenv', 'activate', {str(tmp_path / 'a')!r}, "
+        f"{str(tmp_path)!r}]\nfrom nixenv import entry\nentry.nixenv()"
     )
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", export],
-        env={**sglang.store.environ, "PATH": os.environ["PATH"], "HOME": "/nowhere"},
+    return set(run_python(code, environ).stderr.split())
+
+
+def test_nix_is_asked_before_the_stations_are_imported(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    """It works while they are: what comes before is what each first activation waits for."""
+    loaded = loaded_when_nix_starts(environ, tmp_path)
+    assert {module for module in loaded if module.split(".")[0] == "nixenv"} == {
+        "nixenv",
+        "nixenv.activate",
+        "nixenv.closure",
+        "nixenv.console",
+        "nixenv.entry",
+        "nixenv.errors",
+        "nixenv.nix",
+        "nixenv.places",
+        "nixenv.profile",
+        "nixenv.road",
+        "nixenv.root",
+        "nixenv.storepath",
+        "nixenv.versions",
+    }
+    assert loaded & {"attr", "attrs", "click", "inspect", "dataclasses"} == set()
+
+
+def run_python(code: str, environ: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-I", "-c", code],
+        env=dict(environ),
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=True,
     )
-    loaded = set(done.stderr.split())
+
+
+def test_an_activation_loads_what_it_needs_and_no_more(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    """The import graph of the road that every first activation waits for."""
+    code = (
+        "import os, sys\n"
+        "os._exit = lambda status: print(*sys.modules, file=sys.stderr)\n"
+        f"sys.argv = ['nixenv', 'activate', {str(tmp_path / 'a')!r}, {str(tmp_path)!r}]\n"
+        "from nixenv import entry\nentry.nixenv()"
+    )
+    loaded = set(run_python(code, environ).stderr.split())
     assert {module for module in loaded if module.split(".")[0] == "nixenv"} == {
         "nixenv",
-        "nixenv.cli",
+        "nixenv.activate",
+        "nixenv.activation",
         "nixenv.closure",
         "nixenv.console",
         "nixenv.cuda",
+        "nixenv.entry",
         "nixenv.environment",
         "nixenv.errors",
+        "nixenv.files",
         "nixenv.findings",
         "nixenv.inventory",
+        "nixenv.nix",
         "nixenv.places",
         "nixenv.probe",
         "nixenv.profile",
@@ -226,7 +291,8 @@ def test_export_loads_what_it_needs_and_no_more(sglang: SglangClosure) -> None:
         "nixenv.versions",
         "nixenv.wrapper",
     }
-    heavy = {"cattrs", "rich", "packaging", "json", "pathlib", "tempfile", "shutil", "email"}
+    heavy = {"cattrs", "click", "rich", "packaging", "json"}
+    heavy |= {"pathlib", "tempfile", "shutil", "email"}
     assert loaded & heavy == set()
 
 

@@ -214,7 +214,7 @@ def test_a_member_that_vanished(nixenv: Nixenv, broken: PrivateStore) -> None:
     shutil.rmtree(gone)
     refused(nixenv("export"), 1, "not on disk", str(gone), f"--repair-path {gone}")
     assert f"{gone}\n" in nixenv("inspect").stdout
-    assert "error store-object-missing" in nixenv("inspect").stdout
+    assert "error  store-object-missing" in nixenv("inspect").stdout
 
 
 @pytest.mark.parametrize("part", ["gcc-wrapper", "sglang-python312"])
@@ -324,7 +324,15 @@ def test_a_snapshot_that_is_cut_off(nixenv: Nixenv, recorded: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda d: d.update(schema=2), "its schema is 2; this nixenv reads 1"),
+        (lambda d: d.update(schema=1), "its schema is 1; this nixenv reads 2"),
+        (lambda d: d["graph"].pop(), "nodes for"),
+        (
+            lambda d: d["graph"][0]["references"].append(-1),
+            "a reference in its graph is to path -1",
+        ),
+        (lambda d: d["graph"][0].update(nar_size=-1), "nar_size"),
+        (lambda d: d["machine"].update(architecture=1), "architecture"),
+        (lambda d: d["machine"]["variables"].update(PATH=["/bin"]), "variables"),
         (lambda d: d.update(schema="1"), 'no "schema" number'),
         (lambda d: d.pop("schema"), 'no "schema" number'),
         (lambda d: d.pop("paths"), "paths"),

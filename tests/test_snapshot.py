@@ -10,9 +10,25 @@ from hypothesis import strategies as st
 
 from fixtures.closure import SglangClosure
 from fixtures.recorded import RECORDED_SNAPSHOT
-from nixenv import Closure, Probe, Snapshot, StoreObject, StorePath, dump_snapshot, parse_snapshot
+from nixenv import (
+    Closure,
+    Contents,
+    Graph,
+    Machine,
+    Probe,
+    Snapshot,
+    StoreObject,
+    StorePath,
+    ToolkitFiles,
+    dump_snapshot,
+    parse_snapshot,
+)
 from nixenv.distributions import Distribution, SiteListing
+from nixenv.gpu import Gpu, GpuDriver
+from nixenv.graph import Registration
+from nixenv.machine import DirectoryState, PortState
 from nixenv.probe import Fault
+from nixenv.toolkit_files import DirectoryListing
 from nixenv.wrapper import Wrapper
 from tests.closures import store_path
 from tests.conftest import Nixenv
@@ -62,10 +78,24 @@ def test_a_snapshot_of_a_snapshot_is_the_same(nixenv: Nixenv, file: Path) -> Non
     assert nixenv("snapshot", "--from", str(file)).stdout == file.read_text()
 
 
-def test_nothing_else_of_the_machine_is_in_it(
-    file: Path, environ: dict[str, str], sglang: SglangClosure
+def test_of_the_environment_only_what_matters_is_in_it(
+    nixenv: Nixenv, environ: dict[str, str]
 ) -> None:
-    """Every path in it lies in the store; no environment value, no user, no host name."""
+    """The values that the checks look at, and no token or password."""
+    given = {**environ, "HF_TOKEN": "hf_secret", "CPATH": "/usr/local/cuda/include"}
+    text = nixenv("snapshot", environ=given).stdout
+    assert "/usr/local/cuda/include" in text
+    assert environ["FLOX_ENV_CACHE"] in text
+    assert "hf_secret" not in text
+    assert "HF_TOKEN" not in text
+
+
+def test_the_machine_can_be_left_out(
+    nixenv: Nixenv, environ: dict[str, str], sglang: SglangClosure
+) -> None:
+    """Every path in it lies in the store then; no environment value, no user, no host name."""
+    given = {**environ, "CPATH": environ["HOME"], "LIBRARY_PATH": "/usr/lib"}
+    text = nixenv("snapshot", "--no-machine", environ=given).stdout
 
     def strings(value: object) -> Iterator[str]:
         if isinstance(value, dict):
@@ -78,8 +108,9 @@ def test_nothing_else_of_the_machine_is_in_it(
         elif isinstance(value, str):
             yield value
 
-    found = set(strings(json.loads(file.read_text())))
-    assert all(text.startswith(f"{sglang.store.store_dir}/") for text in found if "/" in text)
+    found = set(strings(json.loads(text)))
+    paths = {text for text in found if text.startswith("/")}
+    assert all(path.startswith(f"{sglang.store.store_dir}/") for path in paths)
     for name in ("HOME", "FLOX_ENV_CACHE", "NIX_BIN", "PATH"):
         assert environ[name] not in found
 
@@ -117,6 +148,21 @@ def objects(path: StorePath) -> st.SearchStrategy[StoreObject]:
     )
 
 
+distributions = st.lists(st.builds(Distribution, texts, texts), max_size=2).map(tuple)
+gpus = st.lists(st.builds(Gpu, texts, st.none() | texts, st.none() | st.integers()), max_size=2)
+machines = st.builds(
+    Machine,
+    texts,
+    st.none() | st.booleans(),
+    st.dictionaries(texts, texts, max_size=2),
+    st.dictionaries(texts, texts, max_size=2),
+    st.none() | texts,
+    st.builds(GpuDriver, tuples, gpus=gpus.map(tuple)),
+    st.lists(st.builds(DirectoryState, texts, texts, texts), max_size=2).map(tuple),
+    st.lists(st.builds(PortState, texts, st.integers(), texts), max_size=2).map(tuple),
+)
+
+
 @st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
     members = draw(st.lists(names.map(store_path), min_size=1, max_size=3, unique=True))
@@ -125,10 +171,30 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         draw(st.none() | st.builds(Wrapper, texts, texts, tuples)),
         draw(st.lists(st.builds(Fault, texts, st.booleans(), texts), max_size=2).map(tuple)),
     )
-    distributions = st.lists(st.builds(Distribution, texts, texts), max_size=2).map(tuple)
-    listings = st.lists(st.builds(SiteListing, texts, distributions, tuples), max_size=2)
     closure = Closure(members[-1], tuple(members), "snapshot f")
-    return Snapshot(draw(st.none() | texts), closure, probe, tuple(draw(listings)))
+    return Snapshot(
+        draw(st.none() | texts),
+        closure,
+        probe,
+        draw(contents(closure)),
+        draw(st.none() | machines),
+    )
+
+
+@st.composite
+def contents(draw: st.DrawFn, closure: Closure) -> Contents:
+    sizes = st.integers(min_value=0, max_value=2**63 - 1)
+    members = st.lists(st.sampled_from(closure.paths), unique=True).map(tuple)
+    graph = st.builds(
+        Graph,
+        st.tuples(*(st.builds(Registration, st.just(p), sizes, members) for p in closure.paths)),
+    )
+    listings = st.lists(st.builds(DirectoryListing, texts, tuples), max_size=2).map(tuple)
+    return Contents(
+        tuple(draw(st.lists(st.builds(SiteListing, texts, distributions, tuples), max_size=2))),
+        draw(st.builds(ToolkitFiles, listings, listings, st.just(()))),
+        draw(st.none() | graph),
+    )
 
 
 @given(snapshots())

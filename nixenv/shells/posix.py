@@ -12,9 +12,9 @@ from nixenv.environment import (
     Unset,
 )
 
-# Put the entries of __nixenv_rest behind those of __nixenv_list. Builtins only, so that sourcing the
-# text starts no process. Where no shell splits a word, in assignments and after `case`, it goes
-# without quotes: with them, bash takes three times as long over a long value.
+# Put the entries of __nixenv_rest behind those of __nixenv_list. Builtins only: to source the text
+# starts no process. Where no shell splits a word, in assignments and after `case`, it goes without
+# quotes: with them, bash takes three times as long over a long value.
 _JOIN = """\
 __nixenv_join() {
   __nixenv_rest=${__nixenv_rest:+$__nixenv_rest:}

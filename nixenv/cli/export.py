@@ -1,0 +1,30 @@
+"""``nixenv export``."""
+
+import os
+
+import click
+
+from nixenv import road
+from nixenv.cli.options import binary_argument, selection_of, selection_options
+from nixenv.console import emit, pass_on, say_findings
+
+# Click wants the choices before the shells are imported; a test holds them to the renderer.
+SHELL_CHOICES = ("bash", "zsh", "sh", "fish", "tcsh", "json", "dotenv")
+
+
+@click.command()
+@binary_argument
+@selection_options
+@click.option(
+    "--shell",
+    type=click.Choice(SHELL_CHOICES),
+    default="bash",
+    show_default=True,
+    help="What to write.",
+)
+def export(shell: str, **options: str | None) -> None:
+    """Write the environment as shell code, to be evaluated: eval "$(nixenv export)"."""
+    exported = road.export(selection_of(options), shell, os.environ)
+    pass_on(exported.material.closure.diagnostics)
+    say_findings("nixenv", exported.findings)
+    emit(exported.text)

@@ -1,0 +1,209 @@
+"""``nixenv inspect``."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+from attrs import asdict
+
+from nixenv.cli.options import selection_of, selection_options
+from nixenv.comparison import Inspected, compare
+from nixenv.console import emit, pass_on, say
+from nixenv.errors import NixError, ReferencesUnknown, RootError, SelectionContradicts
+from nixenv.examination import STAGES, Examination, Survey, examine, survey
+from nixenv.files import write_atomically
+from nixenv.page.render import render_page
+from nixenv.places import find_store_dir
+from nixenv.report import SCHEMA, Report, to_document
+from nixenv.road import Selection
+from nixenv.root import find_program_root
+from nixenv.snapshot import load_snapshot
+from nixenv.storepath import enclosing_store_path
+from nixenv.subject import describe_subject
+from nixenv.views.comparison import show_comparison
+from nixenv.views.progress import show_progress
+from nixenv.views.report import show_report
+from nixenv.views.subject import show_subject
+from nixenv.views.why import show_presence
+from nixenv.why import explain_presence
+
+FINDINGS_PAGE = "docs/findings.md"
+"""Where the findings are documented."""
+
+
+@click.command(
+    epilog=f"{FINDINGS_PAGE} tells of each finding: what it means, and what cures it; "
+    "docs/inspect.md of the JSON."
+)
+@click.argument("names", nargs=-1, metavar="[BINARY] [NAME]")
+@selection_options
+@click.option("--why", metavar="NAME", help="Why a store path or distribution is in the closure.")
+@click.option(
+    "--diff",
+    nargs=2,
+    metavar="A B",
+    help="What changed between two roots or snapshots.",
+)
+@click.option("--html", metavar="FILE", help="Write the report as one page, for a browser.")
+@click.option("--all", "full", is_flag=True, help="List everything, instead of a few of each kind.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON, for a program.")
+@click.option("--check", is_flag=True, help="Exit 1 if there is a finding of severity error.")
+def inspect(
+    names: tuple[str, ...],
+    *,
+    why: str | None,
+    diff: tuple[str, str] | None,
+    html: str | None,
+    full: bool,
+    as_json: bool,
+    check: bool,
+    **options: str | None,
+) -> None:
+    """Find out what is wrong with an environment.
+
+    BINARY is a program of the store that PATH finds; NAME is anything in its closure, to
+    look at it more closely: a distribution, module, header, library, program or store path.
+    """
+    if len(names) > 2:
+        raise click.UsageError("one BINARY and one NAME are all that it takes")
+    _refuse_two({"NAME": names or None, "--diff": diff})
+    _refuse_two({"--why": why, "--diff": diff, "--html": html})
+    if diff is not None:
+        _show_difference(diff, options, as_json=as_json)
+        return
+    binary, name = _tell_apart(names, options)
+    _refuse_two({"NAME": name, "--why": why, "--html": html})
+    examined = _examine(selection_of({**options, "binary": binary}))
+    if name is not None:
+        _show_subject(name, examined, as_json=as_json)
+    elif why is not None:
+        _show_presence(why, examined, as_json=as_json)
+    else:
+        _show_report(examined.report, html, full=full, as_json=as_json)
+    if check and examined.report.verdict == "broken":
+        sys.exit(1)
+
+
+def _refuse_two(modes: Mapping[str, object]) -> None:
+    given = [mode for mode, value in modes.items() if value is not None]
+    if len(given) > 1:
+        raise SelectionContradicts(f"{given[0]} and {given[1]} are two questions")
+
+
+def _tell_apart(
+    names: tuple[str, ...], options: Mapping[str, str | None]
+) -> tuple[str | None, str | None]:
+    """Say which of the names is BINARY, and which is NAME.
+
+    One alone is BINARY if it is a program of the store, else NAME.
+    """
+    if len(names) != 1:
+        return (names[0], names[1]) if names else (None, None)
+    (name,) = names
+    return (name, None) if _is_program(name, options) else (None, name)
+
+
+def _is_program(name: str, options: Mapping[str, str | None]) -> bool:
+    if options["snapshot"] is not None:
+        return load_snapshot(options["snapshot"]).program == os.path.basename(name)
+    if options["root"] is not None:
+        return os.path.isfile(os.path.join(options["root"], "bin", name))
+    try:
+        find_program_root(name, os.environ.get("PATH", ""), find_store_dir(os.environ))
+    except RootError:
+        return False
+    return True
+
+
+def _examine(selection: Selection) -> Examination:
+    with show_progress(STAGES, is_shown=sys.stderr is not None and sys.stderr.isatty()) as step:
+        examined = examine(selection, os.environ, step)
+    if examined.survey is not None:
+        pass_on(examined.survey.material.closure.diagnostics)
+    return examined
+
+
+def _show_report(report: Report, html: str | None, *, full: bool, as_json: bool) -> None:
+    if html is not None:
+        _write_page(html, to_document(report))
+    elif as_json:
+        _emit_json(to_document(report))
+    else:
+        emit(show_report(report, colour=_has_colour(), full=full))
+
+
+def _show_subject(name: str, examined: Examination, *, as_json: bool) -> None:
+    seen = _survey_of(examined)
+    subject = describe_subject(
+        name,
+        seen.material.closure,
+        seen.material.probe,
+        seen.contents,
+        seen.inventory,
+        machine=seen.machine,
+        findings=examined.report.findings,
+    )
+    _show(subject, show_subject, as_json=as_json)
+
+
+def _show_presence(name: str, examined: Examination, *, as_json: bool) -> None:
+    seen = _survey_of(examined)
+    if seen.contents.graph is None:
+        raise ReferencesUnknown(seen.material.closure.source)
+    root = seen.material.root.path
+    presence = explain_presence(name, seen.contents.graph, root, seen.contents.sites)
+    _show(presence, show_presence, as_json=as_json)
+
+
+def _show_difference(
+    sides: tuple[str, str], options: Mapping[str, str | None], *, as_json: bool
+) -> None:
+    before, after = (_inspected(side, options) for side in sides)
+    _show(compare(before, after), show_comparison, as_json=as_json)
+
+
+def _inspected(side: str, options: Mapping[str, str | None]) -> Inspected:
+    """Look at one side of a comparison: a snapshot's file, or a store path or a link to one."""
+    if options["root"] is not None or options["snapshot"] is not None:
+        raise SelectionContradicts("--diff names both sides itself")
+    store_dir = find_store_dir(os.environ)
+    is_stored = enclosing_store_path(os.path.realpath(side), store_dir) is not None
+    named = "snapshot" if os.path.isfile(side) and not is_stored else "root"
+    seen = survey(selection_of({**options, "binary": None, named: side}), os.environ)
+    material = seen.material
+    return Inspected(material.closure, material.probe, seen.contents, seen.inventory)
+
+
+def _survey_of(examined: Examination) -> Survey:
+    if examined.survey is None:
+        raise examined.error or NixError
+    return examined.survey
+
+
+def _show(value: Any, show: Callable[..., str], *, as_json: bool) -> None:
+    if as_json:
+        _emit_json({"schema": SCHEMA, **asdict(value)})
+    else:
+        emit(show(value, colour=_has_colour()))
+
+
+def _write_page(file: str, document: Mapping[str, object]) -> None:
+    page = render_page(document)
+    if file == "-":
+        emit(page)
+        return
+    write_atomically(file, page, 0o666)
+    say("nixenv", f"wrote {file}")
+
+
+def _emit_json(document: Mapping[str, object]) -> None:
+    emit(json.dumps(document, indent=2) + "\n")
+
+
+def _has_colour() -> bool:
+    # sys.stdout is None where it is closed.
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    return is_terminal and "NO_COLOR" not in os.environ

@@ -1,0 +1,70 @@
+"""The options that several commands have."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from nixenv.road import LAYOUTS, Selection
+from nixenv.versions import MINOR_VERSION
+
+Command = Callable[..., None]
+
+
+class _Version(click.ParamType[str]):
+    name = "X.Y"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not MINOR_VERSION.fullmatch(value):
+            self.fail(f"{value!r} is no version X.Y", param, ctx)
+        return value
+
+
+def selection_options(command: Command) -> Command:
+    """Add the options that say which closure, and which of its choices."""
+    decorators = (
+        click.option("--root", metavar="PATH", help="Take this store path; look nothing up."),
+        click.option(
+            "--from",
+            "snapshot",
+            metavar="FILE",
+            help="Replay a snapshot; ask neither Nix nor disk.",
+        ),
+        click.option(
+            "--profile",
+            metavar="NAME|FILE",
+            envvar="NIXENV_PROFILE",
+            show_envvar=True,
+            help="sglang, vllm, python-cuda or a file.",
+        ),
+        click.option("--python", type=_Version(), help="The Python version to take."),
+        click.option("--cuda", type=_Version(), help="The CUDA version to take."),
+        click.option(
+            "--cache-dir",
+            metavar="DIR",
+            help="Where writable directories lie; else $FLOX_ENV_CACHE, else ~/.cache/nixenv.",
+        ),
+        click.option(
+            "--layout",
+            type=click.Choice(LAYOUTS),
+            default=LAYOUTS[0],
+            show_default=True,
+            envvar="NIXENV_LAYOUT",
+            show_envvar=True,
+            help="Where the values point: into the store, or to farms of links in the cache "
+            "directory.",
+        ),
+    )
+    for decorate in reversed(decorators):
+        command = decorate(command)
+    return command
+
+
+def binary_argument(command: Command) -> Command:
+    """Add the program to look up."""
+    return click.argument("binary", required=False)(command)
+
+
+def selection_of(options: dict[str, Any]) -> Selection:
+    """Make the request of the options."""
+    return Selection(**options)

@@ -1,0 +1,33 @@
+"""``nixenv snapshot``."""
+
+import os
+
+import click
+
+from nixenv.cli.options import binary_argument, selection_of, selection_options
+from nixenv.console import emit, pass_on
+from nixenv.examination import take_snapshot
+from nixenv.files import write_atomically
+from nixenv.snapshot import dump_snapshot
+
+
+@click.command()
+@binary_argument
+@selection_options
+@click.option("-o", "--output", metavar="FILE", help="Write there instead of to stdout.")
+@click.option(
+    "--machine/--no-machine",
+    default=True,
+    show_default=True,
+    help="Record the machine as well: GPU, driver, and the variables that matter "
+    "(docs/snapshot.md lists them).",
+)
+def snapshot(output: str | None, *, machine: bool, **options: str | None) -> None:
+    """Record the closure and what it holds as one JSON file, to replay with --from."""
+    taken = take_snapshot(selection_of(options), os.environ, with_machine=machine)
+    text = dump_snapshot(taken)
+    pass_on(taken.closure.diagnostics)
+    if output in (None, "-"):
+        emit(text)
+    else:
+        write_atomically(output, text, 0o666)

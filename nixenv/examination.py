@@ -1,0 +1,329 @@
+"""Look at everything that may be wrong: what ``inspect`` does before it shows anything.
+
+The road goes as far as it can here. Where it stops, that is a finding, and what was found out until
+then is judged all the same.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from attrs import evolve
+
+from nixenv.contents import Contents
+from nixenv.diagnosis.cuda import check_cuda
+from nixenv.diagnosis.environment import check_environment
+from nixenv.diagnosis.gpu import check_gpu
+from nixenv.diagnosis.python import check_python
+from nixenv.diagnosis.store import check_store
+from nixenv.distributions import probe_distributions
+from nixenv.environment import Environment, compute, resolve
+from nixenv.errors import (
+    CudaNotFound,
+    NixenvError,
+    NixError,
+    PythonAmbiguous,
+    PythonNotFound,
+    VariableTooLong,
+)
+from nixenv.findings import Finding, Severity
+from nixenv.graph import Graph, query_graph
+from nixenv.inventory import Inventory, find_ambiguities
+from nixenv.linked.inspection import inspect_farms
+from nixenv.linked.place import Farms
+from nixenv.machine import Machine, probe_machine
+from nixenv.nix import find_nix_store
+from nixenv.nix_trouble import explain_nix_failure
+from nixenv.profile import Profile
+from nixenv.report import (
+    Report,
+    choose_next_step,
+    judge,
+    list_members,
+    list_modules,
+    rank_findings,
+)
+from nixenv.road import Material, Selection, find_root, gather, plan, replay
+from nixenv.root import Root
+from nixenv.snapshot import Snapshot
+from nixenv.storepath import store_name
+from nixenv.toolkit_files import probe_toolkit_files
+
+STAGES = 5
+"""How many times `examine` calls ``step``."""
+
+# Why the road stopped, as a finding's code.
+_CODES: Mapping[type[NixenvError], str] = {
+    PythonNotFound: "python-not-found",
+    PythonAmbiguous: "python-ambiguous",
+    CudaNotFound: "cuda-not-found",
+    VariableTooLong: "value-too-long",
+}
+
+Step = Callable[[str], object]
+"""Called with the name of each stage before it begins."""
+
+
+class Survey(NamedTuple):
+    """All that was seen of a closure, and of the machine.
+
+    Attributes:
+        material: The closure, and the probe's notes on it.
+        contents: What the second looks found.
+        before: The variables as they are, or as the snapshot recorded them.
+        machine: The machine; None where the snapshot left it out.
+        inventory: What the closure offers; None when it could not be told.
+        environment: The environment; None likewise.
+        farms: The farms of layout ``linked``, where they can be looked at.
+        trouble: Why the road stopped, where it did.
+        nix_store: How to call nix-store by hand.
+    """
+
+    material: Material
+    contents: Contents
+    before: Mapping[str, str]
+    machine: Machine | None = None
+    inventory: Inventory | None = None
+    environment: Environment | None = None
+    farms: Farms | None = None
+    trouble: tuple[Finding, ...] = ()
+    nix_store: str = "nix-store"
+
+    @property
+    def variables(self) -> dict[str, str | None]:
+        """The variables as they would be set; None for unset."""
+        return compute(self.environment, self.before) if self.environment else {}
+
+    @property
+    def toolkit_version(self) -> str | None:
+        """The CUDA version ``X.Y``."""
+        return self.inventory.cuda.version if self.inventory and self.inventory.cuda else None
+
+
+class Examination(NamedTuple):
+    """What is to be said, and what it rests on.
+
+    Attributes:
+        report: What is to be said.
+        survey: What was seen; None when Nix gave no closure.
+        error: Why it did not.
+    """
+
+    report: Report
+    survey: Survey | None
+    error: NixError | None = None
+
+
+def examine(
+    selection: Selection, environ: Mapping[str, str], step: Step = lambda _stage: None
+) -> Examination:
+    """Look at a program's closure and at the machine, and judge them.
+
+    Args:
+        selection: The request.
+        environ: The environment as it is now. A replay takes the one that the snapshot recorded.
+        step: Called with the name of each stage before it begins.
+
+    Raises:
+        RootError, UsageError, ProfileInvalid, SnapshotInvalid, Unreadable: there is nothing to
+            look at.
+    """
+    try:
+        seen = survey(selection, environ, step)
+    except NixError as error:
+        root, profile = find_root(selection, environ)
+        report = _report_stop(selection, root, profile, error, environ)
+        return Examination(report, None, error)
+    step("judgement")
+    return Examination(_report(seen, selection.layout), seen)
+
+
+def survey(
+    selection: Selection, environ: Mapping[str, str], step: Step = lambda _stage: None
+) -> Survey:
+    """Look at a program's closure, and at the machine; judge nothing.
+
+    Raises:
+        NixenvError: there is no closure to look at. That it is no whole one is told by the result.
+    """
+    if selection.snapshot is not None:
+        material, snapshot = replay(selection, environ)
+        before = {} if snapshot.machine is None else snapshot.machine.variables
+        seen = Survey(material, snapshot.contents, before, snapshot.machine)
+        # The farms are those of another machine.
+        return _go_on(seen, selection, before or environ)._replace(farms=None)
+    step("closure")
+    material = gather(selection, environ)
+    step("contents")
+    seen = Survey(material, _look_closer(material, environ), environ)
+    step("environment")
+    seen = _go_on(seen, selection, environ)
+    step("machine")
+    return seen._replace(
+        machine=_look_at_machine(seen, material.profile, environ),
+        nix_store=find_nix_store(environ) or "nix-store",
+    )
+
+
+def take_snapshot(
+    selection: Selection, environ: Mapping[str, str], *, with_machine: bool
+) -> Snapshot:
+    """Look at a program's closure, and record what is seen.
+
+    Raises:
+        NixenvError: there is no closure to look at.
+    """
+    seen = survey(selection, environ)
+    material, contents = seen.material, seen.contents
+    if not with_machine:
+        # What CPATH and LIBRARY_PATH add is of the machine as well.
+        files = evolve(contents.files, given_headers=(), given_libraries=())
+        contents = evolve(contents, files=files)
+    return Snapshot(
+        material.root.program,
+        material.closure,
+        material.probe,
+        contents,
+        seen.machine if with_machine else None,
+    )
+
+
+def _look_closer(material: Material, environ: Mapping[str, str]) -> Contents:
+    """Take the second looks at the store objects of a closure."""
+    return Contents(
+        probe_distributions(material.probe),
+        probe_toolkit_files(
+            material.probe, environ.get("CPATH", ""), environ.get("LIBRARY_PATH", "")
+        ),
+        _query_graph(material, environ),
+    )
+
+
+def _query_graph(material: Material, environ: Mapping[str, str]) -> Graph | None:
+    store_dir = os.path.dirname(material.root.path)
+    try:
+        return query_graph(material.closure.paths, store_dir, environ)
+    except NixError:
+        return None  # the sizes are not known, then; that Nix is missing is said elsewhere
+
+
+def _go_on(seen: Survey, selection: Selection, environ: Mapping[str, str]) -> Survey:
+    """Classify and plan, as far as that goes."""
+    try:
+        inventory, environment, farms = plan(seen.material, selection, environ)
+    except CudaNotFound as error:
+        # Python may be in order all the same.
+        profile = seen.material.profile._replace(cuda=None, cuda_required=False)
+        lenient = seen._replace(
+            material=seen.material._replace(profile=profile), trouble=(_stopped(error),)
+        )
+        return _go_on(lenient, selection._replace(cuda=None), environ)
+    except NixenvError as error:
+        return seen._replace(trouble=(*seen.trouble, _stopped(error)))
+    return seen._replace(inventory=inventory, environment=environment, farms=farms)
+
+
+def _stopped(error: NixenvError) -> Finding:
+    summary, *evidence = error.reason.split("\n")
+    return Finding(
+        _CODES.get(type(error), "environment-impossible"),
+        Severity.ERROR,
+        summary,
+        tuple(line.strip() for line in evidence),
+        error.remedy,
+    )
+
+
+def _look_at_machine(seen: Survey | None, profile: Profile, environ: Mapping[str, str]) -> Machine:
+    """Look at the machine, as far as the environment has to do with it."""
+    variables = seen.variables if seen else {}
+    set_to = {name: value for name, value in variables.items() if value is not None}
+    return probe_machine(
+        environ,
+        names=tuple(variables),
+        python=seen.inventory.interpreter.version if seen and seen.inventory else None,
+        directories={name: set_to[name] for name in profile.cache if name in set_to},
+        ports={
+            name: set_to[name]
+            for name in profile.defaults
+            if name.endswith("_PORT") and name in set_to
+        },
+    )
+
+
+def _report(seen: Survey, layout: str) -> Report:
+    findings = rank_findings(_check(seen))
+    material = seen.material
+    return Report(
+        verdict=judge(findings),
+        next_step=choose_next_step(findings),
+        root=material.root,
+        source=material.closure.source,
+        profile=material.profile.name,
+        layout=layout,
+        inventory=seen.inventory,
+        modules=list_modules(seen.inventory, seen.contents.sites) if seen.inventory else (),
+        members=list_members(material.closure, material.probe, seen.contents.graph),
+        variables=seen.variables,
+        machine=seen.machine,
+        findings=findings,
+    )
+
+
+def _check(seen: Survey) -> Iterator[Finding]:
+    material, contents = seen.material, seen.contents
+    yield from check_store(material.closure, material.probe, seen.nix_store)
+    yield from seen.trouble
+    if seen.inventory is not None:
+        yield from find_ambiguities(seen.inventory)
+        yield from check_python(seen.inventory, contents.sites, seen.variables, seen.machine)
+    yield from check_cuda(
+        material.probe, seen.inventory, contents.files, contents.sites, seen.machine
+    )
+    if seen.machine is not None:
+        yield from _check_machine(seen, seen.machine)
+    if seen.environment is not None:
+        try:
+            resolve(seen.environment, seen.before)
+        except VariableTooLong as error:
+            yield _stopped(error)
+    if seen.farms is not None:
+        yield from inspect_farms(seen.farms)
+
+
+def _check_machine(seen: Survey, machine: Machine) -> Iterator[Finding]:
+    root = seen.material.root.path
+    torch_cuda = next((s.torch_cuda for s in seen.contents.sites if s.torch_cuda), None)
+    yield from check_gpu(machine, seen.toolkit_version, store_name(root), torch_cuda)
+    yield from check_environment(seen.variables, machine, os.path.dirname(root), store_name(root))
+
+
+def _report_stop(
+    selection: Selection,
+    root: Root,
+    profile: Profile,
+    error: NixError,
+    environ: Mapping[str, str],
+) -> Report:
+    """Report on a root without a closure: the reason, and the machine."""
+    machine = _look_at_machine(None, profile, environ)
+    findings = rank_findings(
+        (
+            explain_nix_failure(error, root.path, environ),
+            *check_gpu(machine, None, store_name(root.path), None),
+        )
+    )
+    return Report(
+        verdict=judge(findings),
+        next_step=choose_next_step(findings),
+        root=root,
+        source=None,
+        profile=profile.name,
+        layout=selection.layout,
+        inventory=None,
+        modules=(),
+        members=(),
+        variables={},
+        machine=machine,
+        findings=findings,
+    )

@@ -1,0 +1,1 @@
+"""What a person sees, with rich: coloured on a terminal, plain when piped."""

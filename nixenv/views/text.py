@@ -1,0 +1,41 @@
+"""Lines of text for a person's eyes: never wrapped, and with nothing in them that acts."""
+
+import io
+from collections.abc import Callable, Iterable
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.text import Text
+
+
+def capture(show: Callable[[Console], None], *, colour: bool) -> str:
+    """Give what ``show`` prints, with colours or without."""
+    console = Console(file=io.StringIO(), force_terminal=colour, no_color=not colour)
+    with console.capture() as captured:
+        show(console)
+    return captured.get()
+
+
+def printable(text: str) -> str:
+    """Show what could move the cursor or be no text at all as escapes, line breaks included."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def section(console: Console, title: str, lines: Iterable[str]) -> None:
+    """Print a title, indented lines and an empty one."""
+    line(console, Text(printable(title), style="bold"))
+    for text in lines:
+        line(console, Text(f"  {printable(text)}"))
+    line(console, Text())
+
+
+def line(console: Console, text: Text) -> None:
+    """Print a line as it is: a path must survive copy and paste."""
+    console.print(text, soft_wrap=True)
+
+
+def size_text(size: int | None) -> str:
+    """Write a number of bytes as people count them: ``1.2 GB``."""
+    return "size not known" if size is None else decimal(size)
