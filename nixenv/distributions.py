@@ -33,7 +33,6 @@ _INIT_HEAD = 1 << 13
 _MOST_FILES = 5_000
 
 _METADATA_NAME = re.compile(r"(?P<name>[^-]+)(?:-(?P<version>.+))?\.(?:dist|egg)-info", re.DOTALL)
-_HEADER_END = re.compile(r"\r?\n\r?\n")
 
 # A package that asks for the directories of its name on the whole path (pkgutil, pkg_resources).
 _EXTENDS_PATH = re.compile(
@@ -79,7 +78,7 @@ class SiteListing:
         packages: Its top-level modules, and its packages with an ``__init__``: the first on the
             path hides all others of the name.
         extended: Its top-level packages whose ``__init__`` takes in all others of the name.
-        namespaces: Its top-level directories of modules without ``__init__`` (PEP 420). Several of
+        namespaces: Its top-level directories without ``__init__`` (PEP 420). Several of
             one name make one package, as long as none of the above has that name.
         extensions: Its extension modules whose names tell a CPython version (`TAGGED_EXTENSION`),
             and what else there is of these modules; paths below the directory.
@@ -162,8 +161,7 @@ def _scan(directory: str) -> _TopLevel:
             continue
         inside = _list(entry.path)
         if not any(name.startswith("__init__.") for name in inside):
-            if inside:
-                namespaces.append(entry.name)
+            namespaces.append(entry.name)
         elif _EXTENDS_PATH.search(_read(f"{entry.path}/__init__.py", _INIT_HEAD)):
             extended.append(entry.name)
         else:
@@ -215,7 +213,7 @@ def _read_distribution(
     place = f"{directory}/{name}"
     files = (f"{place}/METADATA", f"{place}/PKG-INFO", place)
     text = next(filter(None, (_read(file, _METADATA_HEAD) for file in files)), "")
-    header = HeaderParser().parsestr(_HEADER_END.split(text, maxsplit=1)[0])
+    header = HeaderParser().parsestr(text)
     told = _plain(header.get("Name")) or stem
     return Distribution(
         told,

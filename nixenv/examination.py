@@ -5,6 +5,7 @@ then is judged all the same.
 """
 
 import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -43,7 +44,7 @@ from nixenv.report import (
     list_modules,
     rank_findings,
 )
-from nixenv.road import Material, Selection, find_root, gather, plan, replay
+from nixenv.road import LAYOUTS, Material, Selection, find_root, gather, plan, replay
 from nixenv.root import Root
 from nixenv.snapshot import Snapshot
 from nixenv.storepath import store_name
@@ -77,6 +78,7 @@ class Survey(NamedTuple):
         farms: The farms of layout ``linked``, where they can be looked at.
         trouble: Why the road stopped, where it did.
         nix_store: How to call nix-store by hand.
+        export_command: How to ask for the environment by hand.
     """
 
     material: Material
@@ -88,6 +90,7 @@ class Survey(NamedTuple):
     farms: Farms | None = None
     trouble: tuple[Finding, ...] = ()
     nix_store: str = "nix-store"
+    export_command: str = "nixenv export"
 
     @property
     def variables(self) -> dict[str, str | None]:
@@ -161,6 +164,7 @@ def survey(
     step("machine")
     return seen._replace(
         machine=_look_at_machine(seen, material.profile, environ),
+        export_command=_export_command(selection),
         nix_store=find_nix_store(environ) or "nix-store",
     )
 
@@ -248,7 +252,22 @@ def _look_at_machine(seen: Survey | None, profile: Profile, environ: Mapping[str
             for name in profile.defaults
             if name.endswith("_PORT") and name in set_to
         },
+        host=next((set_to[name] for name in set_to if name.endswith("_HOST")), ""),
     )
+
+
+def _export_command(selection: Selection) -> str:
+    """Spell out the command that sets the environment which is looked at."""
+    options = {
+        "--root": selection.root,
+        "--profile": selection.profile,
+        "--python": selection.python,
+        "--cuda": selection.cuda,
+        "--cache-dir": selection.cache_dir,
+        "--layout": selection.layout if selection.layout != LAYOUTS[0] else None,
+    }
+    given = [word for option, value in options.items() if value for word in (option, value)]
+    return shlex.join(["nixenv", "export", *filter(None, [selection.binary]), *given])
 
 
 def _report(seen: Survey, layout: str) -> Report:
@@ -295,7 +314,9 @@ def _check_machine(seen: Survey, machine: Machine) -> Iterator[Finding]:
     root = seen.material.root.path
     torch_cuda = next((s.torch_cuda for s in seen.contents.sites if s.torch_cuda), None)
     yield from check_gpu(machine, seen.toolkit_version, store_name(root), torch_cuda)
-    yield from check_environment(seen.variables, machine, os.path.dirname(root), store_name(root))
+    yield from check_environment(
+        seen.variables, machine, os.path.dirname(root), store_name(root), seen.export_command
+    )
 
 
 def _report_stop(

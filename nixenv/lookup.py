@@ -1,6 +1,6 @@
 """What a person means by a name: store paths of the closure. Pure."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
 from attrs import frozen
@@ -44,11 +44,7 @@ def find_store_paths(
     matches = [
         *(Match(path, "its name is this") for path in paths if store_name(path) == name),
         *_find_distributions(wanted, frozenset(paths), sites),
-        *(
-            Match(path, "its name is this, without version")
-            for path in paths
-            if canonicalize_name(parse_component(store_name(path)).name) == wanted
-        ),
+        *(match for path in paths for match in _match_component(path, wanted)),
     ]
     if not matches:
         matches = [
@@ -105,6 +101,14 @@ def _find_distributions(
                 reason = f"it holds the distribution {distribution.name} {distribution.version}"
                 matches.append(Match(path, reason))
     return matches
+
+
+def _match_component(path: StorePath, wanted: str) -> Iterator[Match]:
+    component = parse_component(store_name(path))
+    if canonicalize_name(component.name) == wanted:
+        yield Match(path, "its name is this, without version")
+    elif canonicalize_name(f"{component.name}-{component.release}") == wanted:
+        yield Match(path, "its name is this, without prefix")
 
 
 def _begins_with(wanted: str, name: str) -> bool:

@@ -107,7 +107,7 @@ class Machine:
 RECORDED = (
     *("PATH", "PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE", "VIRTUAL_ENV"),
     *("CUDA_HOME", "CUDA_PATH", "CPATH", "LIBRARY_PATH", "LD_LIBRARY_PATH", "LD_PRELOAD"),
-    *("CC", "CXX", "FLOX_ENV", "FLOX_ENV_CACHE", "FLOX_ENV_DIRS"),
+    *("CC", "CXX", "FLOX_ENV", "FLOX_ENV_CACHE", "FLOX_ENV_DIRS", "HOME", "XDG_CACHE_HOME"),
     *("LD_AUDIT", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"),
 )
 """The variables that are recorded whatever the environment sets."""

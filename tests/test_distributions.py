@@ -38,6 +38,7 @@ RECORD = """\
 _example.cpython-312-x86_64-linux-gnu.so,sha256=U7f,90216
 example/__init__.py,sha256=47DEQ,0
 "example/a,b.py",sha256=47DEQ,0
+"example_quoted.py",sha256=47DEQ,0
 example/_fast.cpython-311-x86_64-linux-gnu.so,sha256=q0w,1
 example/_gone.cpython-311-x86_64-linux-gnu.so,sha256=q0w,1
 example/data/../../../x.cpython-311-x86_64-linux-gnu.so,sha256=q0w,1
@@ -115,11 +116,12 @@ def test_modules_are_those_of_record(tmp_path: Path) -> None:
             "_example.cpython-312-x86_64-linux-gnu.so": "",
             "example/__init__.py": "",
             "example_data/names.txt": "",
+            "example_quoted.py": "",
             "other/__init__.py": "",
         },
     )
-    assert listing.distributions[0].modules == ("_example", "example")
-    assert listing.packages == ("_example", "example", "other")
+    assert listing.distributions[0].modules == ("_example", "example", "example_quoted")
+    assert listing.packages == ("_example", "example", "example_quoted", "other")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,8 @@ def test_path_files_that_do_something(tmp_path: Path) -> None:
         {
             "code.pth": "import os; os.environ\n",
             "path.pth": "# a comment\n\ninner\n",
-            "comment.pth": "# import os\n\n",
+            "comment.pth": "# import os\n\n#inner\n",
+            "#inner/module.py": "",
             "gone.pth": "nowhere\nimported\n",
             "self.pth": ".\n",
             "binary.pth": b"\x00\xff",
@@ -194,6 +197,8 @@ def test_extensions_that_tell_a_cpython_version(tmp_path: Path) -> None:
             "example/_fast.abi3.so": "",
             "example/_other.abi3.so": "",
             f"example/_unrecorded.{tagged}": "",
+            "example/data/names.txt": "",
+            f"../x.{tagged}": "",
             f"bindings/lib/_deep.{tagged}": "",
             "bindings/lib/_deep.py": "",
             "bindings/lib/mac.cpython-311-darwin.so": "",
@@ -302,7 +307,7 @@ def test_the_fixture_closure(sglang: SglangClosure, environ: dict[str, str]) -> 
     """The real thing, built by Nix: what its traps are made of."""
     closure = query_closure(StorePath(sglang.root), sglang.store.store_dir, environ)
     found = {
-        listing.directory.split("/")[-5].partition("-")[2]: listing
+        listing.directory.split("/")[-4].partition("-")[2]: listing
         for listing in probe_distributions(probe_closure(closure, "sglang"))
     }
     minor = sglang.python_minor

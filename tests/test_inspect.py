@@ -1,6 +1,9 @@
 """`nixenv inspect`: what it says of the fixture closure, and how it says it."""
 
+import contextlib
+import itertools
 import json
+import os
 import pty
 import subprocess
 import sys
@@ -10,6 +13,8 @@ from typing import Any
 import pytest
 
 from fixtures.closure import SglangClosure
+from fixtures.private_store import PrivateStore
+from fixtures.synthetic import load_synthetic_closure
 from nixenv import Finding, Report, Root
 from nixenv.findings import Severity
 from nixenv.report import Verdict, choose_next_step, judge, rank_findings
@@ -131,4 +136,199 @@ def test_the_fixture_closure(nixenv: Nixenv, active: Environ, sglang: SglangClos
     }
     assert versions["packaging"] == "25.0"
     assert versions["torch"] == "2.9.1"
-    assert codes(document) == []
+    # The traps of fixtures/README.md, and a machine without a GPU.
+    assert sorted(codes(document)) == [
+        "cuda-library-without-headers",
+        "cuda-library-without-headers",
+        "cuda-several-versions",
+        "gpu-none",
+        "python-path-file-ignored",
+        "python-several-interpreters",
+        "python-several-versions",
+    ]
+    assert document["verdict"] == "works with warnings"
+
+
+def test_an_environment_that_is_not_active_is_no_drift(nixenv: Nixenv, environ: Environ) -> None:
+    """In a shell where nobody asked for it, nothing has drifted."""
+    assert "environment-not-active" in codes(inspected(nixenv, environ))
+    assert "environment-drift" not in codes(inspected(nixenv, environ))
+
+
+def test_a_clean_closure_has_nothing_but_the_missing_gpu(
+    nixenv: Nixenv, environ: Environ, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """600 store paths without a trap, in an active environment."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    store = PrivateStore.create(tmp_path / "store")
+    root = load_synthetic_closure(store, 600, python=Path(sys.executable).resolve())
+    given = {**environ, **store.environ}
+    export = nixenv("export", "--root", root, "--shell", "json", environ=given).stdout
+    values = json.loads(export)["variables"]
+    given |= {name: value for name, value in values.items() if value is not None}
+    document = inspected(nixenv, given, "--root", root)
+    assert codes(document) == ["gpu-none"]
+    assert document["verdict"] == "works"
+    assert nixenv("inspect", "--check", "--root", root, environ=given).returncode == 0
+
+
+# Where the road stops --------------------------------------------------------------------------
+
+
+def test_what_nix_does_not_give_is_a_finding(nixenv: Nixenv, environ: Environ) -> None:
+    """A report all the same, with the machine; --check fails."""
+    given = {**environ, "NIX_BIN": "", "PATH": f"{environ['FLOX_ENV']}/bin", "FLOX_ENV": "/none"}
+    document = inspected(nixenv, given)
+    assert codes(document)[0] == "nix-missing"
+    assert document["verdict"] == "broken"
+    assert document["next_step"]
+    assert (document["source"], document["inventory"], document["members"]) == (None, None, [])
+    assert document["machine"] is not None
+    assert nixenv("inspect", "--check", environ=given).returncode == 1
+    for question in (("torch",), ("--why", "torch")):
+        asked = nixenv("inspect", *question, environ=given)
+        assert (asked.returncode, asked.stdout) == (4, "")
+        assert "no nix-store" in asked.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "evidence"),
+    [
+        (("--python", "3.9"), "python-not-found", "python3-"),
+        (("--cuda", "11.8"), "cuda-not-found", "cuda_nvcc-12.8.93"),
+    ],
+)
+def test_what_cannot_be_sorted_is_a_finding(
+    arguments: tuple[str, ...], code: str, evidence: str, nixenv: Nixenv, environ: Environ
+) -> None:
+    """The reason that export gives, and what was found out until then."""
+    document = inspected(nixenv, environ, *arguments)
+    (found,) = (f for f in document["findings"] if f["code"] == code)
+    assert found["severity"] == "error"
+    assert evidence in "".join(found["evidence"])
+    assert document["verdict"] == "broken"
+    assert len(document["members"]) > 50
+
+
+def test_two_pythons_and_no_hint(nixenv: Nixenv, sglang: SglangClosure, environ: Environ) -> None:
+    """They are listed; to choose one cures it."""
+    document = inspected(nixenv, environ, "--root", sglang.two_pythons)
+    assert codes(document)[0] == "python-ambiguous"
+    cured = inspected(
+        nixenv, environ, "--root", sglang.two_pythons, "--python", sglang.python_minor
+    )
+    assert "python-ambiguous" not in codes(cured)
+
+
+def test_a_value_that_is_too_long(nixenv: Nixenv, environ: Environ) -> None:
+    """Which export refuses, and a replay of the same machine as well."""
+    given = {**environ, "CPATH": f"/{'x' * 131_060}"}
+    assert "value-too-long" in codes(inspected(nixenv, given))
+
+
+# The questions ---------------------------------------------------------------------------------
+
+
+def test_one_name_is_a_program_or_a_thing(nixenv: Nixenv, environ: Environ) -> None:
+    """What PATH finds in the store is the program; two are a program and a thing in it."""
+    assert nixenv("inspect", "sglang").stdout.startswith("sglang: works with warnings\n")
+    zoomed = nixenv("inspect", "packaging").stdout
+    assert "distribution packaging" in zoomed
+    assert nixenv("inspect", "sglang", "packaging").stdout == zoomed
+    assert "distribution sglang" in nixenv("inspect", "sglang", "sglang").stdout
+    missing = nixenv("inspect", "pakaging", environ=environ)
+    assert (missing.returncode, missing.stdout) == (1, "")
+    assert "did you mean packaging" in missing.stderr
+
+
+def test_a_name_where_there_is_no_program(nixenv: Nixenv, environ: Environ) -> None:
+    """It may have been meant as one."""
+    done = nixenv("inspect", "comfyui", environ={**environ, "PATH": "/nowhere"})
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "comfyui" in done.stderr
+
+
+def test_questions_of_a_snapshot(nixenv: Nixenv, tmp_path: Path) -> None:
+    """NAME and --why are answered as they are live."""
+    file = tmp_path / "snapshot.json"
+    nixenv("snapshot", "-o", str(file))
+    for question in (("packaging",), ("--why", "packaging"), ("nv/target", "--json")):
+        live = nixenv("inspect", *question)
+        assert live.returncode == 0
+        assert nixenv("inspect", *question, "--from", str(file)).stdout == live.stdout
+    assert "nothing to do" not in nixenv("inspect", "sglang", "--from", str(file)).stderr
+
+
+def test_why(nixenv: Nixenv, sglang: SglangClosure) -> None:
+    """The chain leads from the root to it, by references that Nix knows."""
+    document = json.loads(nixenv("inspect", "--why", "packaging-20.9", "--json").stdout)
+    target = next(p for n, p in sglang.objects.items() if n.endswith("packaging-20.9"))
+    explained = {e["path"]: e for e in document["explanations"]}[target]
+    assert (explained["chain"][0], explained["chain"][-1]) == (sglang.root, target)
+    for referrer, reference in itertools.pairwise(explained["chain"]):
+        assert reference in sglang.store.run("nix-store", "-q", "--references", referrer).split()
+    told = sglang.store.run("nix-store", "-q", "--referrers", target).split()
+    assert set(explained["referrers"]) == set(told) & set(sglang.objects.values())
+
+
+def test_the_difference_of_two_roots_and_of_a_snapshot(
+    nixenv: Nixenv, sglang: SglangClosure, tmp_path: Path
+) -> None:
+    """Store paths and snapshots' files are told apart; the same closure differs in nothing."""
+    file = tmp_path / "snapshot.json"
+    nixenv("snapshot", "-o", str(file))
+    document = json.loads(nixenv("inspect", "--diff", str(file), sglang.joined, "--json").stdout)
+    assert document["roots"] == [sglang.root, sglang.joined]
+    added = {d["name"]: (d["before"], d["after"]) for d in document["distributions"]}
+    assert added["vllm"] == ([], ["0.12.0"])
+    assert added["sglang"] == (["0.5.9"], [])
+    same = json.loads(nixenv("inspect", "--diff", str(file), sglang.root, "--json").stdout)
+    assert (same["distributions"], same["components"], same["others"]) == ([], [], [])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("torch", "--why", "torch"),
+        ("--why", "torch", "--html", "x"),
+        ("sglang", "--diff", "a", "b"),
+        ("--root", "/x", "--diff", "a", "b"),
+        ("one", "two", "three"),
+    ],
+)
+def test_two_questions_are_one_too_many(arguments: tuple[str, ...], nixenv: Nixenv) -> None:
+    """Usage, and nothing on stdout."""
+    done = nixenv("inspect", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_the_page_is_written_whole_or_not_at_all(nixenv: Nixenv, tmp_path: Path) -> None:
+    """stdout stays free; a directory that is not there costs nothing."""
+    file = tmp_path / "report.html"
+    done = nixenv("inspect", "--html", str(file))
+    assert (done.returncode, done.stdout) == (0, "")
+    assert str(file) in done.stderr
+    assert file.read_text().startswith("<!doctype html>")
+    assert nixenv("inspect", "--html", "-").stdout.startswith("<!doctype html>")
+    refused = nixenv("inspect", "--html", str(tmp_path / "no" / "file"))
+    assert (refused.returncode, refused.stdout) == (1, "")
+
+
+def test_colours_are_for_terminals(environ: Environ) -> None:
+    """And not with NO_COLOR; the bar of a quick look is never seen."""
+    command = [sys.executable, "-I", "-m", "nixenv", "inspect"]
+
+    def on_terminal(environ: Environ) -> str:
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(command, env=environ, stdout=theirs, stderr=theirs) as process:
+            os.close(theirs)
+            shown = b""
+            with contextlib.suppress(OSError):  # EIO: the other end is closed
+                while chunk := os.read(ours, 65536):
+                    shown += chunk
+        os.close(ours)
+        assert process.returncode == 0
+        return shown.decode()
+
+    assert "\x1b[1;33mworks with warnings" in on_terminal({**environ, "TERM": "xterm"})
+    assert "\x1b" not in on_terminal({**environ, "TERM": "xterm", "NO_COLOR": "1"})

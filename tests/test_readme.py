@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -45,13 +46,25 @@ def test_the_bash_example_sets_the_environment(nixenv_on_path: dict[str, str]) -
     assert done.stdout.strip().endswith("cuda12.8-cuda_nvcc-12.8.93")
 
 
+@pytest.mark.parametrize("block", blocks("console"))
+def test_what_is_shown_is_what_is_printed(block: str, nixenv: Nixenv) -> None:
+    """Each command on the recorded closures; `...` stands for lines that are left out."""
+    command, _, shown = block.partition("\n")
+    done = nixenv(*shlex.split(command.removeprefix("$ nixenv ")))
+    assert done.returncode == 0
+    beginning, *ellipsis = shown.split("...\n")
+    assert done.stdout.startswith(beginning.rstrip("\n"))
+    assert ellipsis or done.stdout.rstrip("\n") == beginning.rstrip("\n")
+
+
 @pytest.mark.parametrize("command", ["export", "inspect", "snapshot"])
 def test_each_command_is_in_the_readme_and_has_help(command: str, nixenv: Nixenv) -> None:
     """The options that --help shows are those that the README shows, in it or by reference."""
     shown = set(re.findall(r"--[a-z]+(?:-[a-z]+)*", nixenv(command, "--help").stdout)) - {"--help"}
     table = README.partition("## Commands")[2].partition("```\n\n")[0]
     assert f"nixenv {command}" in table
-    assert shown - {"--output"} <= set(re.findall(r"--[a-z]+(?:-[a-z]+)*", table))
+    shown -= {"--output", "--machine"}  # there as -o, and as --no-machine
+    assert shown <= set(re.findall(r"--[a-z]+(?:-[a-z]+)*", table))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)

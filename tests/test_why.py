@@ -62,6 +62,7 @@ def meant(name: str) -> list[StorePath]:
         ("cuda12.8-libcublas-12.8.4.1-dev", [CUBLAS_DEV]),
         ("libcublas", [CUBLAS, CUBLAS_DEV]),
         ("LibCublas", [CUBLAS, CUBLAS_DEV]),
+        ("libcublas-12.8.4.1-dev", [CUBLAS_DEV]),
         ("torch", [TORCH]),
         ("flash-attn-x", [ENV]),
         ("torchv", [VISION]),

@@ -76,7 +76,13 @@ def inspect(
         return
     binary, name = _tell_apart(names, options)
     _refuse_two({"NAME": name, "--why": why, "--html": html})
-    examined = _examine(selection_of({**options, "binary": binary}))
+    try:
+        examined = _examine(selection_of({**options, "binary": binary}))
+    except RootError:
+        if binary is None and name is not None and options["root"] is None:
+            # It may well have been meant as the program.
+            _find_program(name)
+        raise
     if name is not None:
         _show_subject(name, examined, as_json=as_json)
     elif why is not None:
@@ -112,10 +118,14 @@ def _is_program(name: str, options: Mapping[str, str | None]) -> bool:
     if options["root"] is not None:
         return os.path.isfile(os.path.join(options["root"], "bin", name))
     try:
-        find_program_root(name, os.environ.get("PATH", ""), find_store_dir(os.environ))
+        _find_program(name)
     except RootError:
         return False
     return True
+
+
+def _find_program(name: str) -> None:
+    find_program_root(name, os.environ.get("PATH", ""), find_store_dir(os.environ))
 
 
 def _examine(selection: Selection) -> Examination:

@@ -44,13 +44,11 @@ def check_environment(
     """
     activate = f'eval "$({export_command})"'
     now = machine.variables
-    is_active = _is_active(variables, now)
-    if is_active:
+    if _is_active(variables, now):
         yield from _check_drift(variables, now, activate)
     else:
         yield _explain_inactivity(variables, now, activate)
-    paths: Mapping[str, str | None] = now if is_active else {**now, **variables}
-    yield from _check_foreign_files(machine, paths, store_dir, activate)
+    yield from _check_foreign_files(machine, store_dir, activate)
     yield from _check_sizes(variables, store_dir, export_command)
     yield from _check_directories(machine.directories, export_command)
     for port in machine.ports:
@@ -162,11 +160,9 @@ def _entries(value: str | None) -> tuple[str, ...]:
 # What comes from elsewhere ------------------------------------------------------------------------
 
 
-def _check_foreign_files(
-    machine: Machine, paths: Mapping[str, str | None], store_dir: str, activate: str
-) -> Iterator[Finding]:
+def _check_foreign_files(machine: Machine, store_dir: str, activate: str) -> Iterator[Finding]:
     for name, effect in _FOREIGN_EFFECTS.items():
-        entries = _entries(paths.get(name))
+        entries = _entries(machine.variables.get(name))
         ours = [entry for entry in entries if entry.startswith(f"{store_dir}/")]
         ahead = entries[: entries.index(ours[0])] if ours else ()
         files = [found for found in machine.foreign_files if found.variable == name]

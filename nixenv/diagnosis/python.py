@@ -115,7 +115,7 @@ def _check_interpreters(inventory: Inventory) -> Iterator[Finding]:
             Severity.NOTE,
             f"several interpreters in the closure; took {chosen.path}, because {chosen.reason}",
             chosen.others,
-            f"settle it: `--python {chosen.version}`, or `version = \"{chosen.version}\"` under "
+            f'settle it: `--python {chosen.version}`, or `version = "{chosen.version}"` under '
             "[python] in nixenv.toml",
         )
 

@@ -79,7 +79,7 @@ def _check_home_leak(inventory: Inventory, machine: Machine) -> Iterator[Finding
         yield Finding(
             "python-home-leak",
             Severity.ERROR,
-            "PYTHONHOME is set: the program's Python looks for its standard library there, and "
+            "PYTHONHOME is set: the program's Python takes its standard library from there, or "
             "does not start",
             (f"PYTHONHOME={home}",),
             "`unset PYTHONHOME`",

@@ -70,7 +70,7 @@ def _print_finding(finding: Finding, console: Console, *, full: bool) -> None:
     line(console, head)
     line(console, Text(f"  {printable(finding.summary)}"))
     for text in _few(finding.evidence, full=full):
-        line(console, Text(f"    {printable(text)}", style="dim"))
+        line(console, Text(f"    {printable(text)}"))
     if finding.remedy:
         line(console, Text(f"  next: {printable(finding.remedy)}"))
     line(console, Text())

@@ -1,4 +1,4 @@
-"""What is said of Python: each finding on plain data, each remedy followed, and what Python does."""
+"""What is said of Python: each finding, each remedy followed, and what the real Python does."""
 
 import importlib.machinery
 import json
@@ -130,12 +130,14 @@ def test_no_modules_and_the_remedy() -> None:
     objects = (
         evolve(P312, site_packages=("3.12",)),
         evolve(P314, site_packages=("3.14",)),
+        evolve(interpreter("python3-3.15.0", "3.15"), site_packages=("3.15",)),
         module("python3.14-sglang-0.5.9", "3.14"),
         StoreObject(store_path("root")),
     )
     listings = (
         site(site_packages("python3-3.12.12"), packages=("sitecustomize",)),
         site(site_packages("python3-3.14.2", "3.14"), packages=("sitecustomize",)),
+        site(site_packages("python3-3.15.0", "3.15"), packages=("sitecustomize",)),
         site(site_packages("python3.14-sglang-0.5.9", "3.14"), distribution("sglang")),
     )
     inventory, _ = chosen(*objects, python="3.12")
@@ -357,14 +359,13 @@ def test_a_requirement_that_is_not_met(line: str, evidence: str) -> None:
         ),
         *("a; platform_machine == 'aarch64'", "a; implementation_name == 'pypy'"),
         *("", "]", "a b c", "a; nonsense == 'x'", "a; 'x' == 'y'", "a; python_version ~= 'x'"),
-        *("a>=1." + "9" * 900, "a; " + "(" * 900, "a" * 2_000),
+        *("a>=1." + "9" * 5_000, "a; " + "(" * 900, "a" * 2_000),
     ],
 )
 def test_a_requirement_that_is_met_or_does_not_apply(line: str) -> None:
     """Also what cannot be understood is passed over."""
     sites = (site(ONE, distribution("b", "1", line)), site(TWO, distribution("torch", "2.8.0")))
-    found = [one for one in findings(*sites) if "9" * 900 not in line]
-    assert found == []
+    assert findings(*sites) == []
 
 
 def test_requirements_are_for_the_machine() -> None:
@@ -457,7 +458,7 @@ def test_some_of_many_extension_modules() -> None:
 
 @pytest.mark.parametrize("other", [CP312, "abi3.so", "so", "py"])
 def test_extension_modules_for_several_pythons(other: str) -> None:
-    """One that fits is beside it; those of directories that the program does not use don't count."""
+    """One that fits is beside it; and what the program does not use does not count."""
     assert (
         findings(site(ONE, distribution("a"), extensions=(f"a/_x.{CP311}", f"a/_x.{other}"))) == []
     )
@@ -541,7 +542,7 @@ def test_what_flox_sets_is_no_leak() -> None:
     now = {
         "FLOX_ENV": "/f/run/dev",
         "FLOX_ENV_DIRS": "/f/run/dev:/g/run/dev",
-        "PYTHONPATH": "/f/run/dev/lib/python3.12/site-packages:/g/run/dev/lib/python3.12/site-packages",
+        "PYTHONPATH": ":".join(f"/{x}/run/dev/lib/python3.12/site-packages" for x in "fg"),
     }
     assert findings(*CLEAN, machine=machine(now)) == []
     now["PYTHONPATH"] = "/f/run/dev/lib/python3.11/site-packages"

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.page.conftest import DESKTOP, PHONE, Visit
-from tests.page.documents import SIZES, Document, document, member
+from tests.page.documents import Document, document, member
 
 # A few large ones and a long tail, as closures have.
 TAIL = [
@@ -149,11 +149,14 @@ def test_a_block_says_what_it_is(visit: Visit) -> None:
     assert hint.inner_text() == label.replace(", Python", " Python", 1)
 
 
-def test_an_empty_object_has_no_block(visit: Visit) -> None:
-    """It would have no area."""
-    page = visit(document())
-    assert SIZES["empty"] == ("other", 0)
-    assert not any(tile.label.startswith("empty") for tile in tiles(page))
+@pytest.mark.parametrize("others", [[], [member("full", "python", 100)]], ids=["alone", "beside"])
+def test_an_empty_object_has_no_block(visit: Visit, others: list[Document]) -> None:
+    """It would have no area; where there is nothing else, there is no map."""
+    page = visit(document(members=[member("empty", "other", 0), *others]))
+    assert [tile.label.partition(", ")[0] for tile in tiles(page)] == [
+        other["name"] for other in others
+    ]
+    assert page.locator(".map").count() == len(others)
 
 
 @pytest.mark.parametrize("members", [document()["members"], TAIL], ids=["few", "many"])
