@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo demo-serve test lint bench clean
+.PHONY: demo demo-serve test lint bench pictures clean
 
 demo: $(READY)
 	$(BIN)/python -m fixtures.demo
@@ -24,6 +24,9 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks
+
+pictures: $(READY)
+	$(BIN)/python -m docs.screenshots
 
 clean:
 	rm -rf $(VENV) .cache

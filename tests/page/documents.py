@@ -130,17 +130,18 @@ def inventory() -> Document:
 
 
 def modules() -> list[Document]:
-    """Make the site-packages directories; `packaging` is in two of them."""
+    """Make the site-packages directories; `packaging` is in three of them."""
     held = {
         "python3.12-sglang-0.5.9": [("sglang", "0.5.9")],
         "python3.12-torch-2.9.1": [("torch", "2.9.1")],
         "python3.12-packaging-25.0": [("packaging", "25.0")],
         "python3.12-setuptools-80.9.0": [("setuptools", "80.9.0"), ("Packaging", "24.2")],
+        "python3.12-build-1.2.2": [("build", "1.2.2"), ("packaging", "20.9")],
     }
     return [
         {
             "directory": site_packages(name),
-            "own": "setuptools" not in name,
+            "own": "setuptools" not in name and "build" not in name,
             "distributions": [{"name": n, "version": v} for n, v in distributions],
         }
         for name, distributions in held.items()

@@ -251,6 +251,7 @@ def test_the_policy_is_in_force(
         f"""() => new Promise((resolve) => {{
           document.addEventListener("securitypolicyviolation", (event) =>
             resolve(event.effectiveDirective));
+          setTimeout(resolve, 3000, "nothing was refused");
           {attempt};
         }})"""
     )

@@ -44,6 +44,7 @@ def test_the_first_of_several_distributions_wins() -> None:
     page = render_page(document())
     assert re.search("packaging</th><td>25.0</td><td>yes</td>", page)
     assert re.search("Packaging</th><td>24.2</td><td>no, 25.0 comes first</td>", page)
+    assert re.search("packaging</th><td>20.9</td><td>no, 25.0 comes first</td>", page)
 
 
 def test_the_sums_of_the_groups() -> None:

@@ -109,6 +109,18 @@ def test_groups_lie_together(visit: Visit) -> None:
         assert sum(tile.area for tile in part) == pytest.approx(box, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("group", "title"), [("python", "Python"), ("cuda", "CUDA"), ("other", "Rest")]
+)
+def test_the_table_of_sums_is_the_legend(visit: Visit, group: str, title: str) -> None:
+    """It shows each group's colour beside its name."""
+    page = visit(document())
+    colour = "element => getComputedStyle(element).backgroundColor"
+    row = page.locator("#sizes tbody tr").filter(has_text=title)
+    swatch = row.locator(".swatch").evaluate(colour)
+    assert swatch == page.locator(f".tile.{group}").first.evaluate(colour)
+
+
 def test_blocks_are_near_to_squares(visit: Visit) -> None:
     """Slivers can neither be compared nor hit."""
     found = tiles(visit(document(members=TAIL)))
