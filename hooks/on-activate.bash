@@ -46,7 +46,7 @@ __nixenv_read_activation() {
 # Long values are lines of their own, which the text takes from __nixenv_line: bash reads a line many
 # times faster than it parses a quoted word.
 __nixenv_check_activation() {
-  local file=$1 program parent target values start found needed IFS=$'\n'
+  local file=$1 program parent target values start found needed search=:$PATH: IFS=$'\n'
   mapfile -t __nixenv_line <"$file"
   ((${#__nixenv_line[@]} > 7)) || return 1
   [[ ${__nixenv_line[0]} == "# nixenv activation 1" &&
@@ -58,14 +58,21 @@ __nixenv_check_activation() {
   values=${__nixenv_line[5]#\# values }
   start=${__nixenv_line[6]#\# text }
   case $values:$start in :* | *: | *[!0-9:]*) return 1 ;; esac
+  for needed in "${__nixenv_line[@]:7:values - 7}"; do
+    needed=${needed#\# needs }
+    [[ -d $needed ]] || return 1
+    # A farm that is on PATH already has the programs of its distributions, and they are not meant.
+    search=${search//":$needed/bin:"/:}
+  done
+  if [[ $search != ":$PATH:" ]]; then
+    search=${search#:}
+    local PATH=${search%:}
+  fi
   # The first such program on PATH: in the same directory as it was then, which has not changed
   # since, and the same file behind all links.
   hash "$program" 2>/dev/null || return 1
   found=${BASH_CMDS[$program]-}
   [[ ${found%/*} -ef $parent && $file -nt $parent && $found -ef $target ]] || return 1
-  for ((needed = 7; needed < values; needed++)); do
-    [[ -d ${__nixenv_line[needed]#\# needs } ]] || return 1
-  done
   __nixenv_text=${__nixenv_line[*]:start}
 }
 

@@ -61,10 +61,13 @@ def emit(text: str) -> None:
 
     Raises:
         OutputFailed: it cannot be written.
+        SystemExit: nobody reads it any more.
     """
     left = os.fsencode(text)
     try:
         while left:
             left = left[os.write(1, left) :]
+    except BrokenPipeError:
+        sys.exit(1)  # who reads has seen enough: nobody is there to be told
     except OSError as error:
         raise OutputFailed("standard output", error.strerror or str(error)) from error

@@ -77,11 +77,12 @@ class BrokenLink(RootError):
     """A link on the way to the root leads nowhere, or in a circle."""
 
     path: str
+    target: str
     detail: str
 
     @property
     def reason(self) -> str:
-        return f"{self.path} cannot be followed to its end: {self.detail}"
+        return f"{self.path} cannot be followed to its end, {self.target}: {self.detail}"
 
     @property
     def remedy(self) -> str:
@@ -122,7 +123,7 @@ class RootMissing(RootError):
 
     @property
     def remedy(self) -> str:
-        return "fetch it with `nix-store --realise PATH`, or name another root"
+        return f"fetch it with `nix-store --realise {self.path}`, or name another root"
 
 
 # Nix ---------------------------------------------------------------------------------------------

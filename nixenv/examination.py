@@ -16,6 +16,7 @@ from nixenv.diagnosis.cuda import check_cuda
 from nixenv.diagnosis.environment import check_environment
 from nixenv.diagnosis.gpu import check_gpu
 from nixenv.diagnosis.python import check_python
+from nixenv.diagnosis.python_shell import check_shell
 from nixenv.diagnosis.store import check_store
 from nixenv.distributions import probe_distributions
 from nixenv.environment import Environment, compute, resolve
@@ -291,27 +292,37 @@ def _report(seen: Survey, layout: str) -> Report:
 
 def _check(seen: Survey) -> Iterator[Finding]:
     material, contents = seen.material, seen.contents
+    # What comes first is the next step, where it is no worse than others: first what makes the rest
+    # doubtful, last what a program may well live with.
     yield from check_store(material.closure, material.probe, seen.nix_store)
     yield from seen.trouble
-    if seen.inventory is not None:
-        yield from find_ambiguities(seen.inventory)
-        yield from check_python(seen.inventory, contents.sites, seen.variables, seen.machine)
-    yield from check_cuda(
-        material.probe, seen.inventory, contents.files, contents.sites, seen.machine
-    )
-    if seen.machine is not None:
-        yield from _check_machine(seen, seen.machine)
+    if seen.farms is not None:
+        yield from inspect_farms(seen.farms)
     if seen.environment is not None:
         try:
             resolve(seen.environment, seen.before)
         except VariableTooLong as error:
             yield _stopped(error)
-    if seen.farms is not None:
-        yield from inspect_farms(seen.farms)
+    if seen.machine is not None:
+        yield from _check_machine(seen, seen.machine)
+    yield from check_cuda(
+        material.probe, seen.inventory, contents.files, contents.sites, seen.machine
+    )
+    if seen.inventory is not None:
+        yield from find_ambiguities(seen.inventory)
+        yield from check_python(
+            seen.inventory,
+            contents.sites,
+            seen.variables,
+            seen.machine.architecture if seen.machine else "x86_64",
+            is_whole=not material.probe.faults,
+        )
 
 
 def _check_machine(seen: Survey, machine: Machine) -> Iterator[Finding]:
     root = seen.material.root.path
+    if seen.inventory is not None:
+        yield from check_shell(seen.inventory, seen.variables, machine)
     torch_cuda = next((s.torch_cuda for s in seen.contents.sites if s.torch_cuda), None)
     yield from check_gpu(machine, seen.toolkit_version, store_name(root), torch_cuda)
     yield from check_environment(

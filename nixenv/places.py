@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from nixenv.errors import CacheDirUnknown, StoreDirInvalid
 from nixenv.storepath import DEFAULT_STORE_DIR
 
+FARM_RECORD = "nixenv-farm.json"
+"""The file at the top of each farm of layout ``linked``."""
+
 
 def find_store_dir(environ: Mapping[str, str]) -> str:
     """Give the store directory: NIX_STORE_DIR, else NIX_STORE, else /nix/store, as Nix does it.

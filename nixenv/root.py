@@ -1,10 +1,12 @@
 """Find the root: the store object whose closure is asked for."""
 
+import itertools
 import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from nixenv.errors import BrokenLink, NotInStore, ProgramNotFound, RootMissing
+from nixenv.places import FARM_RECORD
 from nixenv.storepath import StorePath, enclosing_store_path
 
 
@@ -41,7 +43,9 @@ def find_program_root(program: str, search_path: str, store_dir: str) -> Root:
         BrokenLink: what is there is a link that leads nowhere.
         NotInStore: it lies outside ``store_dir``.
     """
-    found = find_executable(program, search_path)
+    executables = filter(_is_executable, _candidates(program, search_path))
+    # A farm of ours, in front of PATH, has the programs of its distributions as files.
+    found = next(itertools.filterfalse(_is_in_farm, executables), None)
     if found is None:
         # A link to a collected store object is no executable; naming it beats "not found".
         found = next(filter(os.path.islink, _candidates(program, search_path)), None)
@@ -84,11 +88,16 @@ def _is_executable(path: str) -> bool:
     return os.path.isfile(path) and os.access(path, os.X_OK)
 
 
+def _is_in_farm(path: str) -> bool:
+    home = os.path.dirname(os.path.dirname(path))
+    return os.path.isfile(os.path.join(home, FARM_RECORD))
+
+
 def _resolve(path: str) -> str:
     try:
         return os.path.realpath(path, strict=True)
     except OSError as error:
-        raise BrokenLink(path, error.strerror or str(error)) from error
+        raise BrokenLink(path, os.path.realpath(path), error.strerror or str(error)) from error
 
 
 def _store_object_of(resolved: str, path: str, store_dir: str) -> StorePath:

@@ -12,7 +12,7 @@ from attrs import frozen
 from packaging.utils import canonicalize_name
 
 from nixenv.closure import Closure
-from nixenv.components import Group, group_of
+from nixenv.components import Group, group_of, parse_component
 from nixenv.contents import Contents
 from nixenv.distributions import Distribution, SiteListing
 from nixenv.errors import NothingCalled
@@ -22,7 +22,7 @@ from nixenv.inventory import Inventory
 from nixenv.lookup import Match, find_store_paths, holder_of, names_of, suggest
 from nixenv.machine import Machine
 from nixenv.probe import Probe, StoreObject
-from nixenv.storepath import StorePath
+from nixenv.storepath import StorePath, enclosing_store_path, store_name
 from nixenv.toolkit_files import DirectoryListing
 
 OBJECT_LIMIT = 10
@@ -48,6 +48,16 @@ class Kind(StrEnum):
     HEADER = "header"
     LIBRARY = "library"
     PROGRAM = "program"
+
+
+# What leaks in or comes before bears on everything of that kind, though it names none of it.
+_PYTHON_KINDS = frozenset((Kind.DISTRIBUTION, Kind.MODULE))
+_BEARINGS = {
+    "python-path-leak": _PYTHON_KINDS,
+    "python-home-leak": _PYTHON_KINDS,
+    "python-user-site-leak": _PYTHON_KINDS,
+    "python-shadowed": _PYTHON_KINDS | {Kind.PROGRAM},
+}
 
 
 @frozen
@@ -161,7 +171,12 @@ def describe_subject(
     if aspects:
         matches = tuple(match for match in matches if match.exact)
     matches = _in_order_of(aspects, matches)
-    told = tuple(finding for finding in findings if _tells_of(name, finding))
+    kinds = {aspect.kind for aspect in aspects}
+    told = tuple(
+        finding
+        for finding in findings
+        if _tells_of(name, finding) or kinds & _BEARINGS.get(finding.code, frozenset())
+    )
     if not aspects and not matches and not told:
         raise NothingCalled(name, suggest(name, _known_names(scene)))
     return Subject(
@@ -513,7 +528,16 @@ def _place(index: int, count: int) -> str:
 
 
 def _tells_of(name: str, finding: Finding) -> bool:
-    return any(name in _WORD.findall(text) for text in (finding.summary, *finding.evidence))
+    words = [w for text in (finding.summary, *finding.evidence) for w in _WORD.findall(text)]
+    return name in words or any(_is_called(name, word) for word in words)
+
+
+def _is_called(name: str, word: str) -> bool:
+    """Say whether a word is the store path of a component of that name."""
+    path = enclosing_store_path(word, os.path.dirname(word))
+    if path is None:
+        return False
+    return canonicalize_name(parse_component(store_name(path)).name) == canonicalize_name(name)
 
 
 def _known_names(scene: _Scene) -> Iterator[str]:

@@ -368,6 +368,19 @@ def test_layout_linked_is_warm_while_its_farms_are_there(
     assert "VIRTUAL_ENV" not in environment_after(activate(environ))
 
 
+def test_layout_linked_is_served_again_in_one_shell(
+    environ: Environ, calls: Callable[[], int]
+) -> None:
+    """Its farm is on PATH then, with a file of the program's name: that one is not meant."""
+    environ["NIXENV_LAYOUT"] = "linked"
+    again = f"source {shlex.quote(str(HOOK))}; type -P sglang >&2"
+    done = activate(environ, before=again)
+    assert done.returncode == 0, done.stderr
+    assert "/nixenv/linked/" in done.stderr
+    assert calls() == 1
+    assert environment_after(done) == environment_after(activate(environ))
+
+
 def start(environ: Environ) -> "subprocess.Popen[str]":
     script = f"{PREAMBLE}; source {shlex.quote(str(HOOK))} && env -0 >&3"
     return subprocess.Popen(

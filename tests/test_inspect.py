@@ -241,6 +241,63 @@ def test_one_name_is_a_program_or_a_thing(nixenv: Nixenv, environ: Environ) -> N
     assert "did you mean packaging" in missing.stderr
 
 
+def test_an_active_environment_has_its_programs_on_path(nixenv: Nixenv, active: Environ) -> None:
+    """They are things of the closure, not programs whose environment somebody wants."""
+    for name in ("nvcc", "ninja", "python3"):
+        done = nixenv("inspect", name, environ=active)
+        assert done.returncode == 0
+        assert not done.stdout.startswith(f"{name}: ")
+        assert f"program {name}" in done.stdout
+
+
+def test_what_leaks_in_is_told_of_what_it_hides(nixenv: Nixenv, active: Environ) -> None:
+    """Python would find another numpy first, whatever the closure has."""
+    leaked = {**active, "PYTHONPATH": f"/leak:{active['PYTHONPATH']}"}
+    assert "python-path-leak" in codes(inspected(nixenv, leaked, "numpy"))
+    assert "python-path-leak" not in codes(inspected(nixenv, active, "numpy"))
+    assert "PYTHONPATH" in inspected(nixenv, leaked)["next_step"]
+
+
+def test_what_makes_the_rest_doubtful_is_the_next_step(
+    nixenv: Nixenv, active: Environ, sglang: SglangClosure
+) -> None:
+    """A store object that is gone, and none of what it would have brought."""
+    torch = next(path for name, path in sglang.objects.items() if "-torch-" in name)
+    away = Path(f"{torch}.away")
+    os.rename(torch, away)
+    try:
+        document = inspected(nixenv, active)
+        zoomed = inspected(nixenv, active, "torch")
+    finally:
+        os.rename(away, torch)
+    assert codes(document)[0] == "store-object-missing"
+    assert "python-requirement-unmet" not in codes(document)
+    assert "repair" in document["next_step"]
+    assert "store-object-missing" in codes(zoomed)
+
+
+def test_who_reads_no_further_is_told_nothing(environ: Environ) -> None:
+    """`inspect | head` is no error."""
+    with subprocess.Popen(
+        [sys.executable, "-I", "-m", "nixenv", "inspect", "--json"],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_the_difference_of_two_environments(nixenv: Nixenv, sglang: SglangClosure) -> None:
+    """Such as $FLOX_ENV of before and after: the program in them is compared."""
+    document = json.loads(
+        nixenv("inspect", "--diff", sglang.flox_env, sglang.joined, "--json").stdout
+    )
+    assert document["roots"] == [sglang.root, sglang.joined]
+
+
 def test_a_name_where_there_is_no_program(nixenv: Nixenv, environ: Environ) -> None:
     """It may have been meant as one."""
     done = nixenv("inspect", "comfyui", environ={**environ, "PATH": "/nowhere"})
@@ -294,6 +351,7 @@ def test_the_difference_of_two_roots_and_of_a_snapshot(
         ("sglang", "--diff", "a", "b"),
         ("--root", "/x", "--diff", "a", "b"),
         ("one", "two", "three"),
+        ("--json", "--html", "x"),
     ],
 )
 def test_two_questions_are_one_too_many(arguments: tuple[str, ...], nixenv: Nixenv) -> None:

@@ -12,15 +12,20 @@ from attrs import asdict
 from nixenv.cli.options import selection_of, selection_options
 from nixenv.comparison import Inspected, compare
 from nixenv.console import emit, pass_on, say
-from nixenv.errors import NixError, ReferencesUnknown, RootError, SelectionContradicts
+from nixenv.errors import (
+    NixError,
+    NothingSelected,
+    ReferencesUnknown,
+    RootError,
+    SelectionContradicts,
+)
 from nixenv.examination import STAGES, Examination, Survey, examine, survey
 from nixenv.files import write_atomically
 from nixenv.page.render import render_page
 from nixenv.places import find_store_dir
 from nixenv.report import SCHEMA, Report, to_document
-from nixenv.road import Selection
-from nixenv.root import find_program_root
-from nixenv.snapshot import load_snapshot
+from nixenv.road import Selection, find_root
+from nixenv.root import Root, find_program_root
 from nixenv.storepath import enclosing_store_path
 from nixenv.subject import describe_subject
 from nixenv.views.comparison import show_comparison
@@ -71,18 +76,12 @@ def inspect(
         raise click.UsageError("one BINARY and one NAME are all that it takes")
     _refuse_two({"NAME": names or None, "--diff": diff})
     _refuse_two({"--why": why, "--diff": diff, "--html": html})
+    _refuse_two({"--html": html, "--json": as_json or None})
     if diff is not None:
         _show_difference(diff, options, as_json=as_json)
         return
-    binary, name = _tell_apart(names, options)
+    name, examined = _examine_names(names, options)
     _refuse_two({"NAME": name, "--why": why, "--html": html})
-    try:
-        examined = _examine(selection_of({**options, "binary": binary}))
-    except RootError:
-        if binary is None and name is not None and options["root"] is None:
-            # It may well have been meant as the program.
-            _find_program(name)
-        raise
     if name is not None:
         _show_subject(name, examined, as_json=as_json)
     elif why is not None:
@@ -99,36 +98,42 @@ def _refuse_two(modes: Mapping[str, object]) -> None:
         raise SelectionContradicts(f"{given[0]} and {given[1]} are two questions")
 
 
-def _tell_apart(
+def _examine_names(
     names: tuple[str, ...], options: Mapping[str, str | None]
-) -> tuple[str | None, str | None]:
-    """Say which of the names is BINARY, and which is NAME.
+) -> tuple[str | None, Examination]:
+    """Say which of the names is NAME, and examine what the other, or none, stands for.
 
-    One alone is BINARY if it is a program of the store, else NAME.
+    One alone is NAME, unless it is a program of the store that is no part of the closure which
+    would be looked at without it: an activated environment has the programs of its closure on PATH.
     """
     if len(names) != 1:
-        return (names[0], names[1]) if names else (None, None)
+        return (names[1] if names else None), _examine(options, *names[:1])
     (name,) = names
-    return (name, None) if _is_program(name, options) else (None, name)
-
-
-def _is_program(name: str, options: Mapping[str, str | None]) -> bool:
-    if options["snapshot"] is not None:
-        return load_snapshot(options["snapshot"]).program == os.path.basename(name)
-    if options["root"] is not None:
-        return os.path.isfile(os.path.join(options["root"], "bin", name))
+    is_looked_up = options["snapshot"] is None and options["root"] is None
+    program = _find_program(name) if is_looked_up else None
     try:
-        _find_program(name)
+        examined = _examine(options)
     except RootError:
-        return False
-    return True
+        if not is_looked_up:
+            raise
+        return None, _examine(options, name)  # which fails as well, or is what was meant
+    report = examined.report
+    if name == report.root.program or (program and program.path == report.root.path):
+        return None, examined
+    if program is None or program.path in {member.path for member in report.members}:
+        return name, examined
+    return None, _examine(options, name)
 
 
-def _find_program(name: str) -> None:
-    find_program_root(name, os.environ.get("PATH", ""), find_store_dir(os.environ))
+def _find_program(name: str) -> Root | None:
+    try:
+        return find_program_root(name, os.environ.get("PATH", ""), find_store_dir(os.environ))
+    except RootError:
+        return None
 
 
-def _examine(selection: Selection) -> Examination:
+def _examine(options: Mapping[str, str | None], binary: str | None = None) -> Examination:
+    selection = selection_of({**options, "binary": binary})
     with show_progress(STAGES, is_shown=sys.stderr is not None and sys.stderr.isatty()) as step:
         examined = examine(selection, os.environ, step)
     if examined.survey is not None:
@@ -179,12 +184,24 @@ def _inspected(side: str, options: Mapping[str, str | None]) -> Inspected:
     """Look at one side of a comparison: a snapshot's file, or a store path or a link to one."""
     if options["root"] is not None or options["snapshot"] is not None:
         raise SelectionContradicts("--diff names both sides itself")
-    store_dir = find_store_dir(os.environ)
-    is_stored = enclosing_store_path(os.path.realpath(side), store_dir) is not None
-    named = "snapshot" if os.path.isfile(side) and not is_stored else "root"
-    seen = survey(selection_of({**options, "binary": None, named: side}), os.environ)
+    seen = survey(_select_side(side, options), os.environ)
     material = seen.material
     return Inspected(material.closure, material.probe, seen.contents, seen.inventory)
+
+
+def _select_side(side: str, options: Mapping[str, str | None]) -> Selection:
+    store_dir = find_store_dir(os.environ)
+    is_stored = enclosing_store_path(os.path.realpath(side), store_dir) is not None
+    if os.path.isfile(side) and not is_stored:
+        return selection_of({**options, "binary": None, "snapshot": side})
+    # An environment, such as $FLOX_ENV, has the program in its bin.
+    within = {**os.environ, "PATH": os.path.abspath(os.path.join(side, "bin"))}
+    selection = selection_of({**options, "binary": None})
+    try:
+        root, _ = find_root(selection, within)
+    except (RootError, NothingSelected):
+        return selection._replace(root=side)
+    return selection._replace(root=root.path)
 
 
 def _survey_of(examined: Examination) -> Survey:

@@ -6,13 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from attrs import frozen
 from packaging.utils import canonicalize_name
 
-from nixenv.diagnosis.python_shell import check_shell
 from nixenv.diagnosis.requirements import check_requirements
 from nixenv.diagnosis.site_path import Installed, Site, group_by_project, order_sites
 from nixenv.distributions import TAGGED_EXTENSION, SiteListing
 from nixenv.findings import Finding, Severity
 from nixenv.inventory import Inventory
-from nixenv.machine import Machine
 from nixenv.python import Interpreter
 from nixenv.storepath import store_name
 
@@ -47,31 +45,32 @@ def check_python(
     inventory: Inventory,
     sites: Sequence[SiteListing],
     variables: Mapping[str, str | None],
-    machine: Machine | None,
+    architecture: str,
+    *,
+    is_whole: bool = True,
 ) -> Iterator[Finding]:
-    """Judge the interpreter, the modules, and what the shell adds to them.
+    """Judge the interpreter and the modules.
 
     Args:
         inventory: What was chosen from the closure.
         sites: What the site-packages directories hold.
         variables: The variables as they would be set; None for unset. Layout ``linked`` sets
             VIRTUAL_ENV.
-        machine: The machine and the variables as they are now, if known.
+        architecture: ``x86_64``, as ``uname -m``.
+        is_whole: Whether all of the closure could be looked at. What a store object that is gone
+            would bring is not missed one by one.
     """
     path = order_sites(inventory, sites)
     projects = group_by_project(path)
     yield from _check_modules(inventory, sites, path)
     yield from _check_interpreters(inventory)
     yield from _check_extensions(inventory.interpreter, path)
-    yield from check_requirements(
-        projects, inventory.interpreter, machine.architecture if machine else "x86_64"
-    )
+    if is_whole:
+        yield from check_requirements(projects, inventory.interpreter, architecture)
     if not variables.get("VIRTUAL_ENV"):  # a virtual environment merges, and processes .pth files
         yield from _check_hidden_modules(path)
         yield from _check_path_files(path)
         yield from _check_versions(projects)
-    if machine is not None:
-        yield from check_shell(inventory, variables, machine)
 
 
 def _check_modules(

@@ -102,17 +102,24 @@ def _check_user_site(variables: Variables, machine: Machine) -> Iterator[Finding
 def _check_shadow(
     inventory: Inventory, variables: Variables, machine: Machine
 ) -> Iterator[Finding]:
-    name = f"python{inventory.interpreter.version}"
+    exact = f"python{inventory.interpreter.version}"
     home = variables.get("VIRTUAL_ENV") or inventory.interpreter.path
-    found = machine.programs.get(name)
-    # Where the programs of Flox environments lead to is not known: it may be the same interpreter.
-    if found is None or _is_in(found, home, *_flox_environments(machine)):
+    shadows = {
+        name: machine.programs[name]
+        for name in (exact, "python3")
+        # Where the programs of Flox environments lead to is not known: it may be the same one.
+        if name in machine.programs
+        and not _is_in(machine.programs[name], home, *_flox_environments(machine))
+    }
+    if not shadows:
         return
-    # A virtual environment on top may be there on purpose, made with the program's Python.
-    is_virtualenv = _is_in(found, machine.variables.get("VIRTUAL_ENV", ""))
+    name, found = next(iter(shadows.items()))
+    # A virtual environment on top may be there on purpose, made with the program's Python. And
+    # what people type is not what a server is started with.
+    is_mild = name != exact or _is_in(found, machine.variables.get("VIRTUAL_ENV", ""))
     yield Finding(
         "python-shadowed",
-        Severity.WARNING if is_virtualenv else Severity.ERROR,
+        Severity.WARNING if is_mild else Severity.ERROR,
         f"{name} is not the program's: PATH finds another one first",
         (f"PATH finds {found}", f"the program's is {home}/bin/{name}"),
         f'`export PATH={shlex.quote(f"{home}/bin")}:"$PATH"`',

@@ -32,7 +32,7 @@ def check_store(closure: Closure, probe: Probe, nix_store: str = "nix-store") ->
         yield Finding(
             "store-object-missing",
             Severity.ERROR,
-            f"{_counted(missing)} of the closure not on disk; export refuses",
+            f"of the closure, {_counted(missing)} not on disk; export refuses",
             missing,
             _repair(missing, nix_store) if has_nix else _FETCH_WITHOUT_NIX,
         )

@@ -22,9 +22,7 @@ from attrs import asdict, frozen
 from nixenv.errors import OutputFailed, StoreObjectsMissing, Unreadable
 from nixenv.files import TEMPORARY_PREFIX
 from nixenv.linked.tree import Conflict, Entry, Link
-
-RECORD = "nixenv-farm.json"
-"""The file within a farm that says what it should hold."""
+from nixenv.places import FARM_RECORD
 
 _LOCK = ".lock"
 
@@ -128,7 +126,7 @@ def find_problems(directory: str) -> tuple[str, ...]:
     """
     record = _read_record(directory)
     if record is None:
-        return (f"{directory} is no farm: its {RECORD} is missing or unreadable",)
+        return (f"{directory} is no farm: its {FARM_RECORD} is missing or unreadable",)
     if record["place"] != directory:
         return (f"{directory} was built as {record['place']}",)
     return (
@@ -143,7 +141,7 @@ def find_strangers(directory: str) -> tuple[str, ...]:
     record = _read_record(directory)
     if record is None:
         return ()
-    ours = {RECORD, *record["links"], *record["files"]}
+    ours = {FARM_RECORD, *record["links"], *record["files"]}
     return tuple(f"{directory}/{path}" for path in _walk(directory, "") if path not in ours)
 
 
@@ -224,7 +222,7 @@ def _write(temporary: str, directory: str, plan: FarmPlan) -> None:
         "files": {file.path: len(os.fsencode(file.text)) for file in plan.files},
         "conflicts": [asdict(conflict) for conflict in plan.conflicts],
     }
-    with open(f"{temporary}/{RECORD}", "w", encoding="ascii") as stream:
+    with open(f"{temporary}/{FARM_RECORD}", "w", encoding="ascii") as stream:
         json.dump(record, stream, indent=1)
 
 
@@ -280,7 +278,7 @@ def _is_of_use(directory: str) -> bool:
 
 def _read_record(directory: str) -> dict[str, Any] | None:
     try:
-        with open(f"{directory}/{RECORD}", encoding="ascii") as stream:
+        with open(f"{directory}/{FARM_RECORD}", encoding="ascii") as stream:
             record = json.load(stream)
     except (OSError, ValueError):
         return None

@@ -1,6 +1,7 @@
 """What ``nixenv inspect`` says about the farms of layout ``linked``."""
 
 import os
+import shlex
 from collections.abc import Iterator
 
 from nixenv.findings import Finding, Severity
@@ -21,10 +22,10 @@ def _inspect(farm: str) -> Iterator[Finding]:
     if problems:
         yield Finding(
             "farm-broken",
-            Severity.WARNING,
-            f"{farm} is not as it was built; the next export that runs nixenv builds it anew",
+            Severity.ERROR,
+            f"{farm} is not as it was built",
             problems,
-            f"`rm -rf {farm}` if it should stay so, and activate again",
+            f"`rm -rf {shlex.quote(farm)}`, and activate again",
         )
     strangers = find_strangers(farm)
     if strangers:

@@ -35,6 +35,7 @@ from nixenv import (
     resolve,
 )
 from nixenv.diagnosis.python import check_python
+from nixenv.diagnosis.python_shell import check_shell
 from nixenv.distributions import probe_distributions
 from nixenv.findings import Finding, Severity
 from nixenv.linked.place import place_farms
@@ -67,6 +68,17 @@ def variables_of(sites: Sequence[SiteListing]) -> dict[str, str | None]:
     return {"PYTHONPATH": os.pathsep.join(one.directory for one in sites) or None}
 
 
+def judge(
+    inventory: Inventory,
+    sites: Sequence[SiteListing],
+    variables: Mapping[str, str | None],
+    machine: Machine | None,
+) -> list[Finding]:
+    architecture = machine.architecture if machine else "x86_64"
+    told = list(check_python(inventory, sites, variables, architecture))
+    return told + (list(check_shell(inventory, variables, machine)) if machine else [])
+
+
 def findings(
     *sites: SiteListing,
     own: Sequence[str] = (),
@@ -76,7 +88,7 @@ def findings(
 ) -> list[Finding]:
     inventory = inventory_of(sites, own, python)
     given = variables_of(sites) if variables is None else variables
-    return list(check_python(inventory, sites, given, machine))
+    return judge(inventory, sites, given, machine)
 
 
 def only(found: list[Finding]) -> Finding:
@@ -116,13 +128,13 @@ def test_several_interpreters_and_the_remedy() -> None:
     objects = (P312, P314, module("python3.12-sglang-0.5.9", "3.12"))
     listings = (site(site_packages("python3.12-sglang-0.5.9"), distribution("sglang")),)
     inventory, _ = chosen(*objects)
-    finding = only(list(check_python(inventory, listings, {}, None)))
+    finding = only(judge(inventory, listings, {}, None))
     assert (finding.code, finding.severity) == ("python-several-interpreters", Severity.NOTE)
     assert f"took {P312.path}, because the root holds" in finding.summary
     assert finding.evidence == (P314.path,)
     (option,) = re.findall(r"`--python (\S+)`", finding.remedy)
     inventory, _ = chosen(*objects, python=option)
-    assert list(check_python(inventory, listings, {}, None)) == []
+    assert judge(inventory, listings, {}, None) == []
 
 
 def test_no_modules_and_the_remedy() -> None:
@@ -141,12 +153,12 @@ def test_no_modules_and_the_remedy() -> None:
         site(site_packages("python3.14-sglang-0.5.9", "3.14"), distribution("sglang")),
     )
     inventory, _ = chosen(*objects, python="3.12")
-    finding = only(list(check_python(inventory, listings, {}, None)))
+    finding = only(judge(inventory, listings, {}, None))
     assert (finding.code, finding.severity) == ("python-no-modules", Severity.WARNING)
     assert finding.evidence == (site_packages("python3-3.12.12"),)
     (option,) = re.findall(r"`--python (\S+)`", finding.remedy)
     inventory, _ = chosen(*objects, python=option)
-    assert list(check_python(inventory, listings, {}, None)) == []
+    assert judge(inventory, listings, {}, None) == []
 
 
 def test_no_modules_of_any_version() -> None:
@@ -624,7 +636,7 @@ def codes(
     farms = place_farms(inventory, "/cache") if layout == "linked" else None
     plan = plan_environment(inventory, Profile("test"), "/cache", farms)
     now = Machine(platform.machine(), variables=environ)
-    return [one.code for one in check_python(inventory, sites, resolve(plan, environ), now)]
+    return [one.code for one in judge(inventory, sites, resolve(plan, environ), now)]
 
 
 def test_the_fixture_closure(looked_at: Look, environ: dict[str, str]) -> None:
@@ -657,7 +669,7 @@ def test_another_python_before_the_real_one(
         program = shutil.which(name, path=environ["PATH"])
         assert program is not None
         found = Machine("x86_64", variables=environ, programs={name: program})
-        told = check_python(inventory, sites, variables, found)
+        told = judge(inventory, sites, variables, found)
         return [one for one in told if one.code == "python-shadowed"]
 
     finding = only(shadowed(now))

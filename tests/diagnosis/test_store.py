@@ -71,7 +71,7 @@ def test_what_is_not_on_disk_is_named() -> None:
     faults = [Fault(path, missing=True, detail="No such file") for path in (odd, plain)]
     (found,) = check(*faults)
     assert (found.code, found.severity) == ("store-object-missing", Severity.ERROR)
-    assert found.summary.startswith("2 store objects are")
+    assert found.summary.startswith("of the closure, 2 store objects are")
     assert found.evidence == (odd, plain)
     assert command_in(found.remedy) == (
         f"env NIX_REMOTE=local nix-store --repair-path '{odd}' {plain}"

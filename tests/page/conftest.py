@@ -16,7 +16,7 @@ DESKTOP = (1280, 900)
 PHONE = (360, 740)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium; its sandbox wants a user of its own, which a container has not."""
     with sync_playwright() as playwright:
