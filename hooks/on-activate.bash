@@ -49,9 +49,10 @@ __nixenv_check_activation() {
   local file=$1 program parent target values start found needed search=:$PATH: IFS=$'\n'
   mapfile -t __nixenv_line <"$file"
   ((${#__nixenv_line[@]} > 7)) || return 1
-  [[ ${__nixenv_line[0]} == "# nixenv activation 1" &&
-    ${__nixenv_line[1]} == "# key $__nixenv_key" &&
-    ${__nixenv_line[-1]} == "# end of nixenv activation" ]] || return 1
+  # Not [[ == ]]: under nocasematch, A is a.
+  [ "${__nixenv_line[0]}" = "# nixenv activation 1" ] &&
+    [ "${__nixenv_line[1]}" = "# key $__nixenv_key" ] &&
+    [ "${__nixenv_line[-1]}" = "# end of nixenv activation" ] || return 1
   program=${__nixenv_line[2]#\# program }
   parent=${__nixenv_line[3]#\# parent }
   target=${__nixenv_line[4]#\# target }

@@ -82,7 +82,7 @@ def keep_activation(
         values.append(value)
         return f"${{__nixenv_line[{first + len(values) - 1}]}}"
 
-    text = posix.write_statements(environment, word, fresh=True)
+    text = posix.write_statements(environment, word, in_bash=True)
     header += [f"# values {first}", f"# text {first + len(values)}"]
     header += [f"# needs {directory}" for directory in needs]
     directory = os.path.dirname(file)

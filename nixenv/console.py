@@ -32,6 +32,11 @@ def run_program(program: str, run: Callable[[], object]) -> NoReturn:
     except NixenvError as error:
         say(program, f"error: {error}")
         sys.exit(exit_code(error))
+    except OSError as error:
+        # Of the streams, or of a working directory that is gone: everything else is put in words
+        # where it happens.
+        say(program, f"error: {error.filename or 'the system refuses'}: {error.strerror or error}")
+        sys.exit(1)
     # All is written and flushed. To take the interpreter down in good order would cost each first
     # activation some milliseconds, for nothing.
     os._exit(0)

@@ -7,6 +7,8 @@ import signal
 from collections.abc import Sequence
 from typing import dataclass_transform
 
+from nixenv.text import printable
+
 
 @dataclass_transform()
 class NixenvError(Exception):
@@ -322,7 +324,7 @@ class NothingCalled(NixenvError):
     @property
     def remedy(self) -> str:
         if self.close:
-            return f"did you mean {' or '.join(self.close)}?"
+            return f"did you mean {printable(' or '.join(self.close))}?"
         return (
             "give the name of a distribution, module, header, library, program or store path; "
             "`nixenv inspect` lists what there is"
@@ -515,7 +517,7 @@ class SnapshotInvalid(NixenvError):
 
     @property
     def reason(self) -> str:
-        return f"{self.file} is no snapshot that can be read: {self.detail}"
+        return f"{self.file} is no snapshot that can be read: {printable(self.detail)}"
 
     @property
     def remedy(self) -> str:

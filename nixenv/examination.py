@@ -138,6 +138,9 @@ def examine(
         root, profile = find_root(selection, environ)
         report = _report_stop(selection, root, profile, error, environ)
         return Examination(report, None, error)
+    if selection.snapshot is None:
+        step("machine")
+        seen = add_machine(seen, environ)
     step("judgement")
     return Examination(_report(seen, selection.layout), seen)
 
@@ -145,7 +148,7 @@ def examine(
 def survey(
     selection: Selection, environ: Mapping[str, str], step: Step = lambda _stage: None
 ) -> Survey:
-    """Look at a program's closure, and at the machine; judge nothing.
+    """Look at a program's closure; judge nothing. A snapshot may have the machine as well.
 
     Raises:
         NixenvError: there is no closure to look at. That it is no whole one is told by the result.
@@ -162,12 +165,15 @@ def survey(
     seen = Survey(material, _look_closer(material, environ), environ)
     step("environment")
     seen = _go_on(seen, selection, environ)
-    step("machine")
     return seen._replace(
-        machine=_look_at_machine(seen, material.profile, environ),
         export_command=_export_command(selection),
         nix_store=find_nix_store(environ) or "nix-store",
     )
+
+
+def add_machine(seen: Survey, environ: Mapping[str, str]) -> Survey:
+    """Look at the machine as well."""
+    return seen._replace(machine=_look_at_machine(seen, seen.material.profile, environ))
 
 
 def take_snapshot(
@@ -179,6 +185,8 @@ def take_snapshot(
         NixenvError: there is no closure to look at.
     """
     seen = survey(selection, environ)
+    if with_machine and selection.snapshot is None:
+        seen = add_machine(seen, environ)
     material, contents = seen.material, seen.contents
     if not with_machine:
         # What CPATH and LIBRARY_PATH add is of the machine as well.

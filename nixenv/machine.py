@@ -84,6 +84,7 @@ class Machine:
             ones that the environment sets): a snapshot leaves this machine.
         programs: Which file PATH finds for each of a few programs, links not followed; those that
             are found.
+        python_target: The file behind all links of the ``pythonX.Y`` among these.
         user_site: The directory of the user's own modules for the closure's Python, where it
             exists and holds something; else None.
         driver: The GPU's side.
@@ -97,6 +98,7 @@ class Machine:
     avx2: bool | None = None
     variables: Mapping[str, str] = field(factory=dict)
     programs: Mapping[str, str] = field(factory=dict)
+    python_target: str | None = None
     user_site: str | None = None
     driver: GpuDriver = field(factory=GpuDriver)
     directories: tuple[DirectoryState, ...] = ()
@@ -159,13 +161,16 @@ def probe_machine(
         host: The address that will be listened on; empty for all.
     """
     architecture = os.uname().machine
+    programs = dict(_find_programs(environ, python))
+    own = programs.get(f"python{python}")
     return Machine(
         architecture=architecture,
         avx2=parse_avx2(read_kernel_file("/proc/cpuinfo"))
         if architecture in ("x86_64", "i686")
         else None,
         variables={name: environ[name] for name in sorted({*RECORDED, *names} & environ.keys())},
-        programs=dict(_find_programs(environ, python)),
+        programs=programs,
+        python_target=os.path.realpath(own) if own else None,
         user_site=_find_user_site(environ, python) if python else None,
         driver=query_driver(environ),
         directories=tuple(

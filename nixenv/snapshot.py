@@ -18,6 +18,7 @@ from nixenv.errors import SnapshotInvalid, Unreadable
 from nixenv.graph import Graph, Registration
 from nixenv.machine import Machine
 from nixenv.probe import Probe
+from nixenv.profile import VARIABLE_NAME
 from nixenv.storepath import StorePath, enclosing_store_path, parse_store_path
 from nixenv.toolkit_files import ToolkitFiles
 from nixenv.versions import MINOR_VERSION
@@ -106,6 +107,7 @@ def parse_snapshot(text: str, file: str) -> Snapshot:
     except (cattrs.BaseValidationError, cattrs.StructureHandlerNotFoundError) as error:
         raise SnapshotInvalid(file, "; ".join(cattrs.transform_error(error))) from error
     _check_document(document, file)
+    _check_names(document.machine, file)
     closure = Closure(document.root, document.paths, f"snapshot {file}")
     graph = None if document.graph is None else _to_graph(document.graph, document.paths, file)
     contents = Contents(document.sites, document.files, graph)
@@ -184,6 +186,22 @@ def _check_document(document: _Document, file: str) -> None:
                 raise SnapshotInvalid(file, f"{directory!r} is no plain path")
             if enclosing_store_path(directory, store_dir) is None:
                 raise SnapshotInvalid(file, f"{directory!r} is not in {store_dir}")
+
+
+def _check_names(machine: Machine | None, file: str) -> None:
+    """Hold the names of variables to what they are: remedies name them in commands."""
+    if machine is None:
+        return
+    names = (
+        *machine.variables,
+        *(directory.variable for directory in machine.directories),
+        *(port.variable for port in machine.ports),
+        *(found.variable for found in machine.foreign_files),
+        *machine.driver.hindered_by,
+    )
+    for name in names:
+        if not VARIABLE_NAME.fullmatch(name):
+            raise SnapshotInvalid(file, f"{name!r} is no name of an environment variable")
 
 
 def _exactly(kind: type) -> Any:

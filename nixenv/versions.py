@@ -2,5 +2,5 @@
 
 import re
 
-MINOR_VERSION = re.compile(r"\d+\.\d+")
+MINOR_VERSION = re.compile(r"\d{1,4}\.\d{1,4}")
 """``X.Y``, to be matched whole."""

@@ -16,6 +16,7 @@ PACKAGE = Path(nixenv.__file__).parent
 
 # The road, first to last. A module imports from its own row and those above it.
 ROAD: tuple[tuple[str, ...], ...] = (
+    ("text",),
     ("errors", "storepath", "findings", "versions"),
     ("files", "places", "console"),
     ("root", "wrapper"),
@@ -25,10 +26,10 @@ ROAD: tuple[tuple[str, ...], ...] = (
     ("distributions", "toolkit_files", "graph", "gpu"),
     ("machine",),
     ("contents",),
+    ("profile",),
     ("snapshot",),
     ("python", "cuda"),
     ("inventory",),
-    ("profile",),
     ("linked", "linked.tree", "linked.place"),
     ("environment",),
     ("shells.posix", "shells.fish", "shells.tcsh", "shells.data"),
@@ -238,6 +239,7 @@ def test_nix_is_asked_before_the_stations_are_imported(
         "nixenv.road",
         "nixenv.root",
         "nixenv.storepath",
+        "nixenv.text",
         "nixenv.versions",
     }
     assert loaded & {"attr", "attrs", "click", "inspect", "dataclasses"} == set()
@@ -288,6 +290,7 @@ def test_an_activation_loads_what_it_needs_and_no_more(
         "nixenv.shells",
         "nixenv.shells.posix",
         "nixenv.storepath",
+        "nixenv.text",
         "nixenv.versions",
         "nixenv.wrapper",
     }

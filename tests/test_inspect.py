@@ -18,8 +18,8 @@ from fixtures.synthetic import load_synthetic_closure
 from nixenv import Finding, Report, Root
 from nixenv.findings import Severity
 from nixenv.report import Verdict, choose_next_step, judge, rank_findings
+from nixenv.text import printable
 from nixenv.views.report import show_report
-from nixenv.views.text import printable
 from tests.closures import store_path
 from tests.conftest import Nixenv
 

@@ -150,16 +150,18 @@ def objects(path: StorePath) -> st.SearchStrategy[StoreObject]:
 
 distributions = st.lists(st.builds(Distribution, texts, texts), max_size=2).map(tuple)
 gpus = st.lists(st.builds(Gpu, texts, st.none() | texts, st.none() | st.integers()), max_size=2)
+variables = st.sampled_from(["PATH", "_x", "A1"])
 machines = st.builds(
     Machine,
-    texts,
-    st.none() | st.booleans(),
-    st.dictionaries(texts, texts, max_size=2),
-    st.dictionaries(texts, texts, max_size=2),
-    st.none() | texts,
-    st.builds(GpuDriver, tuples, gpus=gpus.map(tuple)),
-    st.lists(st.builds(DirectoryState, texts, texts, texts), max_size=2).map(tuple),
-    st.lists(st.builds(PortState, texts, st.integers(), texts), max_size=2).map(tuple),
+    architecture=texts,
+    avx2=st.none() | st.booleans(),
+    variables=st.dictionaries(variables, texts, max_size=2),
+    programs=st.dictionaries(texts, texts, max_size=2),
+    python_target=st.none() | texts,
+    user_site=st.none() | texts,
+    driver=st.builds(GpuDriver, tuples, gpus=gpus.map(tuple)),
+    directories=st.lists(st.builds(DirectoryState, variables, texts, texts)).map(tuple),
+    ports=st.lists(st.builds(PortState, variables, st.integers(), texts)).map(tuple),
 )
 
 

@@ -13,7 +13,6 @@ from nixenv.cli.options import selection_of, selection_options
 from nixenv.comparison import Inspected, compare
 from nixenv.console import emit, pass_on, say
 from nixenv.errors import (
-    NixError,
     NothingSelected,
     ReferencesUnknown,
     RootError,
@@ -77,6 +76,7 @@ def inspect(
     _refuse_two({"NAME": names or None, "--diff": diff})
     _refuse_two({"--why": why, "--diff": diff, "--html": html})
     _refuse_two({"--html": html, "--json": as_json or None})
+    _refuse_two({"--diff": diff, "--check": check or None})
     if diff is not None:
         _show_difference(diff, options, as_json=as_json)
         return
@@ -110,7 +110,7 @@ def _examine_names(
         return (names[1] if names else None), _examine(options, *names[:1])
     (name,) = names
     is_looked_up = options["snapshot"] is None and options["root"] is None
-    program = _find_program(name) if is_looked_up else None
+    program = _find_program(name) if is_looked_up and _may_be_program(name) else None
     try:
         examined = _examine(options)
     except RootError:
@@ -123,6 +123,11 @@ def _examine_names(
     if program is None or program.path in {member.path for member in report.members}:
         return name, examined
     return None, _examine(options, name)
+
+
+def _may_be_program(name: str) -> bool:
+    """A library, named by its path, may be executable as well."""
+    return "/" not in name or os.path.basename(os.path.dirname(os.path.abspath(name))) == "bin"
 
 
 def _find_program(name: str) -> Root | None:
@@ -206,7 +211,7 @@ def _select_side(side: str, options: Mapping[str, str | None]) -> Selection:
 
 def _survey_of(examined: Examination) -> Survey:
     if examined.survey is None:
-        raise examined.error or NixError
+        raise examined.error or ReferencesUnknown(examined.report.root.path)
     return examined.survey
 
 

@@ -228,7 +228,9 @@ def _check_stubs_at_run_time(
         entries = list(filter(None, re.split(separators, variables.get(name, ""))))
         stubs = tuple(entry for entry in entries if _is_stub_dir(directory_of(entry), stub_dirs))
         if stubs:
-            rest = os.pathsep.join(entry for entry in entries if entry not in stubs)
+            # Nor what has a finding and a remedy of its own, which this one must not undo.
+            foreign = {found.entry for found in machine.foreign_files} if machine else set()
+            rest = os.pathsep.join(e for e in entries if e not in stubs and e not in foreign)
             yield Finding(
                 "cuda-stubs-at-run-time",
                 Severity.ERROR,

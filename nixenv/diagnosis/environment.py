@@ -1,6 +1,7 @@
 """Whether the variables are as they should be, and the machine can take what they name. Pure."""
 
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -193,7 +194,9 @@ def _check_library_path(machine: Machine) -> Iterator[Finding]:
     if not files:
         return
     foreign = {found.entry for found in files}
-    rest = [entry for entry in _entries(machine.variables.get(name)) if entry not in foreign]
+    entries = filter(None, re.split("[:;]", machine.variables.get(name, "")))  # ld.so(8)
+    # Nor any stubs: they have a finding and a remedy of their own, which this one must not undo.
+    rest = [e for e in entries if e not in foreign and os.path.basename(e.rstrip("/")) != "stubs"]
     yield Finding(
         "environment-foreign-entries",
         Severity.WARNING,

@@ -293,7 +293,8 @@ def _link_libraries(directory: str) -> str:
     # Not the directory itself: its libc and libstdc++ would take the place of the closure's.
     place = "~/.cache/nvidia-driver"
     return (
-        f"mkdir -p {place} && ln -sf {shlex.quote(directory)}/lib{{cuda,nvidia}}*.so.* {place}/ && "
+        f"mkdir -p {place} && find {shlex.quote(directory)} -maxdepth 1 "
+        f"'(' -name 'libcuda.so*' -o -name 'libnvidia-*.so*' ')' -exec ln -sf -t {place} {{}} + && "
         f'export LD_LIBRARY_PATH={place}"${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"'
     )
 
@@ -303,4 +304,4 @@ def _lines(driver: GpuDriver) -> tuple[str, ...]:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isascii() and part.isdecimal())
+    return tuple(int(part) for part in re.findall(r"[0-9]+", version[:40]))

@@ -35,7 +35,7 @@ _HARMLESS_PATH_FILE = re.compile(
     re.DOTALL,
 )
 
-_SITE_VERSION = re.compile(r".*/lib/python(\d+\.\d+)/site-packages", re.DOTALL)
+_SITE_VERSION = re.compile(r".*/lib/python(\d{1,4}\.\d{1,4})/site-packages", re.DOTALL)
 
 # So many files of one kind are proof enough.
 _SHOWN = 5

@@ -111,6 +111,9 @@ def _check_shadow(
         if name in machine.programs
         and not _is_in(machine.programs[name], home, *_flox_environments(machine))
     }
+    is_ours = os.path.dirname(machine.python_target or "") == f"{inventory.interpreter.path}/bin"
+    if is_ours and not variables.get("VIRTUAL_ENV"):
+        shadows.pop(exact, None)
     if not shadows:
         return
     name, found = next(iter(shadows.items()))

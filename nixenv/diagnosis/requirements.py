@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from attrs import frozen
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from nixenv.diagnosis.site_path import Installed
 from nixenv.findings import Finding, Severity
@@ -96,7 +96,7 @@ def _is_met(requirement: Requirement, version: str) -> bool:
     """Whether a version will do: also one before a release, as in nixpkgs, and one of no order."""
     try:
         return requirement.specifier.contains(Version(version), prereleases=True)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or more digits than Python reads
         return True
 
 

@@ -2,7 +2,7 @@
 
 from xml.etree.ElementTree import Element, tostring
 
-from nixenv.views.text import printable
+from nixenv.text import printable
 
 Child = Element | str
 """What an element may hold."""

@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.text import Text
 
 from nixenv.comparison import Change, Comparison
-from nixenv.views.text import capture, line, printable, section, size_text
+from nixenv.text import printable
+from nixenv.views.text import capture, line, section, size_text
 
 _STYLES = {"+": "green", "-": "red", "~": "yellow"}
 

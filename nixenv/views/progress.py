@@ -34,4 +34,5 @@ def show_progress(stages: int, *, is_shown: bool) -> Iterator[Callable[[str], No
         yield lambda stage: progress.update(task, description=stage, advance=1)
     finally:
         timer.cancel()
+        timer.join()  # it may just be starting the bar
         progress.stop()

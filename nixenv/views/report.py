@@ -11,7 +11,8 @@ from nixenv.findings import Finding, Severity
 from nixenv.inventory import Inventory
 from nixenv.machine import Machine
 from nixenv.report import Member, Module, Report, Verdict
-from nixenv.views.text import capture, line, printable, section, size_text
+from nixenv.text import printable
+from nixenv.views.text import capture, line, section, size_text
 
 _VERDICTS = {
     Verdict.BROKEN: "bold red",

@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.text import Text
 
+from nixenv.text import printable
+
 
 def capture(show: Callable[[Console], None], *, colour: bool) -> str:
     """Give what ``show`` prints, with colours or without."""
@@ -14,13 +16,6 @@ def capture(show: Callable[[Console], None], *, colour: bool) -> str:
     with console.capture() as captured:
         show(console)
     return captured.get()
-
-
-def printable(text: str) -> str:
-    """Show what could move the cursor or be no text at all as escapes, line breaks included."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def section(console: Console, title: str, lines: Iterable[str]) -> None:

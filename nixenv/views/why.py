@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from nixenv.views.text import capture, line, printable, section, size_text
+from nixenv.text import printable
+from nixenv.views.text import capture, line, section, size_text
 from nixenv.why import Explanation, Presence
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nixenv.page.markup import element, prose, to_html
-from nixenv.views.text import printable
+from nixenv.text import printable
 
 
 class Reader(HTMLParser):
