@@ -79,7 +79,7 @@ __nixenv_check_activation() {
 
 # Ask nixenv for the text.
 __nixenv_ask() {
-  if ! hash nixenv 2>/dev/null; then
+  if ! type -P nixenv >/dev/null; then
     echo "nixenv: no program nixenv on PATH; is it installed in this environment?" >&2
     return 1
   fi

@@ -18,10 +18,10 @@ _PREFIXED = re.compile(r"cuda(?P<version>\d+\.\d+)-.+")
 _JOINED = re.compile(
     r"(?:cuda\d+\.\d+-)?(?:cuda-merged|cudatoolkit)-(?P<version>\d+\.\d+)(?:[.-].*)?"
 )
-# cuda_nvcc-12.8.93, cuda_cudart-12.8.90-lib, libcublas-12.8.4.1-dev: before the prefix. Of the
-# libraries, some number themselves (libcurand-10.3.9.90), so for them only the marker tells.
+# cuda_nvcc-12.8.93, cuda_cudart-12.8.90-lib: before the prefix. Most libraries number themselves
+# (libcurand-10.3.9.90, and CUDA 11.8 came with cublas 11.11), so for them only the marker tells.
 _UNPREFIXED = re.compile(
-    r"(?:cuda_[a-z0-9_]+|libcublas|libnvjitlink|libnvfatbin|libnvptxcompiler)"
+    r"(?:cuda_[a-z0-9_]+|libnvjitlink|libnvfatbin|libnvptxcompiler)"
     r"-(?P<version>\d+\.\d+)(?:\.\d+)*(?:-(?:bin|dev|include|lib|out|static|stubs))?"
 )
 

@@ -48,7 +48,7 @@ JOINED = cuda("cuda-merged-12.8", "nvcc")
         ("cuda13.0-cudnn-9.13.0", "13.0"),
         ("cuda_nvcc-12.8.93", "12.8"),
         ("cuda_cudart-12.8.90-stubs", "12.8"),
-        ("libcublas-12.8.4.1-dev", "12.8"),
+        ("libcublas-11.11.3.6-lib", None),
         ("cuda-merged-12.8", "12.8"),
         ("cudatoolkit-12.2.2", "12.2"),
         ("libcurand-10.3.9.90-lib", None),

@@ -155,6 +155,33 @@ def test_an_environment_that_is_not_active_is_no_drift(nixenv: Nixenv, environ: 
     assert "environment-drift" not in codes(inspected(nixenv, environ))
 
 
+def test_a_remedy_asks_for_what_was_looked_at(nixenv: Nixenv, environ: Environ) -> None:
+    """With the options that inspect was given: another environment would not cure this one."""
+    arguments = ("--layout", "linked", "--profile", "python-cuda", "--python")
+    version = inspected(nixenv, environ)["inventory"]["interpreter"]["version"]
+    document = inspected(nixenv, environ, "sglang", *arguments, version)
+    (found,) = (f for f in document["findings"] if f["code"] == "environment-not-active")
+    assert found["remedy"] == (
+        f'eval "$(nixenv export sglang --profile python-cuda --python {version} --layout linked)"'
+    )
+
+
+def test_warnings_alone_pass_the_check(nixenv: Nixenv, active: Environ) -> None:
+    """A probe that fails for them would restart a server that works."""
+    assert inspected(nixenv, active)["verdict"] == "works with warnings"
+    assert nixenv("inspect", "--check", environ=active).returncode == 0
+
+
+def test_the_root_needs_all_of_its_closure(
+    nixenv: Nixenv, active: Environ, sglang: SglangClosure
+) -> None:
+    """Its size is the sum of all; each other one is smaller."""
+    members = inspected(nixenv, active)["members"]
+    whole = {member["path"]: member["closure_size"] for member in members}
+    assert whole[sglang.root] == sum(member["nar_size"] for member in members)
+    assert max(size for path, size in whole.items() if path != sglang.root) < whole[sglang.root]
+
+
 def test_a_clean_closure_has_nothing_but_the_missing_gpu(
     nixenv: Nixenv, environ: Environ, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,6 +379,8 @@ def test_the_difference_of_two_roots_and_of_a_snapshot(
         ("--root", "/x", "--diff", "a", "b"),
         ("one", "two", "three"),
         ("--json", "--html", "x"),
+        ("--diff", "a", "b", "--html", "x"),
+        ("--diff", "a", "b", "--check"),
     ],
 )
 def test_two_questions_are_one_too_many(arguments: tuple[str, ...], nixenv: Nixenv) -> None:

@@ -113,7 +113,7 @@ def _examine_names(
     program = _find_program(name) if is_looked_up and _may_be_program(name) else None
     try:
         examined = _examine(options)
-    except RootError:
+    except (RootError, NothingSelected):
         if not is_looked_up:
             raise
         return None, _examine(options, name)  # which fails as well, or is what was meant
