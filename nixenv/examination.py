@@ -329,7 +329,8 @@ def _check(seen: Survey) -> Iterator[Finding]:
 
 def _check_machine(seen: Survey, machine: Machine) -> Iterator[Finding]:
     root = seen.material.root.path
-    if seen.inventory is not None:
+    # The modules of a store object that is gone would be taken for a leak.
+    if seen.inventory is not None and not seen.material.probe.faults:
         yield from check_shell(seen.inventory, seen.variables, machine)
     torch_cuda = next((s.torch_cuda for s in seen.contents.sites if s.torch_cuda), None)
     yield from check_gpu(machine, seen.toolkit_version, store_name(root), torch_cuda)
