@@ -57,8 +57,8 @@ def _keep(file: str, exported: Export) -> None:
     from nixenv.activation import keep_activation  # noqa: PLC0415 -- as above
 
     key = os.fsdecode(sys.stdin.buffer.read()).rstrip("\n")
-    needs = exported.farms.directories if exported.farms else ()
+    root, environment = exported.material.root, exported.environment
     try:
-        keep_activation(file, key, exported.material.root, exported.environment, needs)
+        keep_activation(file, key, root, environment, exported.farms)
     except OutputFailed as error:
         say("nixenv", f"warning: this activation is not cached: {error}")

@@ -1,22 +1,22 @@
 """Activation files: the exported text, kept for the hook's next time.
 
 A closure never changes for a given root, so neither does the text. ``hooks/on-activate.bash`` reads
-the file back without Python; the header is what it needs for that::
+the file back without Python. It is a row of records, each ended by a NUL byte, which no variable can
+hold::
 
-    # nixenv activation 1
-    # key …                 all that the text depends on but the root; made and compared by the hook
-    # program sglang        what to look up on PATH
-    # parent /…/bin         the real directory in which it was found
-    # target /nix/store/…   the file that it is, behind all links
-    # values 8              the number of the line, from 0, where long values begin
-    # text 9                and the one where the text begins
-    # needs /…              a directory that the text relies on; any number of these
-    …                       long values, a line each
-    the text                as nixenv.shells.posix writes it, but for long values: these it takes
-                            from the array __nixenv_line, the lines of this file
-    # end of nixenv activation
+    nixenv activation 2
+    0.1.0 store …         the key: all that the text depends on but the root; the hook's to make
+    sglang                the program to look up on PATH
+    /…/bin                the real directory in which it was found
+    /nix/store/…          the file that it is, behind all links
+    /…/linked/python3.12… the virtual environment that the text relies on; or nothing
+    /…/linked/cuda12.8-…  the toolkit root; likewise
+    …                     long values, any number of them
+    the text              as nixenv.shells.posix writes it, but for long values: these it takes
+                          from the array __nixenv_record, the records of this file
+    end
 
-Bash reads a line many times faster than it parses a quoted word, and PYTHONPATH has tens of
+Bash reads a record many times faster than it parses a quoted word, and PYTHONPATH has tens of
 kilobytes. Only owner-writable files count, and only whole ones; the hook checks both.
 """
 
@@ -24,7 +24,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from nixenv.environment import Environment
 from nixenv.errors import OutputFailed
@@ -33,9 +33,13 @@ from nixenv.root import Root
 from nixenv.shells import posix
 from nixenv.storepath import enclosing_store_path
 
-_HEAD = "# nixenv activation 1"
-_END = "# end of nixenv activation"
-_TARGET = "# target "
+if TYPE_CHECKING:
+    from nixenv.linked.place import Farms
+
+_HEAD = "nixenv activation 2"
+_END = "end"
+_TARGET = 4
+_FIRST_VALUE = 7
 
 # A value of this many characters is worth a line of its own.
 _LONG = 200
@@ -45,7 +49,7 @@ _ABANDONED = 3600
 
 
 def keep_activation(
-    file: str, key: str, root: Root, environment: Environment, needs: Sequence[str] = ()
+    file: str, key: str, root: Root, environment: Environment, farms: "Farms | None" = None
 ) -> None:
     """Write the activation file, and sweep those beside it whose program is gone.
 
@@ -57,34 +61,34 @@ def keep_activation(
         key: The hook's key.
         root: The root, looked up on PATH.
         environment: The operations.
-        needs: Directories outside the store that must be there for the text to hold.
+        farms: The farms that must be there for the text to hold.
 
     Raises:
         OutputFailed: it cannot be written.
     """
     if root.found is None or not _leads_straight_to_store(root.found, os.path.dirname(root.path)):
         return
-    header = [
-        _HEAD,
-        f"# key {key}",
-        f"# program {os.path.basename(root.found)}",
-        f"# parent {os.path.realpath(os.path.dirname(root.found))}",
-        f"{_TARGET}{os.path.realpath(root.found)}",
-    ]
-    if any("\n" in line for line in (*header, *needs)):
-        return
-    first = len(header) + 2 + len(needs)
     values: list[str] = []
 
     def word(value: str) -> str:
-        if len(value) < _LONG or "\n" in value:
+        if len(value) < _LONG:
             return posix.quote(value)
         values.append(value)
-        return f"${{__nixenv_line[{first + len(values) - 1}]}}"
+        return f"${{__nixenv_record[{_FIRST_VALUE + len(values) - 1}]}}"
 
     text = posix.write_statements(environment, word, in_bash=True)
-    header += [f"# values {first}", f"# text {first + len(values)}"]
-    header += [f"# needs {directory}" for directory in needs]
+    records = (
+        _HEAD,
+        key,
+        os.path.basename(root.found),
+        os.path.realpath(os.path.dirname(root.found)),
+        os.path.realpath(root.found),
+        farms.virtualenv if farms else "",
+        (farms.toolkit or "") if farms else "",
+        *values,
+        text,
+        _END,
+    )
     directory = os.path.dirname(file)
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
@@ -94,7 +98,7 @@ def keep_activation(
             os.unlink(file)  # not to be followed
     except OSError as error:
         raise OutputFailed(directory, error.strerror or str(error)) from error
-    write_atomically(file, "\n".join([*header, *values, f"{text}{_END}\n"]))
+    write_atomically(file, "".join(f"{record}\0" for record in records))
     _sweep(directory)
 
 
@@ -121,9 +125,7 @@ def _is_stale(entry: "os.DirEntry[str]") -> bool:
 
 
 def _read_target(file: str) -> str:
-    """Read the program's file off the header; one that is no activation file names nothing."""
+    """Read the program's file off the records; what is no activation file names nothing."""
     with open(file, encoding="utf-8", errors="surrogateescape") as stream:
-        for _, line in zip(range(5), stream, strict=False):
-            if line.startswith(_TARGET):
-                return line.removeprefix(_TARGET).rstrip("\n")
-    return ""
+        records = stream.read().split("\0")
+    return records[_TARGET] if records[0] == _HEAD and len(records) > _TARGET else ""

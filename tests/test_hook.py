@@ -223,11 +223,12 @@ def test_a_retargeted_program_is_noticed(
         lambda file: file.write_text(file.read_text()[:-2]),
         lambda file: file.write_text(file.read_text()[:200]),
         lambda file: file.write_text(""),
-        lambda file: file.write_text(file.read_text().replace("# nixenv activation 1", "touch x")),
-        lambda file: file.write_text(file.read_text().replace("# key 0.1.0", "# key 0.0.9")),
+        lambda file: file.write_text(file.read_text().replace("nixenv activation 2", "touch x")),
+        lambda file: file.write_text(file.read_text().replace("\0000.1.0 ", "\0000.0.9 ")),
+        lambda file: file.write_text("nixenv activation 2\0" + "end\0"),
         lambda file: (file.rename(file.with_suffix(".x")), file.symlink_to(file.with_suffix(".x"))),
     ],
-    ids=["group", "world", "cut", "short", "empty", "format", "version", "link"],
+    ids=["group", "world", "cut", "short", "empty", "format", "version", "few", "link"],
 )
 def test_a_spoiled_file_counts_as_cold(
     spoil: Callable[[Path], object], environ: Environ, calls: Callable[[], int]
@@ -335,8 +336,10 @@ def test_files_of_programs_that_are_gone_are_swept(environ: Environ) -> None:
     """A cold run removes what collected roots and killed activations left behind."""
     directory = Path(environ["FLOX_ENV_CACHE"], "nixenv")
     directory.mkdir(parents=True)
-    stale = directory / "activation-store-old.bash"
-    stale.write_text("# nixenv activation 1\n# key\n# program x\n# parent /\n# target /nix/gone\n")
+    stale = directory / "activation-store-old"
+    stale.write_text("\0".join(("nixenv activation 2", "key", "x", "/", "/nix/gone", "", "", "end")))
+    earlier = directory / "activation-store-old.bash"
+    earlier.write_text("# nixenv activation 1\n# key\n# program x\n# parent /\n# target /\n")
     abandoned = directory / ".nixenv-abandoned"
     abandoned.write_text("half")
     os.utime(abandoned, (0, 0))
@@ -346,7 +349,7 @@ def test_files_of_programs_that_are_gone_are_swept(environ: Environ) -> None:
     foreign.write_text("mine")
     assert activate(environ).returncode == 0
     left = {path.name for path in directory.iterdir()}
-    assert {stale.name, abandoned.name} & left == set()
+    assert {stale.name, earlier.name, abandoned.name} & left == set()
     assert {recent.name, foreign.name} <= left
 
 
@@ -403,7 +406,7 @@ def test_twenty_at_once_from_cold(environ: Environ) -> None:
         found = environment_after(subprocess.CompletedProcess([], 0, stdout))
         assert found["PYTHONPATH"] == expected["PYTHONPATH"]
         assert found.keys() == expected.keys()
-    assert activation_file(environ).read_text().endswith("# end of nixenv activation\n")
+    assert activation_file(environ).read_text().endswith("\0end\0")
 
 
 def test_killed_activations_leave_nothing_that_counts(environ: Environ) -> None:
@@ -422,7 +425,7 @@ def test_killed_activations_leave_nothing_that_counts(environ: Environ) -> None:
     assert after["PYTHONPATH"] == expected["PYTHONPATH"]
     files = [file for file in directory.iterdir() if file.name.startswith("activation-")]
     assert len(files) == 1
-    assert files[0].read_text().endswith("# end of nixenv activation\n")
+    assert files[0].read_text().endswith("\0end\0")
 
 
 HOSTILE = "a 'b' \"c\" $(touch ran) `touch ran` ;touch ran\n*"

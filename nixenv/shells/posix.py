@@ -32,16 +32,14 @@ __nixenv_join() {
 # after `case`, whatever its options; zsh may.
 _JOIN_IN_BASH = """\
 __nixenv_join() {
-  local IFS=: __nixenv_glob=
-  case $- in *f*) ;; *) __nixenv_glob=on ;; esac
+  local - IFS=:
   set -f
   for __nixenv_entry in $__nixenv_rest; do
     case :$__nixenv_list: in
       *":$__nixenv_entry:"*) ;;
-      *) __nixenv_list=$__nixenv_list${__nixenv_entry:+:$__nixenv_entry} ;;
+      *) __nixenv_list+=${__nixenv_entry:+:$__nixenv_entry} ;;
     esac
   done
-  [ -z "$__nixenv_glob" ] || set +f
 }
 """
 _CLEAN_UP = """\
