@@ -26,6 +26,14 @@ __nixenv_file=${FLOX_ENV-}
 __nixenv_file=$__nixenv_layout-${__nixenv_file##*/}
 __nixenv_file=$__nixenv_cache_dir/nixenv/activation-${__nixenv_file//[^A-Za-z0-9._-]/_}
 
+# What others can write or replace is not to be trusted. Bash cannot see a mode; chmod closes such a
+# file or directory, and says so. It works while we go on.
+__nixenv_verdict=
+if [[ -O ${__nixenv_file%/*} && -O $__nixenv_file && -f $__nixenv_file && ! -L $__nixenv_file &&
+  -r $__nixenv_file ]]; then
+  exec {__nixenv_verdict}< <(exec chmod -c go-w -- "${__nixenv_file%/*}" "$__nixenv_file" 2>&1)
+fi
+
 # What the text depends on, in one line; the program's root is checked apart.
 __nixenv_profile=
 for __nixenv_text in "${FLOX_ENV_PROJECT:+$FLOX_ENV_PROJECT/nixenv.toml}" "${NIXENV_PROFILE-}"; do
@@ -38,13 +46,9 @@ done
 printf -v __nixenv_key '%q ' "$__nixenv_version" "$__nixenv_layout" "${NIXENV_PROFILE-}" \
   "$__nixenv_cache_dir" "${FLOX_ENV-}" "${NIX_STORE_DIR-}" "${NIX_STORE-}" "$__nixenv_profile"
 
-# Warm: the activation file is ours alone, whole, and for this key and root. What others can write or
-# replace is not to be trusted; bash cannot see a mode, but chmod closes such a file or directory and
-# says so.
+# Warm: the activation file is ours alone, whole, and for this key and root.
 __nixenv_text=
-if [[ -O ${__nixenv_file%/*} && -O $__nixenv_file && -f $__nixenv_file && ! -L $__nixenv_file &&
-  -r $__nixenv_file ]] &&
-  [[ -z $(exec chmod -c go-w -- "${__nixenv_file%/*}" "$__nixenv_file" 2>&1) ]]; then
+if [[ -n $__nixenv_verdict ]]; then
   # version, key, program, parent, target, virtualenv, toolkit, long values, text, end
   mapfile -t -d '' __nixenv_record <"$__nixenv_file"
   # Not [[ == ]]: under nocasematch, A is a.
@@ -67,11 +71,14 @@ if [[ -O ${__nixenv_file%/*} && -O $__nixenv_file && -f $__nixenv_file && ! -L $
       __nixenv_found=${BASH_CMDS[${__nixenv_record[2]}]-} &&
       [[ ${__nixenv_found%/*} -ef ${__nixenv_record[3]} ]] &&
       [[ $__nixenv_file -nt ${__nixenv_record[3]} ]] &&
-      [[ $__nixenv_found -ef ${__nixenv_record[4]} ]]; then
+      [[ $__nixenv_found -ef ${__nixenv_record[4]} ]] &&
+      mapfile -t __nixenv_changed <&"$__nixenv_verdict" &&
+      ((${#__nixenv_changed[@]} == 0)); then
       __nixenv_text=${__nixenv_record[-2]}
     fi
     [[ -z ${__nixenv_record[5]} ]] || PATH=$__nixenv_path
   fi
+  exec {__nixenv_verdict}<&-
 fi
 
 # Cold: ask.
@@ -88,8 +95,8 @@ else
   ) || __nixenv_text=
 fi
 
-unset __nixenv_version __nixenv_layout __nixenv_cache_dir __nixenv_file __nixenv_profile \
-  __nixenv_key __nixenv_path __nixenv_found
+unset __nixenv_version __nixenv_layout __nixenv_cache_dir __nixenv_file __nixenv_verdict \
+  __nixenv_profile __nixenv_key __nixenv_path __nixenv_found __nixenv_changed
 # The status of the last command is that of the whole file, also where `return` is not allowed.
 if [[ -n $__nixenv_text ]]; then
   eval "$__nixenv_text"

@@ -32,6 +32,7 @@ __nixenv_join() {
 # after `case`, whatever its options; zsh may.
 _JOIN_IN_BASH = """\
 __nixenv_join() {
+  [[ -n $__nixenv_rest ]] || return 0
   local - IFS=:
   set -f
   for __nixenv_entry in $__nixenv_rest; do
