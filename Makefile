@@ -20,7 +20,8 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# GNU time (Debian's package time) measures the memory.
+# GNU time measures the memory, and the hook loads bash's builtin stat: Debian's packages time and
+# bash-builtins.
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks

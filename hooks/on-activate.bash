@@ -10,8 +10,9 @@
 #
 # Cold, it runs `nixenv activate` once: `nixenv export` for hooks, which keeps the text in an
 # activation file (nixenv/activation.py has its format). Warm, it evaluates what that file holds: no
-# Python, no Nix, and one short process, chmod. Statements in a row instead of functions: bash would
-# copy each function to keep it, and every activation would wait for that.
+# Python, no Nix, and where bash has its loadable builtins no process at all, else one, chmod.
+# Statements in a row instead of functions: bash would copy each function to keep it, and every
+# activation would wait for that.
 
 # The version of nixenv that this file belongs to.
 __nixenv_version=0.1.0
@@ -26,12 +27,27 @@ __nixenv_file=${FLOX_ENV-}
 __nixenv_file=$__nixenv_layout-${__nixenv_file##*/}
 __nixenv_file=$__nixenv_cache_dir/nixenv/activation-${__nixenv_file//[^A-Za-z0-9._-]/_}
 
-# What others can write or replace is not to be trusted. Bash cannot see a mode; chmod closes such a
-# file or directory, and says so. It works while we go on.
+# What others can write or replace is not to be trusted. The loadable builtin stat sees a mode: Nix
+# has it beside its bash, Debian in the package bash-builtins. It is loaded only from where nobody
+# but root can have put it. Elsewhere chmod closes such a file or directory and says so, while we go
+# on. Nothing to read from __nixenv_verdict, a file descriptor, means that all is well.
 __nixenv_verdict=
 if [[ -O ${__nixenv_file%/*} && -O $__nixenv_file && -f $__nixenv_file && ! -L $__nixenv_file &&
   -r $__nixenv_file ]]; then
-  exec {__nixenv_verdict}< <(exec chmod -c go-w -- "${__nixenv_file%/*}" "$__nixenv_file" 2>&1)
+  declare -A __nixenv_stat=()
+  if [[ $BASH == @(/nix/store/*|/usr|)/bin/bash ]] &&
+    enable -f "${BASH%/bin/bash}/lib/bash/stat" stat 2>/dev/null; then
+    # Octal digits without the bit for writing, for group and others.
+    if builtin stat -A __nixenv_stat "$__nixenv_file" &&
+      [[ ${__nixenv_stat[perms]} == *[0145][0145] ]] &&
+      builtin stat -A __nixenv_stat "${__nixenv_file%/*}" &&
+      [[ ${__nixenv_stat[perms]} == *[0145][0145] ]]; then
+      exec {__nixenv_verdict}</dev/null
+    fi
+    enable -d stat
+  else
+    exec {__nixenv_verdict}< <(exec chmod -c go-w -- "${__nixenv_file%/*}" "$__nixenv_file" 2>&1)
+  fi
 fi
 
 # What the text depends on, in one line; the program's root is checked apart.
@@ -96,7 +112,8 @@ else
 fi
 
 unset __nixenv_version __nixenv_layout __nixenv_cache_dir __nixenv_file __nixenv_verdict \
-  __nixenv_profile __nixenv_key __nixenv_path __nixenv_found __nixenv_changed
+  __nixenv_stat __nixenv_profile __nixenv_key __nixenv_path __nixenv_found \
+  __nixenv_changed
 # The status of the last command is that of the whole file, also where `return` is not allowed.
 if [[ -n $__nixenv_text ]]; then
   eval "$__nixenv_text"

@@ -1,8 +1,8 @@
 """Activation files: the exported text, kept for the hook's next time.
 
 A closure never changes for a given root, so neither does the text. ``hooks/on-activate.bash`` reads
-the file back without Python. It is a row of records, each ended by a NUL byte, which no variable can
-hold::
+the file back without Python. It is a row of records, each ended by a NUL byte, which no variable
+can hold::
 
     nixenv activation 2
     0.1.0 store …         the key: all that the text depends on but the root; the hook's to make
@@ -23,6 +23,7 @@ kilobytes. Only owner-writable files count, and only whole ones; the hook checks
 import contextlib
 import errno
 import os
+import stat
 import time
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,8 @@ _HEAD = "nixenv activation 2"
 _END = "end"
 _TARGET = 4
 _FIRST_VALUE = 7
+
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 # A value of this many characters is worth a line of its own.
 _LONG = 200
@@ -92,8 +95,12 @@ def keep_activation(
     directory = os.path.dirname(file)
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
-        if os.stat(directory).st_uid != os.geteuid():
+        status = os.stat(directory)
+        if status.st_uid != os.geteuid():
             raise PermissionError(errno.EPERM, "it belongs to another user")
+        if status.st_mode & _OTHERS_WRITE:
+            # The hook would not trust what is in it.
+            os.chmod(directory, stat.S_IMODE(status.st_mode) & ~_OTHERS_WRITE)
         if os.path.islink(file):
             os.unlink(file)  # not to be followed
     except OSError as error:

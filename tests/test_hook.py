@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shlex
 import shutil
 import signal
@@ -45,10 +46,26 @@ def environment_after(done: "subprocess.CompletedProcess[str]") -> Environ:
     return {name: value for name, value in pairs if name not in ("_", "SHLVL", "PWD")}
 
 
+@pytest.fixture(params=["stat", "chmod"])
+def mode_reader(request: pytest.FixtureRequest) -> str:
+    """What sees a mode: bash's loadable builtin, or chmod, for a bash that has none beside it."""
+    return str(request.param)
+
+
 @pytest.fixture
-def environ(nixenv_on_path: Environ) -> Environ:
-    """With nixenv on PATH, behind $FLOX_ENV/bin."""
-    return nixenv_on_path
+def environ(nixenv_on_path: Environ, tmp_path: Path, mode_reader: str) -> Environ:
+    """With nixenv on PATH, behind $FLOX_ENV/bin; a bash of either kind comes first."""
+    if mode_reader == "stat":
+        assert Path("/usr/lib/bash/stat").exists(), "bash-builtins is not installed: see `.ci/run`"
+        return nixenv_on_path
+    alone = copy_of_bash(tmp_path / "alone")
+    return {**nixenv_on_path, "PATH": f"{alone.parent}:{nixenv_on_path['PATH']}"}
+
+
+def copy_of_bash(prefix: Path) -> Path:
+    directory = prefix / "bin"
+    directory.mkdir(parents=True)
+    return Path(shutil.copy("/usr/bin/bash", directory))
 
 
 @pytest.fixture
@@ -95,14 +112,44 @@ def test_only_the_first_activation_runs_nixenv(environ: Environ, calls: Callable
     assert activation_file(environ).stat().st_mode & 0o777 == 0o600
 
 
-def test_a_warm_activation_starts_no_python_and_no_nix(environ: Environ) -> None:
-    """One process, chmod, which tells whether others could write the file."""
+def test_a_warm_activation_starts_at_most_one_process(environ: Environ, mode_reader: str) -> None:
+    """None where bash sees a mode; else chmod, which tells whether others could write the file."""
     activate(environ)
-    trace = "exec 9>&2; BASH_XTRACEFD=9; set -x"
-    done = activate(environ, before=trace, after="set +x; env -0 >&3")
-    assert "nix-store" not in done.stderr
-    assert "nixenv export" not in done.stderr
-    assert done.stderr.count("chmod -c") == 1
+    trace = "exec 9>&2; BASH_XTRACEFD=9; PS4='+$BASHPID '; set -x"
+    written = activate(environ, before=trace, after="set +x").stderr
+    # The first character is repeated for each level of sourcing, eval and subshell.
+    steps = re.findall(r"^\++(\d+) (.*)", written, re.MULTILINE)
+    assert len({process for process, _ in steps}) == (1 if mode_reader == "stat" else 2)
+    started = [step.split()[:3] for _, step in steps if step.startswith(("exec chmod", "nixenv"))]
+    assert started == ([] if mode_reader == "stat" else [["exec", "chmod", "-c"]])
+
+
+def test_a_builtin_is_loaded_only_from_where_root_put_it(environ: Environ, tmp_path: Path) -> None:
+    """Beside a bash that lies where others may write, it may be anybody's code."""
+    bash = copy_of_bash(tmp_path / "anywhere")
+    planted = tmp_path / "anywhere/lib/bash/stat"
+    planted.parent.mkdir(parents=True)
+    on_loading = f'__attribute__((constructor)) void f() {{ creat("{tmp_path}/ran", 0); }}'
+    subprocess.run(
+        ["g++", "-shared", "-fPIC", "-x", "c++", "-", "-o", planted],
+        input=f"#include <fcntl.h>\n{on_loading}\n",
+        text=True,
+        check=True,
+    )
+    environ["PATH"] = f"{bash.parent}:{environ['PATH']}"
+    for _ in ("cold", "warm"):
+        assert activate(environ).returncode == 0
+    assert not (tmp_path / "ran").exists()
+    subprocess.run([bash, "-c", f"enable -f {planted} stat"], check=False, capture_output=True)
+    assert (tmp_path / "ran").exists()  # it would have been seen
+
+
+def test_the_users_own_stat_is_left_alone(environ: Environ) -> None:
+    """A function of that name is neither called nor lost, and no builtin stays behind."""
+    activate(environ)
+    done = activate(environ, before="stat() { echo called >&2; }", after="type -t stat >&3")
+    assert (done.stdout, done.stderr) == ("function\n", "")
+    assert activate(environ, after="type -t stat >&3").stdout == "file\n"
 
 
 def test_activating_twice_in_one_shell_changes_nothing(environ: Environ) -> None:
@@ -337,7 +384,9 @@ def test_files_of_programs_that_are_gone_are_swept(environ: Environ) -> None:
     directory = Path(environ["FLOX_ENV_CACHE"], "nixenv")
     directory.mkdir(parents=True)
     stale = directory / "activation-store-old"
-    stale.write_text("\0".join(("nixenv activation 2", "key", "x", "/", "/nix/gone", "", "", "end")))
+    stale.write_text(
+        "\0".join(("nixenv activation 2", "key", "x", "/", "/nix/gone", "", "", "end"))
+    )
     earlier = directory / "activation-store-old.bash"
     earlier.write_text("# nixenv activation 1\n# key\n# program x\n# parent /\n# target /\n")
     abandoned = directory / ".nixenv-abandoned"
