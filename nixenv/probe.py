@@ -9,7 +9,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from attrs import field, frozen
 
@@ -24,6 +24,9 @@ PROGRAMS = ("nvcc", "ninja", "gcc", "g++")
 _INTERPRETER = re.compile(r"python(\d+\.\d+)")
 _COMPILER_BINDIR = re.compile(r"^\s*compiler-bindir\s*=\s*(\S+)\s*$", re.MULTILINE)
 _WRAPPED = re.compile(r"\..+-wrapped_*")
+
+# Why there is no such file or directory behind a path.
+_NO_SUCH = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 # Bytes read of a program. A wrapper's module list has about 100 an entry: room for 40,000.
 _PROGRAM_HEAD = 4 << 20
@@ -169,7 +172,9 @@ def _fault(path: StorePath, error: OSError) -> Fault:
 
 def _probe_object(path: StorePath) -> StoreObject | None:
     try:
-        top = os.listdir(path)
+        # Entries tell links apart without another look.
+        with os.scandir(path) as entries:
+            top = {entry.name: entry for entry in entries}
     except NotADirectoryError:
         return None
     except FileNotFoundError:
@@ -177,7 +182,7 @@ def _probe_object(path: StorePath) -> StoreObject | None:
             return None  # Nix allows a store object that is a link, even one that leads nowhere
         raise
     pythons, programs, host_compiler = _probe_bin(f"{path}/bin") if "bin" in top else ((), (), None)
-    library_dirs, stub_dirs, site_packages = _probe_libraries(path, top)
+    library_dirs, stub_dirs, site_packages = _probe_libraries(top)
     include_dirs = _probe_include(f"{path}/include") if "include" in top else ()
     marker, propagated = (
         _probe_nix_support(f"{path}/nix-support") if "nix-support" in top else (False, ())
@@ -214,17 +219,20 @@ def _probe_bin(directory: str) -> tuple[tuple[str, ...], tuple[str, ...], str | 
 
 
 def _probe_libraries(
-    path: str, top: Sequence[str]
+    top: "Mapping[str, os.DirEntry[str]]",
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     library_dirs: list[str] = []
     stub_dirs: list[str] = []
     site_packages: list[str] = []
     for name in ("lib", "lib64"):
-        real = _real_directory(f"{path}/{name}") if name in top else None
-        if real is None or real in library_dirs:
+        entry = top.get(name)
+        if entry is None:
+            continue
+        real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+        names = None if real in library_dirs else _list(real)
+        if names is None:
             continue
         library_dirs.append(real)
-        names = _names(real)
         stubs = _real_directory(f"{real}/stubs") if "stubs" in names else None
         if stubs is not None:
             stub_dirs.append(stubs)
@@ -272,10 +280,17 @@ def _probe_wrapper(root: StorePath, program: str | None) -> Wrapper | None:
 
 def _names(directory: str) -> list[str]:
     """List a directory, which may also be a file or a link that leads nowhere: then nothing."""
+    return _list(directory) or []
+
+
+def _list(path: str) -> list[str] | None:
+    """List a directory; None when there is none. What may not be listed is an error."""
     try:
-        return os.listdir(directory)
-    except (NotADirectoryError, FileNotFoundError):
-        return []
+        return os.listdir(path)
+    except OSError as error:
+        if error.errno in _NO_SUCH:
+            return None
+        raise
 
 
 def _real_directory(path: str) -> str | None:
@@ -290,7 +305,7 @@ def _is_kind(path: str, is_kind: Callable[[int], bool]) -> bool:
     try:
         return is_kind(os.stat(path).st_mode)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+        if error.errno in _NO_SUCH:
             return False
         raise
 
