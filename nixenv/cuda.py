@@ -5,8 +5,7 @@ Pure: everything is decided from names and from the probe's notes.
 
 import re
 from collections.abc import Iterable, Sequence
-
-from attrs import frozen
+from typing import NamedTuple
 
 from nixenv.errors import CudaNotFound
 from nixenv.probe import Probe, StoreObject
@@ -26,8 +25,7 @@ _UNPREFIXED = re.compile(
 )
 
 
-@frozen
-class CudaToolkit:
+class CudaToolkit(NamedTuple):
     """The parts of one CUDA version in the closure.
 
     Attributes:

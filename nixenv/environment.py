@@ -5,9 +5,7 @@ Pure, and free of any shell's syntax: ``nixenv.shells`` writes the operations do
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
-
-from attrs import Attribute, field, frozen
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from nixenv.errors import ValueInvalid, VariableTooLong
 from nixenv.inventory import Inventory
@@ -27,62 +25,37 @@ def _once(entries: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(entries))
 
 
-def _check_name(_instance: object, _attribute: "Attribute[str]", name: str) -> None:
-    if not VARIABLE_NAME.fullmatch(name):
-        raise ValueInvalid(repr(name), "is no name of an environment variable")
-
-
-def _check_value(instance: "Set | Default", _attribute: "Attribute[str]", value: str) -> None:
-    if "\0" in value:
-        raise ValueInvalid(instance.name, "a NUL byte cannot stand in an environment variable")
-
-
-def _check_entries(
-    instance: "Prepend", _attribute: "Attribute[tuple[str, ...]]", entries: tuple[str, ...]
-) -> None:
-    if not entries:
-        raise ValueInvalid(instance.name, "nothing to prepend")
-    for entry in entries:
-        if not entry or os.pathsep in entry or "\0" in entry:
-            raise ValueInvalid(instance.name, f"{entry!r} cannot be an entry of a path list")
-
-
-@frozen
-class Unset:
+class Unset(NamedTuple):
     """Remove a variable."""
 
-    name: str = field(validator=_check_name)
+    name: str
 
 
-@frozen
-class Set:
+class Set(NamedTuple):
     """Give a variable a value, whatever it held."""
 
-    name: str = field(validator=_check_name)
-    value: str = field(validator=_check_value)
+    name: str
+    value: str
 
 
-@frozen
-class Default:
+class Default(NamedTuple):
     """Give a variable a value if it is unset; one that the user set, even to nothing, stays."""
 
-    name: str = field(validator=_check_name)
-    value: str = field(validator=_check_value)
+    name: str
+    value: str
 
 
-@frozen
-class Prepend:
+class Prepend(NamedTuple):
     """Put entries before those of a path list, each once; empty entries are dropped.
 
     (An empty entry would mean the current directory.)
     """
 
-    name: str = field(validator=_check_name)
-    entries: tuple[str, ...] = field(converter=_once, validator=_check_entries)
+    name: str
+    entries: tuple[str, ...]
 
 
-@frozen
-class MakeDirectory:
+class MakeDirectory(NamedTuple):
     """Make a directory, and those above it, where it is missing."""
 
     path: str
@@ -91,11 +64,49 @@ class MakeDirectory:
 Operation = Unset | Set | Default | Prepend | MakeDirectory
 
 
-@frozen
-class Environment:
-    """What to do to an environment, in order. Doing it twice is doing it once."""
-
+class _Operations(NamedTuple):
     operations: tuple[Operation, ...]
+
+
+class Environment(_Operations):
+    """What to do to an environment, in order. Doing it twice is doing it once.
+
+    Attributes:
+        operations: The operations; the entries of each `Prepend` once.
+
+    Raises:
+        ValueInvalid: a name that is none, or a value that no variable or path list can hold.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, operations: Iterable[Operation]) -> Self:
+        """Check the operations: whoever writes an environment down relies on its names."""
+        return super().__new__(cls, tuple(map(_checked, operations)))
+
+
+def _checked(operation: Operation) -> Operation:
+    match operation:
+        case MakeDirectory():
+            return operation
+        case Set(name=name, value=value) | Default(name=name, value=value) if "\0" in value:
+            raise ValueInvalid(name, "a NUL byte cannot stand in an environment variable")
+        case Prepend(name=name, entries=entries):
+            operation = Prepend(name, _check_entries(name, entries))
+    if not VARIABLE_NAME.fullmatch(operation.name):
+        raise ValueInvalid(repr(operation.name), "is no name of an environment variable")
+    return operation
+
+
+def _check_entries(name: str, entries: Iterable[str]) -> tuple[str, ...]:
+    """Give the entries of a path list, each once."""
+    checked = _once(entries)
+    if not checked:
+        raise ValueInvalid(name, "nothing to prepend")
+    for entry in checked:
+        if not entry or os.pathsep in entry or "\0" in entry:
+            raise ValueInvalid(name, f"{entry!r} cannot be an entry of a path list")
+    return checked
 
 
 def plan_environment(
@@ -197,8 +208,8 @@ def _plan_python(inventory: Inventory) -> Iterable[Operation]:
     directories = tuple(part.directory for part in inventory.site_packages)
     if directories:
         # Checked as a path list, then set: nothing else belongs on it.
-        checked = Prepend("PYTHONPATH", directories)
-        yield Set(checked.name, os.pathsep.join(checked.entries))
+        name = "PYTHONPATH"
+        yield Set(name, os.pathsep.join(_check_entries(name, directories)))
     else:
         yield Unset("PYTHONPATH")
     yield Set("PYTHONNOUSERSITE", "1")

@@ -1,8 +1,7 @@
 """A finding: something that the user of an environment should know."""
 
 from enum import StrEnum
-
-from attrs import frozen
+from typing import NamedTuple
 
 
 class Severity(StrEnum):
@@ -13,8 +12,7 @@ class Severity(StrEnum):
     NOTE = "note"
 
 
-@frozen
-class Finding:
+class Finding(NamedTuple):
     """One thing to know.
 
     Attributes:

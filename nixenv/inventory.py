@@ -1,6 +1,6 @@
 """The classify station: from the notes on the store objects to what the closure offers. Pure."""
 
-from attrs import frozen
+from typing import NamedTuple
 
 from nixenv.closure import Closure
 from nixenv.cuda import (
@@ -16,8 +16,7 @@ from nixenv.python import Interpreter, SitePackages, choose_interpreter, order_s
 from nixenv.storepath import StorePath, store_name
 
 
-@frozen
-class Inventory:
+class Inventory(NamedTuple):
     """What the closure offers to an environment.
 
     Attributes:

@@ -10,8 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Mapping
-
-from attrs import field, frozen
+from typing import NamedTuple
 
 from nixenv.closure import Closure
 from nixenv.errors import StoreObjectsMissing, Unreadable
@@ -32,8 +31,7 @@ _NO_SUCH = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _PROGRAM_HEAD = 4 << 20
 
 
-@frozen
-class StoreObject:
+class StoreObject(NamedTuple):
     """What one store object holds, as far as it matters here.
 
     Attributes:
@@ -63,8 +61,7 @@ class StoreObject:
     host_compiler: str | None = None
 
 
-@frozen
-class Fault:
+class Fault(NamedTuple):
     """A store object that could not be looked at.
 
     Attributes:
@@ -78,8 +75,7 @@ class Fault:
     detail: str
 
 
-@frozen
-class Probe:
+class Probe(NamedTuple):
     """The notes on a whole closure.
 
     Attributes:
@@ -88,13 +84,12 @@ class Probe:
         faults: What could not be looked at.
     """
 
-    objects: tuple[StoreObject, ...] = field(repr=False)
+    objects: tuple[StoreObject, ...]
     wrapper: Wrapper | None = None
     faults: tuple[Fault, ...] = ()
 
 
-@frozen
-class Head:
+class Head(NamedTuple):
     """The notes that can be taken before the closure is known.
 
     Attributes:
@@ -104,7 +99,7 @@ class Head:
     """
 
     wrapper: Wrapper | None
-    notes: Mapping[str, StoreObject | Fault | None] = field(repr=False)
+    notes: Mapping[str, StoreObject | Fault | None]
 
 
 def probe_head(root: StorePath, program: str | None) -> Head:

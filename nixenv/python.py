@@ -5,8 +5,7 @@ Pure: everything is decided from names and from the probe's notes.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-
-from attrs import frozen
+from typing import NamedTuple
 
 from nixenv.closure import Closure
 from nixenv.errors import PythonAmbiguous, PythonNotFound
@@ -18,8 +17,7 @@ _PLAIN_NAME = re.compile(r"python3?-(?P<version>\d+(?:\.\d+)+(?:(?:a|b|rc)\d+)?)
 _SHEBANG_VERSION = re.compile(r"python(\d+\.\d+)")
 
 
-@frozen
-class Interpreter:
+class Interpreter(NamedTuple):
     """The closure's interpreter that the environment uses.
 
     Attributes:
@@ -40,8 +38,7 @@ class Interpreter:
         return f"{self.path}/bin/python{self.version}"
 
 
-@frozen
-class SitePackages:
+class SitePackages(NamedTuple):
     """One site-packages directory.
 
     Attributes:

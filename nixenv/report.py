@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
-from attrs import asdict, frozen
+from attrs import frozen
 
 from nixenv.closure import Closure
 from nixenv.components import Group, group_of
@@ -12,6 +12,7 @@ from nixenv.findings import Finding, Severity
 from nixenv.graph import Graph, closure_sizes
 from nixenv.inventory import Inventory
 from nixenv.machine import Machine
+from nixenv.plain import to_plain
 from nixenv.probe import Probe
 from nixenv.root import Root
 from nixenv.storepath import StorePath, store_name
@@ -143,5 +144,4 @@ def list_members(closure: Closure, probe: Probe, graph: Graph | None) -> tuple[M
 
 def to_document(report: Report) -> dict[str, object]:
     """Give the report as plain JSON data, schema 2."""
-    # A Root is a named tuple, which attrs would make a list of.
-    return {"schema": SCHEMA, **asdict(report), "root": report.root._asdict()}
+    return {"schema": SCHEMA, **to_plain(report)}

@@ -14,8 +14,7 @@ from nixenv.places import find_cache_dir, find_store_dir
 from nixenv.profile import BUILT_IN, Profile, load_profile
 from nixenv.root import Root, find_named_root, find_program_root
 
-# The later stations are imported while Nix is at work: that is time which costs nothing. attrs is
-# imported with them, so what is needed before is made of named tuples.
+# The later stations are imported while Nix is at work: that is time which costs nothing.
 if TYPE_CHECKING:
     from nixenv.environment import Environment
     from nixenv.findings import Finding

@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 import cattrs
-from attrs import asdict, frozen
+from attrs import frozen
 
 from nixenv.closure import Closure
 from nixenv.contents import Contents
@@ -17,6 +17,7 @@ from nixenv.distributions import SiteListing
 from nixenv.errors import SnapshotInvalid, Unreadable
 from nixenv.graph import Graph, Registration
 from nixenv.machine import Machine
+from nixenv.plain import make_converter
 from nixenv.probe import Probe
 from nixenv.profile import VARIABLE_NAME
 from nixenv.storepath import StorePath, enclosing_store_path, parse_store_path
@@ -84,7 +85,7 @@ def dump_snapshot(snapshot: Snapshot) -> str:
         graph=None if contents.graph is None else _to_nodes(contents.graph, closure.paths),
         machine=snapshot.machine,
     )
-    return json.dumps(asdict(document), indent=1) + "\n"
+    return json.dumps(_CONVERTER.unstructure(document), indent=1) + "\n"
 
 
 def parse_snapshot(text: str, file: str) -> Snapshot:
@@ -226,7 +227,7 @@ def _texts(value: object, _type: object) -> tuple[str, ...]:
 
 
 def _make_converter() -> cattrs.Converter:
-    converter = cattrs.Converter(forbid_extra_keys=True)
+    converter = make_converter()
     converter.register_structure_hook(str, _text)
     converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _texts)
     for kind in (bool, int):

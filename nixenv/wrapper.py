@@ -6,8 +6,7 @@ for each site-packages directory of the program, in the program's own order.
 """
 
 import re
-
-from attrs import frozen
+from typing import NamedTuple
 
 _SHEBANG = re.compile(r"#!\s*(?P<interpreter>/\S+)")
 _SITE_DIRS = re.compile(
@@ -16,8 +15,7 @@ _SITE_DIRS = re.compile(
 _ITEM = re.compile(r"'(?P<directory>[^'\\]+)'")
 
 
-@frozen
-class Wrapper:
+class Wrapper(NamedTuple):
     """What a wrapped Python script says.
 
     Attributes:

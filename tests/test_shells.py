@@ -313,19 +313,21 @@ def test_dotenv_refuses_what_the_two_would_read_differently(held: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "A-B", "1A", "A=B", "A;touch ran", "A\nB", "Ä"])
 def test_a_name_that_is_no_identifier_is_refused(name: str) -> None:
-    """Names are never quoted, so only identifiers become operations."""
-    for make in (
-        Unset,
-        lambda n: Set(n, "v"),
-        lambda n: Default(n, "v"),
-        lambda n: Prepend(n, ("/a",)),
-    ):
+    """Names are never quoted, so only identifiers come into an environment."""
+    for operation in (Unset(name), Set(name, "v"), Default(name, "v"), Prepend(name, ("/a",))):
         with pytest.raises(NixenvError, match="is no name"):
-            make(name)
+            Environment((operation,))
+
+
+@pytest.mark.parametrize("operation", [Set("A", "a\0b"), Default("A", "\0")])
+def test_a_value_with_a_nul_byte_is_refused(operation: Set | Default) -> None:
+    """No variable can hold it."""
+    with pytest.raises(NixenvError, match="A: a NUL byte"):
+        Environment((operation,))
 
 
 @pytest.mark.parametrize("entry", ["", "/a:/b", "a\0b"])
 def test_an_entry_that_would_break_the_list_is_refused(entry: str) -> None:
     """An empty entry would mean the current directory, a colon two entries."""
     with pytest.raises(NixenvError, match="CPATH: .* cannot be an entry"):
-        Prepend("CPATH", (entry,))
+        Environment((Prepend("CPATH", (entry,)),))

@@ -1,7 +1,6 @@
 """`inspect NAME`: what a name means, who has it, who wins and why."""
 
 import pytest
-from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -164,7 +163,7 @@ def modules_of(*kinds: str) -> list[tuple[str, bool]]:
         for n, kind in enumerate(kinds)
     )
     order = tuple(SitePackages(site.directory, own=True) for site in sites)
-    inventory = evolve(INVENTORY, site_packages=order)
+    inventory = INVENTORY._replace(site_packages=order)
     found = describe("m", Contents(sites, FILES, None), inventory)
     assert [each.kind for each in found.aspects] == [Kind.MODULE]
     return ranking(found.aspects[0])

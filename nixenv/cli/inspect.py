@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
-from attrs import asdict
 
 from nixenv.cli.options import selection_of, selection_options
 from nixenv.comparison import Inspected, compare
@@ -22,6 +21,7 @@ from nixenv.examination import STAGES, Examination, Survey, examine, survey
 from nixenv.files import write_atomically
 from nixenv.page.render import render_page
 from nixenv.places import find_store_dir
+from nixenv.plain import to_plain
 from nixenv.report import SCHEMA, Report, to_document
 from nixenv.road import Selection, find_root
 from nixenv.root import Root, find_program_root
@@ -217,7 +217,7 @@ def _survey_of(examined: Examination) -> Survey:
 
 def _show(value: Any, show: Callable[..., str], *, as_json: bool) -> None:
     if as_json:
-        _emit_json({"schema": SCHEMA, **asdict(value)})
+        _emit_json({"schema": SCHEMA, **to_plain(value)})
     else:
         emit(show(value, colour=_has_colour()))
 

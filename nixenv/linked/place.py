@@ -2,8 +2,7 @@
 
 import hashlib
 import os
-
-from attrs import frozen
+from typing import NamedTuple
 
 from nixenv.cuda import CudaToolkit
 from nixenv.inventory import Inventory
@@ -13,8 +12,7 @@ FORMAT = 1
 """What farms of this version look like; part of their names, so that no other version's is used."""
 
 
-@frozen
-class Farms:
+class Farms(NamedTuple):
     """The directories of layout ``linked``.
 
     Attributes:

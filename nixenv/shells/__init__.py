@@ -1,7 +1,7 @@
 """The render station: write an environment down for a shell, or as data. Pure.
 
-Each module here knows one syntax and nothing else. Names are validated where operations are made,
-so they are written as they are; values are always quoted, so that none can run as code.
+Each module here knows one syntax and nothing else. An environment has only names that are names, so
+they are written as they are; values are always quoted, so that none can run as code.
 """
 
 from collections.abc import Callable, Mapping

@@ -186,7 +186,7 @@ def test_a_joined_toolkit_is_no_news() -> None:
     """One object that holds all, with include/cccl as CUDA 13 has it."""
     joined = part("cuda-merged-13.0", programs=("nvcc",), headers=("x.h",), libraries=("y.so",))
     path = joined.found.path
-    found = evolve(joined.found, include_dirs=(f"{path}/include", f"{path}/include/cccl"))
+    found = joined.found._replace(include_dirs=(f"{path}/include", f"{path}/include/cccl"))
     files = ToolkitFiles(
         headers=(
             DirectoryListing(f"{path}/include", ("crt/host_config.h", "cuda_runtime.h")),
@@ -254,7 +254,7 @@ def test_nvccs_own_headers_are_a_package_of_their_own_since_cuda_13(
     nvcc = part(f"cuda{version}-cuda_nvcc-{version}.48", programs=("nvcc",))
     rest = [
         evolve(
-            one, found=evolve(one.found, path=StorePath(one.found.path.replace("12.8", version)))
+            one, found=one.found._replace(path=StorePath(one.found.path.replace("12.8", version)))
         )
         for one in without(NVCC, CUDART_DEV, CUDART_LIB, CUDART_STUBS, CCCL)
     ]
@@ -570,7 +570,7 @@ def test_a_torch_for_the_cpu_is_told_where_that_is_certain(version: str) -> None
 def test_only_the_torch_that_is_imported_counts() -> None:
     """The first on the path, and none that is not on it; what only sounds like it is none."""
     first, second = (
-        Part(evolve(ROOT.found, path=store_path(name))) for name in ("torch-one", "torch-two")
+        Part(ROOT.found._replace(path=store_path(name))) for name in ("torch-one", "torch-two")
     )
     stranger = torch_in(part("elsewhere"), "11.8")
     own = torch_in(ROOT, None).directory
@@ -634,7 +634,7 @@ def test_what_is_called_missing_does_not_compile_and_what_is_added_on_cpath_does
         "cccl": f"{wheels.cccl}/nvidia/cuda_cccl/include",
         "nvcc": f"{wheels.nvcc}/nvidia/cuda_nvcc/include",
     }
-    nvcc = evolve(NVCC.found, include_dirs=tuple(include[name] for name in held))
+    nvcc = NVCC.found._replace(include_dirs=tuple(include[name] for name in held))
     rest = (PYTHON, GCC, NINJA, CUDART_LIB, CUDART_STUBS, ROOT)
     probe, inventory = classified((Part(nvcc), *rest))
 

@@ -140,9 +140,9 @@ def test_several_interpreters_and_the_remedy() -> None:
 def test_no_modules_and_the_remedy() -> None:
     """The interpreter's own directory holds none; the version that has some is named."""
     objects = (
-        evolve(P312, site_packages=("3.12",)),
-        evolve(P314, site_packages=("3.14",)),
-        evolve(interpreter("python3-3.15.0", "3.15"), site_packages=("3.15",)),
+        P312._replace(site_packages=("3.12",)),
+        P314._replace(site_packages=("3.14",)),
+        interpreter("python3-3.15.0", "3.15")._replace(site_packages=("3.15",)),
         module("python3.14-sglang-0.5.9", "3.14"),
         StoreObject(store_path("root")),
     )

@@ -192,7 +192,6 @@ def read_only(directory: Path) -> Iterator[None]:
 
 LOOK = """
 import json, os, sys
-from attrs import asdict
 from nixenv import probe_closure, query_closure
 from nixenv.diagnosis.store import check_store
 from nixenv.errors import NixError
@@ -203,7 +202,7 @@ try:
     found = [*check_store(closure, probe_closure(closure, "sglang"))]
 except NixError as error:
     found = [explain_nix_failure(error, root, os.environ)]
-print(json.dumps([asdict(finding) for finding in found]))
+print(json.dumps([finding._asdict() for finding in found]))
 """
 
 

@@ -5,7 +5,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from attrs import evolve
 
 from fixtures.closure import SglangClosure
 from nixenv import CudaToolkit, StorePath
@@ -125,11 +124,11 @@ def test_its_place_changes_with_the_cuda_set(sglang: SglangClosure, tmp_path: Pa
     assert toolkit is not None
 
     def place(changed: CudaToolkit) -> str | None:
-        return place_farms(evolve(inventory, cuda=changed), str(tmp_path)).toolkit
+        return place_farms(inventory._replace(cuda=changed), str(tmp_path)).toolkit
 
-    assert place(evolve(toolkit, members=toolkit.members[::-1])) == farms.toolkit
-    assert place(evolve(toolkit, members=toolkit.members[1:])) != farms.toolkit
-    assert place(evolve(toolkit, nvcc=toolkit.members[0])) != farms.toolkit
+    assert place(toolkit._replace(members=toolkit.members[::-1])) == farms.toolkit
+    assert place(toolkit._replace(members=toolkit.members[1:])) != farms.toolkit
+    assert place(toolkit._replace(nvcc=toolkit.members[0])) != farms.toolkit
 
 
 # Made-up store objects: what the fixture closure does not have --------------------------------
