@@ -32,8 +32,8 @@ __nixenv_file=$__nixenv_cache_dir/nixenv/activation-${__nixenv_file//[^A-Za-z0-9
 # but root can have put it. Elsewhere chmod closes such a file or directory and says so, while we go
 # on. Nothing to read from __nixenv_verdict, a file descriptor, means that all is well.
 __nixenv_verdict=
-if [[ -O ${__nixenv_file%/*} && -O $__nixenv_file && -f $__nixenv_file && ! -L $__nixenv_file &&
-  -r $__nixenv_file ]]; then
+if [[ -O ${__nixenv_file%/*} && ! -L ${__nixenv_file%/*} && -O $__nixenv_file &&
+  -f $__nixenv_file && ! -L $__nixenv_file && -r $__nixenv_file ]]; then
   declare -A __nixenv_stat=()
   if [[ $BASH == @(/nix/store/*|/usr|)/bin/bash ]] &&
     enable -f "${BASH%/bin/bash}/lib/bash/stat" stat 2>/dev/null; then

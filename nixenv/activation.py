@@ -95,7 +95,9 @@ def keep_activation(
     directory = os.path.dirname(file)
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
-        status = os.stat(directory)
+        status = os.lstat(directory)
+        if stat.S_ISLNK(status.st_mode):
+            raise PermissionError(errno.EPERM, "it is a link, which others may turn elsewhere")
         if status.st_uid != os.geteuid():
             raise PermissionError(errno.EPERM, "it belongs to another user")
         if status.st_mode & _OTHERS_WRITE:

@@ -228,6 +228,7 @@ class StoreObjectsMissing(NixenvError):
     """Members of the closure are not on disk."""
 
     paths: Sequence[str]
+    repair: str
 
     @property
     def reason(self) -> str:
@@ -235,7 +236,7 @@ class StoreObjectsMissing(NixenvError):
 
     @property
     def remedy(self) -> str:
-        return f"`nix-store --repair-path {self.paths[0]}`, or reinstall the program"
+        return f"as root, run `{self.repair}`; without Nix, make the container image again"
 
 
 class Unreadable(NixenvError):

@@ -62,6 +62,17 @@ _CODES: Mapping[type[NixenvError], str] = {
     VariableTooLong: "value-too-long",
 }
 
+# What may follow from a store object that is gone: it is missed, or its modules on PYTHONPATH are
+# taken for somebody else's. To cure that comes first, and the rest is judged then.
+_MAY_FOLLOW = frozenset(
+    (
+        *("python-not-found", "python-ambiguous", "python-no-modules", "python-requirement-unmet"),
+        *("python-path-leak", "cuda-not-found", "cuda-none", "cuda-runtime-headers-missing"),
+        *("cuda-cccl-missing", "cuda-runtime-library-missing", "cuda-stubs-missing"),
+        *("cuda-library-without-headers", "cuda-no-host-compiler", "cuda-no-ninja"),
+    )
+)
+
 Step = Callable[[str], object]
 """Called with the name of each stage before it begins."""
 
@@ -280,8 +291,12 @@ def _export_command(selection: Selection) -> str:
 
 
 def _report(seen: Survey, layout: str) -> Report:
-    findings = rank_findings(_check(seen))
     material = seen.material
+    findings = rank_findings(
+        finding
+        for finding in _check(seen)
+        if not (material.probe.faults and finding.code in _MAY_FOLLOW)
+    )
     return Report(
         verdict=judge(findings),
         next_step=choose_next_step(findings),
@@ -323,15 +338,13 @@ def _check(seen: Survey) -> Iterator[Finding]:
             contents.sites,
             seen.variables,
             seen.machine.architecture if seen.machine else "x86_64",
-            is_whole=not material.probe.faults,
         )
 
 
 def _check_machine(seen: Survey, machine: Machine) -> Iterator[Finding]:
     root = seen.material.root.path
-    # The modules of a store object that is gone would be taken for a leak.
-    if seen.inventory is not None and not seen.material.probe.faults:
-        yield from check_shell(seen.inventory, seen.variables, machine)
+    if seen.inventory is not None:
+        yield from check_shell(seen.inventory, seen.variables, machine, seen.export_command)
     torch_cuda = next((s.torch_cuda for s in seen.contents.sites if s.torch_cuda), None)
     yield from check_gpu(machine, seen.toolkit_version, store_name(root), torch_cuda)
     yield from check_environment(

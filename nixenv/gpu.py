@@ -90,6 +90,7 @@ _OLD_FIELDS = ("name", "driver_version", "memory.total")
 
 # Where nvidia-smi does not know, it puts [N/A], [Not Supported] or [Unknown Error].
 _VERSION = re.compile(r"[0-9]{1,5}(?:\.[0-9]{1,5}){1,3}")
+_UNKNOWN = "[N/A]"
 _CAPABILITY = re.compile(r"[0-9]{1,2}\.[0-9]")
 _MEGABYTES = re.compile(r"[0-9]{1,9}")
 
@@ -160,9 +161,13 @@ def parse_answer(text: str, fields: Sequence[str]) -> Answer:
         for line in text.splitlines()
         if len(values := line.rsplit(",", len(fields) - 1)) == len(fields)
     )
-    told = [row for row in rows if row["name"] and _VERSION.fullmatch(row["driver_version"])]
-    version = told[0]["driver_version"] if told else None
-    return Answer(version, tuple(map(_parse_gpu, told)))
+    told = [row for row in rows if row["name"] and _is_driver_version(row["driver_version"])]
+    versions = (row["driver_version"] for row in told if row["driver_version"] != _UNKNOWN)
+    return Answer(next(versions, None), tuple(map(_parse_gpu, told)))
+
+
+def _is_driver_version(text: str) -> bool:
+    return text == _UNKNOWN or _VERSION.fullmatch(text) is not None
 
 
 def _parse_gpu(row: Mapping[str, str]) -> Gpu:
@@ -192,7 +197,7 @@ def _ask(
         answer = _ask_in(nvidia_smi, environ, patience)
         second = _ask_in(nvidia_smi, clean, patience) if answer.failure and hindrances else answer
     except subprocess.TimeoutExpired:
-        return Answer(failure=f"it gave no answer within {patience:g} seconds"), ()
+        return Answer(failure=f"nvidia-smi gave no answer within {patience:g} seconds"), ()
     if answer.failure and not second.failure:
         return Answer(second.version, second.gpus, answer.failure), hindrances
     return answer, ()

@@ -1,6 +1,7 @@
 """Nix's own program: where it is, and how it is asked."""
 
 import os
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -9,6 +10,9 @@ from nixenv.root import find_executable
 
 # Where Nix's own installers put its programs; a Flox hook has none of them on PATH.
 _PROFILE_BIN_DIRS = ("/nix/var/nix/profiles/default/bin", "/run/current-system/sw/bin")
+
+# Up to so many store paths are repaired by name; for more, Nix looks through the whole store.
+_NAMED_REPAIRS = 10
 
 
 def nix_search_path(environ: Mapping[str, str]) -> str:
@@ -19,6 +23,21 @@ def nix_search_path(environ: Mapping[str, str]) -> str:
 def find_nix_store(environ: Mapping[str, str]) -> str | None:
     """Find nix-store; None where there is no Nix."""
     return find_executable("nix-store", nix_search_path(environ))
+
+
+def repair_command(paths: Sequence[str], nix_store: str = "nix-store") -> str:
+    """Write the command that brings lost store objects back, for root to paste.
+
+    Nix takes a path that its database knows for present, so --realise and a new activation do
+    nothing. Its daemon repairs nothing either: it has to be root, on the store itself.
+
+    Args:
+        paths: The store paths.
+        nix_store: How a user starts nix-store, which is on nobody's PATH in a Flox hook.
+    """
+    named = len(paths) <= _NAMED_REPAIRS
+    arguments = ("--repair-path", *paths) if named else ("--verify", "--repair")
+    return shlex.join(("env", "NIX_REMOTE=local", nix_store, *arguments))
 
 
 def start_nix(argv: Sequence[str], environ: Mapping[str, str]) -> "Callable[[], tuple[str, str]]":

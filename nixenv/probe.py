@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from nixenv.closure import Closure
 from nixenv.errors import StoreObjectsMissing, Unreadable
+from nixenv.nix import repair_command
 from nixenv.storepath import StorePath, enclosing_store_path
 from nixenv.wrapper import Wrapper, parse_wrapper
 
@@ -147,7 +148,7 @@ def require_complete(probe: Probe) -> None:
     """
     missing = tuple(fault.path for fault in probe.faults if fault.missing)
     if missing:
-        raise StoreObjectsMissing(missing)
+        raise StoreObjectsMissing(missing, repair_command(missing))
     for fault in probe.faults:
         raise Unreadable(fault.path, fault.detail)
 

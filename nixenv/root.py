@@ -58,6 +58,11 @@ def find_program_root(program: str, search_path: str, store_dir: str) -> Root:
 def find_named_root(path: str, program: str | None, store_dir: str) -> Root:
     """Take the root that the user names: a store path, a path inside one, or a link to one.
 
+    Args:
+        path: What the user named.
+        program: The program that is looked for in it, if any.
+        store_dir: The store directory.
+
     Raises:
         RootMissing: it does not exist.
         BrokenLink: it is a link that leads nowhere.
@@ -72,7 +77,10 @@ def find_named_root(path: str, program: str | None, store_dir: str) -> Root:
         root = _store_object_of(_resolve(absolute), absolute, store_dir)
     else:
         root = _store_object_of(absolute, absolute, store_dir)
-    return Root(root, program and os.path.basename(program), "named with --root")
+    name = program and os.path.basename(program)
+    # The profile names the program of another root as well.
+    has_program = name is not None and os.path.lexists(os.path.join(root, "bin", name))
+    return Root(root, name if has_program else None, "named with --root")
 
 
 def _candidates(name: str, search_path: str) -> Iterator[str]:

@@ -59,6 +59,9 @@ _BEARINGS = {
     "python-shadowed": _PYTHON_KINDS | {Kind.PROGRAM},
 }
 
+# With these, what is asked for may be in what could not be looked at.
+_INCOMPLETE = ("store-object-missing", "store-object-unreadable")
+
 
 @frozen
 class Provider:
@@ -175,7 +178,10 @@ def describe_subject(
     told = tuple(
         finding
         for finding in findings
-        if _tells_of(name, finding) or kinds & _BEARINGS.get(finding.code, frozenset())
+        if name == finding.code
+        or finding.code in _INCOMPLETE
+        or _tells_of(name, finding)
+        or kinds & _BEARINGS.get(finding.code, frozenset())
     )
     if not aspects and not matches and not told:
         raise NothingCalled(name, suggest(name, _known_names(scene)))

@@ -240,7 +240,7 @@ def test_the_view() -> None:
     text = show_comparison(found, colour=False)
     for line in (
         "  Python 3.12",
-        "  7 -> 8 store paths; 0 were only rebuilt",
+        "  7 -> 8 store paths; 0 only rebuilt",
         "  70 bytes -> 80 bytes  (+10 bytes)",
         "Python distributions (3 changed)",
         "  + new 2.0  (+10 bytes)",

@@ -310,6 +310,21 @@ def test_a_foreign_directory_counts_as_cold(environ: Environ, calls: Callable[[]
         assert calls() == number
 
 
+def test_a_link_in_place_of_the_directory_counts_as_cold(
+    environ: Environ, calls: Callable[[], int], tmp_path: Path
+) -> None:
+    """In a shared directory it may be somebody else's, and lead elsewhere in the next moment."""
+    activate(environ)
+    directory = Path(environ["FLOX_ENV_CACHE"], "nixenv")
+    directory.rename(tmp_path / "real")
+    directory.symlink_to(tmp_path / "real")
+    for number in (2, 3):
+        done = activate(environ)
+        assert done.returncode == 0
+        assert "it is a link" in done.stderr
+        assert calls() == number
+
+
 def test_a_directory_that_others_can_write_counts_as_cold(
     environ: Environ, calls: Callable[[], int]
 ) -> None:

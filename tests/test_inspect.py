@@ -303,6 +303,47 @@ def test_what_makes_the_rest_doubtful_is_the_next_step(
     assert "store-object-missing" in codes(zoomed)
 
 
+@pytest.mark.parametrize("part", ["cuda_cccl", "cuda_nvcc-12.8.93", "python3-3"])
+def test_what_is_gone_is_missed_once(
+    part: str, nixenv: Nixenv, active: Environ, sglang: SglangClosure
+) -> None:
+    """Not again as a header, a compiler or an interpreter that something else should bring."""
+    names = [name for name in sglang.objects if part in name and not name.endswith("-env")]
+    lost = [Path(sglang.objects[name]) for name in names]
+    for path in lost:
+        path.rename(f"{path}.away")
+    try:
+        document = inspected(nixenv, active)
+        zoomed = nixenv("inspect", "nv/target", environ=active)
+        refused = nixenv("export", environ=active)
+    finally:
+        for path in lost:
+            Path(f"{path}.away").rename(path)
+    told = [f["code"] for f in document["findings"] if f["severity"] != "note"]
+    assert told[0] == "store-object-missing"
+    assert not [c for c in told if c.endswith(("-missing", "-not-found"))][1:]
+    assert "error store-object-missing" in zoomed.stdout.splitlines()[0]
+    assert "env NIX_REMOTE=local nix-store --repair-path" in refused.stderr
+    assert all(str(path) in refused.stderr for path in lost)
+
+
+def test_a_finding_is_shown_alone(nixenv: Nixenv, environ: Environ) -> None:
+    """By its code."""
+    done = nixenv("inspect", "environment-not-active", environ=environ)
+    assert done.stdout.startswith("note environment-not-active: ")
+    assert done.stdout.count("\n  next: ") == 1
+
+
+def test_the_report_is_named_for_what_was_looked_at(
+    nixenv: Nixenv, sglang: SglangClosure, environ: Environ
+) -> None:
+    """The profile's program, where the root has it; else the root itself."""
+    own = nixenv("inspect", "--root", sglang.root, environ=environ).stdout
+    other = nixenv("inspect", "--root", sglang.joined, environ=environ).stdout
+    assert own.startswith("sglang: ")
+    assert other.partition(":")[0].endswith("vllm-0.12.0")
+
+
 def test_who_reads_no_further_is_told_nothing(environ: Environ) -> None:
     """`inspect | head` is no error."""
     with subprocess.Popen(

@@ -83,8 +83,8 @@ def _check_untold(probe: Probe) -> Iterator[Finding]:
             Severity.WARNING,
             "there is an nvcc, but the name of its store path tells no CUDA version: not used",
             tuple(f"{path}/bin/nvcc" for path in compilers),
-            f"ask it with `{compilers[0]}/bin/nvcc --version`, and give the answer as --cuda X.Y, "
-            "or as `version` under [cuda] in the profile",
+            f"ask it with `{shlex.quote(f'{compilers[0]}/bin/nvcc')} --version`, and give the "
+            "answer as --cuda X.Y, or as `version` under [cuda] in the profile",
         )
 
 
@@ -164,8 +164,8 @@ def _check_versions(probe: Probe, toolkit: CudaToolkit, files: ToolkitFiles) -> 
             f"{', '.join(twice)} is there of CUDA {versions} and of the toolkit's "
             f"{toolkit.version}; a process loads one for both",
             tuple(path for name in twice for path in (ours[name], theirs[name])),
-            f"`nixenv inspect --why {bringer}` tells what brings it; install that from a build "
-            f"for CUDA {toolkit.version}",
+            f"`nixenv inspect --why {shlex.quote(bringer)}` tells what brings it; install that "
+            f"from a build for CUDA {toolkit.version}",
         )
     else:
         yield Finding(

@@ -33,6 +33,10 @@ _DRIVER_OF_TOOLKIT = {
     "13.1": "590.44.01",
 }
 
+# CUDA Toolkit Release Notes: the oldest compute capability that nvcc of that major version compiles
+# for; the libraries of a release are built for no older one.
+_OLDEST_CAPABILITY = {"11": "3.5", "12": "5.0", "13": "7.5"}
+
 _VERSION = re.compile(r"[0-9]{1,5}(?:\.[0-9]{1,5})*")
 
 # In a package's name: cuda12_8, and sm89, sm90a, sm121.
@@ -72,6 +76,7 @@ def check_gpu(
     yield from _check_version(driver, cuda)
     yield from _check_hidden(machine)
     yield from _check_architecture(machine, package_name)
+    yield from _check_capability(machine, cuda)
     yield from _check_libcuda(machine)
 
 
@@ -140,14 +145,16 @@ def _check_version(driver: GpuDriver, cuda: str) -> Iterator[Finding]:
     of_major = _MINIMUM_OF_MAJOR.get(cuda.partition(".")[0])
     minimum = _MINIMUM_OF_ENVIRONMENTS.get(cuda, of_major)
     shipped = _DRIVER_OF_TOOLKIT.get(cuda)
-    if minimum and _numbers(version) < _numbers(minimum):
+    if of_major and minimum and _numbers(version) < _numbers(minimum):
+        runs = _numbers(version) >= _numbers(of_major)
         yield Finding(
             "gpu-driver-too-old",
-            Severity.ERROR,
-            f"the driver is {version}; CUDA {cuda} needs {minimum} or newer",
+            Severity.WARNING if runs else Severity.ERROR,
+            f"the driver is {version}; CUDA {cuda} runs from {of_major} on"
+            + (f", and Flox' environments ask for {minimum}" if minimum != of_major else ""),
             _version_evidence(driver),
-            f"install driver {shipped or minimum} or newer on the machine itself, not in a "
-            "container, and reboot",
+            f"install driver {shipped or minimum} or newer, with which CUDA {cuda} works whole, on "
+            "the machine itself, not in a container, and reboot",
         )
     elif shipped and _numbers(version) < _numbers(shipped):
         yield Finding(
@@ -212,6 +219,24 @@ def _check_architecture(machine: Machine, package_name: str) -> Iterator[Finding
     )
 
 
+def _check_capability(machine: Machine, cuda: str) -> Iterator[Finding]:
+    oldest = _OLDEST_CAPABILITY.get(cuda.partition(".")[0])
+    gpus = [gpu for _, gpu in _visible_gpus(machine) if gpu.compute_capability is not None]
+    old = [gpu for gpu in gpus if oldest and _numbers(_capability(gpu)) < _numbers(oldest)]
+    if old:
+        yield Finding(
+            "gpu-too-old",
+            Severity.WARNING if len(old) < len(gpus) else Severity.ERROR,
+            f"CUDA {cuda} compiles for compute capability {oldest} and newer",
+            tuple(f"{gpu.name}: compute capability {gpu.compute_capability}" for gpu in old),
+            "take a newer GPU, or a build of the program for an older CUDA",
+        )
+
+
+def _capability(gpu: Gpu) -> str:
+    return gpu.compute_capability or ""
+
+
 def _visible_gpus(machine: Machine) -> Iterator[tuple[int, Gpu]]:
     """Give the GPUs and their numbers, as far as CUDA_VISIBLE_DEVICES lets programs see them.
 
@@ -231,13 +256,13 @@ def _runs(built_for: re.Match[str], gpu: Gpu) -> bool:
     CUDA C++ Programming Guide, "Binary Compatibility": on the same major version and the same or a
     later minor one; code of an architecture with an ``a`` on that one alone.
     """
-    has = _numbers(gpu.compute_capability or "")
+    has = _numbers(_capability(gpu))
     wants = (int(built_for["major"]), int(built_for["minor"]))
     return has == wants if built_for["only"] == "a" else has[:1] == wants[:1] and has >= wants
 
 
 def _take_variant(package_name: str, built_for: Sequence[re.Match[str]], gpu: Gpu) -> str:
-    wanted = "sm" + "".join((gpu.compute_capability or "").split("."))
+    wanted = "sm" + _capability(gpu).replace(".", "")
     first, last = built_for[0], built_for[-1]
     names = (
         f"{package_name[: first.start('sm')]}{variant}{package_name[last.end() :]}"

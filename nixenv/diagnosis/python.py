@@ -46,8 +46,6 @@ def check_python(
     sites: Sequence[SiteListing],
     variables: Mapping[str, str | None],
     architecture: str,
-    *,
-    is_whole: bool = True,
 ) -> Iterator[Finding]:
     """Judge the interpreter and the modules.
 
@@ -57,16 +55,13 @@ def check_python(
         variables: The variables as they would be set; None for unset. Layout ``linked`` sets
             VIRTUAL_ENV.
         architecture: ``x86_64``, as ``uname -m``.
-        is_whole: Whether all of the closure could be looked at. What a store object that is gone
-            would bring is not missed one by one.
     """
     path = order_sites(inventory, sites)
     projects = group_by_project(path)
     yield from _check_modules(inventory, sites, path)
     yield from _check_interpreters(inventory)
     yield from _check_extensions(inventory.interpreter, path)
-    if is_whole:
-        yield from check_requirements(projects, inventory.interpreter, architecture)
+    yield from check_requirements(projects, inventory.interpreter, architecture)
     if not variables.get("VIRTUAL_ENV"):  # a virtual environment merges, and processes .pth files
         yield from _check_hidden_modules(path)
         yield from _check_path_files(path)

@@ -11,15 +11,21 @@ from nixenv.machine import Machine
 Variables = Mapping[str, str | None]
 
 
-def check_shell(inventory: Inventory, variables: Variables, machine: Machine) -> Iterator[Finding]:
+def check_shell(
+    inventory: Inventory,
+    variables: Variables,
+    machine: Machine,
+    export_command: str = "nixenv export",
+) -> Iterator[Finding]:
     """Judge the variables and programs that a Python started now would see.
 
     Args:
         inventory: What the closure offers.
         variables: The variables as the environment sets them; None for unset.
         machine: The machine and the variables as they are.
+        export_command: What prints this environment for a shell.
     """
-    yield from _check_path_leak(inventory, machine)
+    yield from _check_path_leak(inventory, machine, export_command)
     yield from _check_home_leak(inventory, machine)
     if _is_active(variables, machine):
         yield from _check_user_site(variables, machine)
@@ -39,7 +45,9 @@ def _entries(variables: Variables) -> list[str]:
     return path.split(os.pathsep) if path else []
 
 
-def _check_path_leak(inventory: Inventory, machine: Machine) -> Iterator[Finding]:
+def _check_path_leak(
+    inventory: Inventory, machine: Machine, export_command: str
+) -> Iterator[Finding]:
     ours = {os.path.normpath(part.directory) for part in inventory.site_packages}
     allowed = _flox_directories(inventory, machine)
     entries = _entries(machine.variables)
@@ -57,7 +65,7 @@ def _check_path_leak(inventory: Inventory, machine: Machine) -> Iterator[Finding
             "PYTHONPATH holds what is not the program's; Python finds modules there "
             f"{'before' if is_first else 'after'} the program's own",
             tuple(entries[number] or "(empty: the current directory)" for number in foreign),
-            "`unset PYTHONPATH`, then activate again",
+            f'unset PYTHONPATH; eval "$({export_command})"',
         )
 
 
@@ -82,7 +90,7 @@ def _check_home_leak(inventory: Inventory, machine: Machine) -> Iterator[Finding
             "PYTHONHOME is set: the program's Python takes its standard library from there, or "
             "does not start",
             (f"PYTHONHOME={home}",),
-            "`unset PYTHONHOME`",
+            "unset PYTHONHOME",
         )
 
 
@@ -95,7 +103,7 @@ def _check_user_site(variables: Variables, machine: Machine) -> Iterator[Finding
             "PYTHONNOUSERSITE is not set: the program's Python takes modules from the user's own "
             "directory",
             (machine.user_site,),
-            "`export PYTHONNOUSERSITE=1`",
+            "export PYTHONNOUSERSITE=1",
         )
 
 
@@ -125,7 +133,7 @@ def _check_shadow(
         Severity.WARNING if is_mild else Severity.ERROR,
         f"{name} is not the program's: PATH finds another one first",
         (f"PATH finds {found}", f"the program's is {home}/bin/{name}"),
-        f'`export PATH={shlex.quote(f"{home}/bin")}:"$PATH"`',
+        f'export PATH={shlex.quote(f"{home}/bin")}:"$PATH"',
     )
 
 

@@ -6,11 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from nixenv.closure import Closure
 from nixenv.findings import Finding, Severity
+from nixenv.nix import repair_command
 from nixenv.probe import Fault, Probe
 from nixenv.storepath import enclosing_store_path
-
-# Up to so many store paths are repaired by name; for more, Nix looks through the whole store.
-_NAMED_REPAIRS = 10
 
 # The system's words for EACCES: what a change of permissions cures, and nothing else does.
 _DENIED = "Permission denied"
@@ -87,11 +85,7 @@ def _counted(paths: Sequence[str]) -> str:
 
 
 def _repair(paths: Sequence[str], nix_store: str) -> str:
-    # Nix takes a path that its database knows for present, so --realise and a new activation do
-    # nothing. Its daemon repairs nothing either: it has to be root, on the store itself.
-    named = len(paths) <= _NAMED_REPAIRS
-    arguments = ("--repair-path", *paths) if named else ("--verify", "--repair")
-    return f"as root, run `env NIX_REMOTE=local {shlex.join((nix_store, *arguments))}`"
+    return f"as root, run `{repair_command(paths, nix_store)}`"
 
 
 _FETCH_WITHOUT_NIX = (

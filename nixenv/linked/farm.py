@@ -22,6 +22,7 @@ from attrs import asdict, frozen
 from nixenv.errors import OutputFailed, StoreObjectsMissing, Unreadable
 from nixenv.files import TEMPORARY_PREFIX
 from nixenv.linked.tree import Conflict, Entry, Link
+from nixenv.nix import repair_command
 from nixenv.places import FARM_RECORD
 
 _LOCK = ".lock"
@@ -87,7 +88,7 @@ def require_present(members: Iterable[str]) -> None:
     """
     missing = tuple(path for path in members if not os.path.lexists(path))
     if missing:
-        raise StoreObjectsMissing(missing)
+        raise StoreObjectsMissing(missing, repair_command(missing))
 
 
 def drop_identical(conflicts: Iterable[Conflict]) -> tuple[Conflict, ...]:

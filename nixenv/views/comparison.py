@@ -33,7 +33,7 @@ def _whole_lines(comparison: Comparison) -> Iterator[str]:
         else:
             yield f"{what} {before or 'none'} -> {after or 'none'}"
     before_members, after_members = comparison.members
-    yield f"{before_members} -> {after_members} store paths; {comparison.rebuilt} were only rebuilt"
+    yield f"{before_members} -> {after_members} store paths; {comparison.rebuilt} only rebuilt"
     before_size, after_size = comparison.sizes
     difference = _difference(before_size, after_size)
     yield f"{size_text(before_size)} -> {size_text(after_size)}{difference}"

@@ -11,6 +11,7 @@ from nixenv.findings import Finding, Severity
 from nixenv.inventory import Inventory
 from nixenv.machine import Machine
 from nixenv.report import Member, Module, Report, Verdict
+from nixenv.storepath import store_name
 from nixenv.text import printable
 from nixenv.views.text import capture, line, section, size_text
 
@@ -53,7 +54,7 @@ def _print_report(report: Report, console: Console, *, full: bool) -> None:
 
 
 def _print_summary(report: Report, console: Console) -> None:
-    name = report.root.program or report.root.path
+    name = report.root.program or store_name(report.root.path)
     head = Text(f"{printable(name)}: ", style="bold")
     line(console, head.append(str(report.verdict), style=_VERDICTS[report.verdict]))
     if report.next_step:

@@ -17,6 +17,11 @@ def show_subject(subject: Subject, *, colour: bool) -> str:
 
 
 def _print_subject(subject: Subject, console: Console) -> None:
+    # First, since they may say that what follows does not hold in this shell.
+    for finding in subject.findings:
+        next_step = [f"next: {finding.remedy}"] if finding.remedy else []
+        title = f"{finding.severity} {finding.code}: {finding.summary}"
+        section(console, title, next_step)
     for aspect in subject.aspects:
         _print_aspect(subject.name, aspect, console)
     for facts in subject.objects:
@@ -26,10 +31,6 @@ def _print_subject(subject: Subject, console: Console) -> None:
         line(console, Text(printable(text)))
     if not subject.aspects and not subject.objects:
         section(console, subject.name, ["nothing in the closure is called so"])
-    for finding in subject.findings:
-        next_step = [f"next: {finding.remedy}"] if finding.remedy else []
-        title = f"{finding.severity} {finding.code}: {finding.summary}"
-        section(console, title, next_step)
 
 
 def _print_aspect(name: str, aspect: Aspect, console: Console) -> None:

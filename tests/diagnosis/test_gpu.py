@@ -242,6 +242,21 @@ def test_the_architecture(sm: str, capability: str, *, runs: bool) -> None:
     assert [finding.code for finding in found] == ([] if runs else ["gpu-architecture-unsupported"])
 
 
+@pytest.mark.parametrize(
+    ("cuda", "capability", "runs"),
+    [("11.8", "3.7", True), ("12.8", "3.7", False), ("12.8", "5.0", True), ("13.0", "7.0", False)],
+)
+def test_a_gpu_that_this_cuda_has_left_behind(cuda: str, capability: str, *, runs: bool) -> None:
+    """Whatever the package's name says; an older CUDA cures it."""
+    driver = evolve(with_version("590.44.01"), gpus=(Gpu("NVIDIA X", capability, None),))
+    found = check(driver, cuda=cuda, name=EVERY)
+    assert [finding.code for finding in found] == ([] if runs else ["gpu-too-old"])
+    assert all(finding.severity is Severity.ERROR for finding in found)
+    beside_a_new_one = evolve(driver, gpus=(*driver.gpus, Gpu("NVIDIA Y", "9.0", None)))
+    found = check(beside_a_new_one, cuda=cuda, name=EVERY)
+    assert all(finding.severity is Severity.WARNING for finding in found)
+
+
 def test_the_variant_that_the_remedy_names() -> None:
     """Both names that it gives cure; the GPU's compute capability is the evidence."""
     name = NAME.replace("sm90", "sm89")

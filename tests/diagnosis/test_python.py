@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -502,18 +503,18 @@ def machine(variables: Mapping[str, str], user_site: str | None = None, **progra
 
 
 def follow(finding: Finding, variables: Mapping[str, str]) -> dict[str, str]:
-    """Type the remedy's command into a real shell, and activate again if it says so."""
-    (command,) = re.findall(r"`([^`]+)`", finding.remedy)
+    """Paste the remedy into a real shell, where `nixenv export` sets what is right."""
+    exports = "\n".join(f"export {name}={shlex.quote(ACTIVE[name])}" for name in ACTIVE)
+    nixenv = f"nixenv() {{ [ $* = export ] && echo {shlex.quote(exports)}; }}"
     done = subprocess.run(
-        ["bash", "-c", f"{command}\n{shutil.which('env')} -0"],
+        ["bash", "-ec", f"{nixenv}\n{finding.remedy}\n{shutil.which('env')} -0"],
         env=variables,
         capture_output=True,
         text=True,
         check=True,
     )
     after = dict(line.split("=", 1) for line in done.stdout.split("\0") if line)
-    kept = {name: after[name] for name in after if name in {*variables, "PYTHONNOUSERSITE"}}
-    return {**kept, **ACTIVE} if "activate again" in finding.remedy else kept
+    return {name: after[name] for name in after if name in {*variables, "PYTHONNOUSERSITE"}}
 
 
 def test_an_active_shell_has_no_findings() -> None:
