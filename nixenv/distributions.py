@@ -15,9 +15,10 @@ from attrs import frozen
 from nixenv.probe import Probe
 
 TAGGED_EXTENSION = re.compile(
-    r"(?P<module>.*/[^/.]+|[^/.]+)\.(?P<tag>cpython-\d+[a-z]*)-[^/.]*linux[^/.]*\.so", re.DOTALL
+    r"(?P<module>.*/[^/.]+|[^/.]+)\.(?P<tag>cpython-\d+[a-z]*)-(?P<platform>[a-z0-9_]+-linux[^/.]*)\.so",
+    re.DOTALL,
 )
-"""The path of an extension module whose file name tells which CPython it was built for.
+"""The path of an extension module whose file name tells which CPython it was built for, and where.
 
 PEP 3149: ``numpy/_core/_multiarray_umath.cpython-312-x86_64-linux-gnu.so``. Those of the stable ABI
 (``.abi3.so``) and those without a tag (``.so``) can be loaded by any.

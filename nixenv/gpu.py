@@ -8,8 +8,11 @@ import contextlib
 import glob
 import os
 import re
+import selectors
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, cast
 
 from attrs import frozen
 
@@ -95,6 +98,9 @@ _CAPABILITY = re.compile(r"[0-9]{1,2}\.[0-9]")
 _MEGABYTES = re.compile(r"[0-9]{1,9}")
 
 _DEVICE = re.compile(r"dev/nvidia(?P<number>[0-9]{1,4})")
+
+# An answer has some hundred bytes; a program that prints without end is none.
+_LONGEST_ANSWER = 1 << 20
 
 # Of a failure, so many lines and characters are kept.
 _FAILURE_LINES = 5
@@ -191,15 +197,18 @@ def _ask(
     nvidia_smi: str, environ: Mapping[str, str], patience: float
 ) -> tuple[Answer, tuple[str, ...]]:
     """Ask as the shell would; if that fails, without what may lead its loader astray."""
-    hindrances = tuple(name for name in _LOADER_VARIABLES if environ.get(name))
-    clean = {name: value for name, value in environ.items() if name not in hindrances}
+    given = tuple(name for name in _LOADER_VARIABLES if environ.get(name))
+    # One by one first: in a Flox environment programs of the store need LD_AUDIT.
+    suspects = [*((name,) for name in given), *([given] if len(given) > 1 else [])]
     try:
         answer = _ask_in(nvidia_smi, environ, patience)
-        second = _ask_in(nvidia_smi, clean, patience) if answer.failure and hindrances else answer
+        for names in suspects if answer.failure else ():
+            without = {name: environ[name] for name in environ if name not in names}
+            second = _ask_in(nvidia_smi, without, patience)
+            if not second.failure:
+                return Answer(second.version, second.gpus, answer.failure), names
     except subprocess.TimeoutExpired:
         return Answer(failure=f"nvidia-smi gave no answer within {patience:g} seconds"), ()
-    if answer.failure and not second.failure:
-        return Answer(second.version, second.gpus, answer.failure), hindrances
     return answer, ()
 
 
@@ -226,15 +235,33 @@ def _query(
     except OSError as error:
         return Answer(failure=error.strerror or str(error))
     try:
-        output, _ = process.communicate(timeout=patience)
+        text = os.fsdecode(_read(process, patience))
     except subprocess.TimeoutExpired:
         _leave(process)
         raise
-    text = os.fsdecode(output)
     answer = parse_answer(text, fields)
     if process.returncode == 0 and answer.gpus:
         return answer
     return Answer(answer.version, answer.gpus, _describe(text, process.returncode))
+
+
+def _read(process: "subprocess.Popen[bytes]", patience: float) -> bytes:
+    """Read what it prints, up to `_LONGEST_ANSWER`, and wait for its end.
+
+    Raises:
+        subprocess.TimeoutExpired: it takes longer, or prints more.
+    """
+    deadline = time.monotonic() + patience
+    output = bytearray()
+    with cast("IO[bytes]", process.stdout) as stream, selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while selector.select(max(0, deadline - time.monotonic())):
+            part = os.read(stream.fileno(), 65536)
+            output += part
+            if not part or len(output) > _LONGEST_ANSWER:
+                break
+    process.wait(max(0, deadline - time.monotonic()))
+    return bytes(output)
 
 
 def _leave(process: "subprocess.Popen[bytes]") -> None:

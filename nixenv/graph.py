@@ -7,7 +7,8 @@ import errno
 import os
 import re
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from itertools import islice
 
 from attrs import field, frozen, validators
@@ -36,15 +37,28 @@ class Registration:
     references: tuple[StorePath, ...] = ()
 
 
+def _check_circles(
+    _instance: object, _attribute: object, registrations: tuple[Registration, ...]
+) -> None:
+    try:
+        TopologicalSorter(_inner_references(registrations)).prepare()
+    except CycleError as error:
+        raise ValueError(f"references go in a circle: {' -> '.join(error.args[1])}") from error
+
+
 @frozen
 class Graph:
     """The registrations of a whole closure.
 
     Attributes:
-        registrations: One for each member, in the closure's order.
+        registrations: One for each member, in the closure's order. References never go in a circle:
+            a store object is built after those that it refers to.
+
+    Raises:
+        ValueError: they do.
     """
 
-    registrations: tuple[Registration, ...] = field(repr=False)
+    registrations: tuple[Registration, ...] = field(repr=False, validator=_check_circles)
 
 
 def query_graph(paths: Sequence[StorePath], store_dir: str, environ: Mapping[str, str]) -> Graph:
@@ -71,7 +85,7 @@ def query_graph(paths: Sequence[StorePath], store_dir: str, environ: Mapping[str
     missing = [path for path in paths if path not in found]
     if missing:
         raise UnusableClosure(source, f"{missing[0]} is not among its {len(found)} store paths")
-    return Graph(tuple(found[path] for path in dict.fromkeys(paths)))
+    return _make_graph((found[path] for path in dict.fromkeys(paths)), source)
 
 
 def parse_dump(text: str, store_dir: str) -> Graph:
@@ -90,16 +104,24 @@ def parse_dump(text: str, store_dir: str) -> Graph:
     Raises:
         UnusableClosure: it is something else.
     """
-    return Graph(tuple(_parse_registrations(text, store_dir, "nix-store --dump-db")))
+    source = "nix-store --dump-db"
+    return _make_graph(_parse_registrations(text, store_dir, source), source)
+
+
+def _make_graph(registrations: Iterable[Registration], source: str) -> Graph:
+    try:
+        return Graph(tuple(registrations))
+    except ValueError as error:
+        raise UnusableClosure(source, str(error)) from error
 
 
 def closure_sizes(graph: Graph) -> dict[StorePath, int]:
     """Give for each member the bytes of its whole closure, itself included. Pure."""
-    sizes = [known.nar_size for known in graph.registrations]
-    planes = _bit_planes(sizes)
+    planes = _bit_planes([known.nar_size for known in graph.registrations])
+    reached = _reachable(graph)
     return {
-        known.path: sum((reached & plane).bit_count() << bit for bit, plane in planes)
-        for known, reached in zip(graph.registrations, _reachable(graph), strict=True)
+        known.path: sum((reached[known.path] & plane).bit_count() << bit for bit, plane in planes)
+        for known in graph.registrations
     }
 
 
@@ -209,46 +231,27 @@ def _walk_back(
         path = referrer[path]
 
 
-def _reachable(graph: Graph) -> list[int]:
-    """Give for each member the set of members that it reaches, as the bits of a number.
-
-    Members are taken after their references, so that one round does; a second one sees that
-    nothing changes any more. (In Nix nothing refers in a circle, but a snapshot may say so.)
-    """
-    index = {known.path: number for number, known in enumerate(graph.registrations)}
-    references = [
-        [index[path] for path in known.references if path in index] for known in graph.registrations
-    ]
-    reached = [1 << number for number in range(len(references))]
-    order = list(_references_first(references))
-    changed = True
-    while changed:
-        changed = False
-        for number in order:
-            before = after = reached[number]
-            for reference in references[number]:
-                after |= reached[reference]
-            if after != before:
-                reached[number] = after
-                changed = True
+def _reachable(graph: Graph) -> dict[StorePath, int]:
+    """Give for each member the set of members that it reaches, as the bits of a number."""
+    bits = {known.path: 1 << number for number, known in enumerate(graph.registrations)}
+    references = _inner_references(graph.registrations)
+    reached: dict[StorePath, int] = {}
+    for path in TopologicalSorter(references).static_order():
+        reached[path] = bits[path]
+        for reference in references[path]:
+            reached[path] |= reached[reference]
     return reached
 
 
-def _references_first(references: Sequence[Sequence[int]]) -> Iterator[int]:
-    """Order by a depth-first walk; its stack is its own, since a chain may be longer than ours."""
-    seen: set[int] = set()
-    for start in range(len(references)):
-        stack = [(start, iter(references[start]))] if start not in seen else []
-        seen.add(start)
-        while stack:
-            number, rest = stack[-1]
-            unseen = next((reference for reference in rest if reference not in seen), None)
-            if unseen is None:
-                yield number
-                stack.pop()
-            else:
-                seen.add(unseen)
-                stack.append((unseen, iter(references[unseen])))
+def _inner_references(
+    registrations: Sequence[Registration],
+) -> dict[StorePath, tuple[StorePath, ...]]:
+    """Give the references from member to member; one to itself is none."""
+    members = {known.path for known in registrations}
+    return {
+        known.path: tuple(r for r in known.references if r in members and r != known.path)
+        for known in registrations
+    }
 
 
 def _bit_planes(sizes: Sequence[int]) -> list[tuple[int, int]]:

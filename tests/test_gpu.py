@@ -205,6 +205,17 @@ def test_variables_that_lead_the_machines_programs_astray(machine: Path) -> None
     assert found.gpus == (H200,)
     assert found.hindered_by == ("LD_LIBRARY_PATH",)
     assert found.failure == "a stub answered"
+    # Flox's is not to blame, and programs of the store need it.
+    found = query(machine, LD_LIBRARY_PATH="/nowhere", LD_AUDIT="ld-floxlib.so")
+    assert found.hindered_by == ("LD_LIBRARY_PATH",)
+    found = query(machine, LD_LIBRARY_PATH="/nowhere", LD_PRELOAD="none.so")
+    assert found.hindered_by == ("LD_LIBRARY_PATH", "LD_PRELOAD")
+
+
+def test_a_driver_that_prints_without_end(machine: Path) -> None:
+    """It is left behind before it fills the memory."""
+    fake_nvidia_smi(machine, "exec /usr/bin/yes NVIDIA H200")
+    assert query(machine, patience=5).failure.startswith("NVIDIA H200\n")
 
 
 @pytest.mark.parametrize("directory", ["run/opengl-driver/bin", "usr/bin", "usr/local/nvidia/bin"])

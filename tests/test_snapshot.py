@@ -186,11 +186,17 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
 @st.composite
 def contents(draw: st.DrawFn, closure: Closure) -> Contents:
     sizes = st.integers(min_value=0, max_value=2**63 - 1)
-    members = st.lists(st.sampled_from(closure.paths), unique=True).map(tuple)
-    graph = st.builds(
-        Graph,
-        st.tuples(*(st.builds(Registration, st.just(p), sizes, members) for p in closure.paths)),
+    registrations = (
+        st.builds(
+            Registration,
+            st.just(path),
+            sizes,
+            st.lists(st.sampled_from(earlier), unique=True).map(tuple) if earlier else st.just(()),
+        )
+        for number, path in enumerate(closure.paths)
+        for earlier in [closure.paths[:number]]
     )
+    graph = st.builds(Graph, st.tuples(*registrations))
     listings = st.lists(st.builds(DirectoryListing, texts, tuples), max_size=2).map(tuple)
     return Contents(
         tuple(draw(st.lists(st.builds(SiteListing, texts, distributions, tuples), max_size=2))),

@@ -60,7 +60,7 @@ def check_python(
     projects = group_by_project(path)
     yield from _check_modules(inventory, sites, path)
     yield from _check_interpreters(inventory)
-    yield from _check_extensions(inventory.interpreter, path)
+    yield from _check_extensions(inventory.interpreter, path, architecture)
     yield from check_requirements(projects, inventory.interpreter, architecture)
     if not variables.get("VIRTUAL_ENV"):  # a virtual environment merges, and processes .pth files
         yield from _check_hidden_modules(path)
@@ -117,11 +117,13 @@ def _check_interpreters(inventory: Inventory) -> Iterator[Finding]:
 # Extension modules ---------------------------------------------------------------------------
 
 
-def _check_extensions(interpreter: Interpreter, path: Sequence[Site]) -> Iterator[Finding]:
+def _check_extensions(
+    interpreter: Interpreter, path: Sequence[Site], architecture: str
+) -> Iterator[Finding]:
     tags = _loadable_tags(interpreter)
     for site in path:
         for owner, extensions in _group_by_owner(site).items() if site.own else ():
-            wrong = _find_wrong(extensions, tags)
+            wrong = _find_wrong(extensions, tags, architecture)
             if not wrong:
                 continue
             built_for = ", ".join(sorted(set(wrong.values())))
@@ -162,15 +164,25 @@ def _tagged(files: Sequence[str]) -> dict[str, "re.Match[str]"]:
     return {file: match for file, match in matches.items() if match}
 
 
-def _find_wrong(files: Sequence[str], tags: frozenset[str]) -> dict[str, str]:
+def _find_wrong(files: Sequence[str], tags: frozenset[str], architecture: str) -> dict[str, str]:
     """Map the files that cannot be loaded to what they were built for.
 
     A module that is there in another form as well (``.abi3.so``, ``.py``) is found all the same.
     """
     tagged = _tagged(files)
-    found = {match["module"] for match in tagged.values() if match["tag"] in tags}
+    here = f"{architecture}-linux"
+    fit = {
+        file
+        for file, match in tagged.items()
+        if match["tag"] in tags and match["platform"].startswith(here)
+    }
+    found = {tagged[file]["module"] for file in fit}
     found |= {re.sub(r"(?:\.abi3)?\.(?:so|py)$", "", file) for file in files if file not in tagged}
-    return {file: match["tag"] for file, match in tagged.items() if match["module"] not in found}
+    return {
+        file: match["tag"] if match["tag"] not in tags else f"{match['tag']}-{match['platform']}"
+        for file, match in tagged.items()
+        if match["module"] not in found
+    }
 
 
 def _some(paths: Sequence[str]) -> tuple[str, ...]:

@@ -101,7 +101,11 @@ def only(found: list[Finding]) -> Finding:
 
 CLEAN = (
     site(ONE, distribution("torch", "2.9.1", "numpy>=2", 'tomli; python_version < "3.11"')),
-    site(TWO, distribution("numpy", "2.3.4"), extensions=("numpy/_core.cpython-312-x-linux.so",)),
+    site(
+        TWO,
+        distribution("numpy", "2.3.4"),
+        extensions=("numpy/_core.cpython-312-x86_64-linux-gnu.so",),
+    ),
     site(THREE, distribution("sglang", "0.5.9", "torch==2.9.1", "pytest; extra == 'test'")),
 )
 
@@ -461,6 +465,22 @@ def test_tags_that_a_release_does_not_load(tag: str) -> None:
     """A debug build's, a free-threaded one's, and those of other versions."""
     sites = (site(ONE, distribution("a"), extensions=(f"a.{tag}-x86_64-linux-gnu.so",)),)
     assert only(findings(*sites)).code == "python-extension-abi"
+
+
+def test_extension_modules_for_another_machine() -> None:
+    """Python passes over them as well; what is of no such name is not judged."""
+    file = "a/_x.cpython-312-aarch64-linux-gnu.so"
+    finding = only(findings(site(ONE, distribution("a"), extensions=(file,))))
+    assert finding.code == "python-extension-abi"
+    assert "cpython-312-aarch64-linux-gnu" in finding.summary
+
+
+def test_a_debug_build_loads_those_of_a_release() -> None:
+    """And its own."""
+    python = Interpreter(store_path("python3-3.12.12-debug"), "3.12", "test", ())
+    for tag in ("cpython-312", "cpython-312d"):
+        files = (f"a/_x.{tag}-x86_64-linux-gnu.so",)
+        assert findings(site(ONE, distribution("a"), extensions=files), python=python) == []
 
 
 def test_some_of_many_extension_modules() -> None:
