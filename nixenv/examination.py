@@ -5,6 +5,7 @@ then is judged all the same.
 """
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
@@ -262,17 +263,15 @@ def _look_at_machine(seen: Survey | None, profile: Profile, environ: Mapping[str
     """Look at the machine, as far as the environment has to do with it."""
     variables = seen.variables if seen else {}
     set_to = {name: value for name, value in variables.items() if value is not None}
+    # SGLANG_PORT is what sglang listens on; other ports may be those of servers that it talks to.
+    server = re.sub(r"[^A-Z0-9]", "_", (profile.binary or "").upper())
     return probe_machine(
         environ,
         names=tuple(variables),
         python=seen.inventory.interpreter.version if seen and seen.inventory else None,
         directories={name: set_to[name] for name in profile.cache if name in set_to},
-        ports={
-            name: set_to[name]
-            for name in profile.defaults
-            if name.endswith("_PORT") and name in set_to
-        },
-        host=next((set_to[name] for name in set_to if name.endswith("_HOST")), ""),
+        ports={port: set_to[port] for port in (f"{server}_PORT",) if port in set_to},
+        host=set_to.get(f"{server}_HOST", ""),
     )
 
 

@@ -327,6 +327,20 @@ def test_what_is_gone_is_missed_once(
     assert all(str(path) in refused.stderr for path in lost)
 
 
+def test_only_the_servers_own_port_is_bound(
+    nixenv: Nixenv, active: Environ, tmp_path: Path
+) -> None:
+    """One that the program talks to is somebody else's, and so is the host of that."""
+    profile = tmp_path / "own.toml"
+    others = 'A_HOST = "other.invalid"\nA_PORT = "1"'
+    profile.write_text(f'binary = "sglang"\n[defaults]\n{others}\nSGLANG_PORT = "1x"\n')
+    del active["SGLANG_PORT"]
+    found = inspected(nixenv, active, "--profile", str(profile))["findings"]
+    (port,) = [finding for finding in found if finding["code"].startswith("port-")]
+    assert port["code"] == "port-invalid"
+    assert "SGLANG_PORT" in port["summary"]
+
+
 def test_a_finding_is_shown_alone(nixenv: Nixenv, environ: Environ) -> None:
     """By its code."""
     done = nixenv("inspect", "environment-not-active", environ=environ)

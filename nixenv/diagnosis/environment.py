@@ -49,7 +49,7 @@ def check_environment(
         yield from _check_drift(variables, now, activate)
     else:
         yield _explain_inactivity(variables, now, activate)
-    yield from _check_foreign_files(machine, store_dir, activate)
+    yield from _check_foreign_files(machine, store_dir)
     yield from _check_sizes(variables, store_dir, export_command)
     yield from _check_directories(machine.directories, export_command)
     for port in machine.ports:
@@ -161,7 +161,7 @@ def _entries(value: str | None) -> tuple[str, ...]:
 # What comes from elsewhere ------------------------------------------------------------------------
 
 
-def _check_foreign_files(machine: Machine, store_dir: str, activate: str) -> Iterator[Finding]:
+def _check_foreign_files(machine: Machine, store_dir: str) -> Iterator[Finding]:
     for name, effect in _FOREIGN_EFFECTS.items():
         entries = _entries(machine.variables.get(name))
         ours = [entry for entry in entries if entry.startswith(f"{store_dir}/")]
@@ -169,13 +169,15 @@ def _check_foreign_files(machine: Machine, store_dir: str, activate: str) -> Ite
         files = [found for found in machine.foreign_files if found.variable == name]
         first = tuple(f"{found.entry}/{found.name}" for found in files if found.entry in ahead)
         later = tuple(f"{found.entry}/{found.name}" for found in files if found.entry not in ahead)
+        foreign = {found.entry for found in files}
+        remedy = _set_list(name, [entry for entry in entries if entry not in foreign])
         if first:
             yield Finding(
                 "environment-foreign-entries",
                 Severity.WARNING,
                 f"{name} has directories of this machine before the closure's: {effect}",
                 first,
-                f"unset {name}; {activate}",
+                remedy,
             )
         elif later:
             yield Finding(
@@ -183,7 +185,7 @@ def _check_foreign_files(machine: Machine, store_dir: str, activate: str) -> Ite
                 Severity.NOTE,
                 f"{name} has directories of this machine; where the closure lacks a part, {effect}",
                 later,
-                f"unset {name}; {activate}",
+                remedy,
             )
     yield from _check_library_path(machine)
 
@@ -203,8 +205,13 @@ def _check_library_path(machine: Machine) -> Iterator[Finding]:
         f"{name} has directories of this machine: programs of the store load these libraries "
         "instead of their own",
         tuple(f"{found.entry}/{found.name}" for found in files),
-        f"export {name}={shlex.quote(os.pathsep.join(rest))}" if rest else f"unset {name}",
+        _set_list(name, rest),
     )
+
+
+def _set_list(name: str, entries: Sequence[str]) -> str:
+    """Write the command that leaves a path list with these entries alone."""
+    return f"export {name}={shlex.quote(os.pathsep.join(entries))}" if entries else f"unset {name}"
 
 
 # Sizes, directories, ports, CPU -------------------------------------------------------------------
