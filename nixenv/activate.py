@@ -25,8 +25,8 @@ def _activate(arguments: list[str], environ: Mapping[str, str]) -> None:
     if len(arguments) != 2:
         raise NotForPeople("nixenv activate", "nixenv export")
     file, cache_dir = arguments
-    layout = environ.get("NIXENV_LAYOUT") or LAYOUTS[0]
-    if layout not in LAYOUTS:
+    layout = environ.get("NIXENV_LAYOUT") or None
+    if layout not in (None, *LAYOUTS):
         raise LayoutUnknown(layout, LAYOUTS)
     profile = environ.get("NIXENV_PROFILE") or None
     exported = export(

@@ -4,6 +4,7 @@ The road goes as far as it can here. Where it stops, that is a finding, and what
 then is judged all the same.
 """
 
+import contextlib
 import os
 import re
 import shlex
@@ -37,6 +38,7 @@ from nixenv.linked.place import Farms
 from nixenv.machine import Machine, probe_machine
 from nixenv.nix import find_nix_store
 from nixenv.nix_trouble import explain_nix_failure
+from nixenv.places import find_cache_dir
 from nixenv.profile import Profile
 from nixenv.report import (
     Report,
@@ -48,7 +50,7 @@ from nixenv.report import (
 )
 from nixenv.road import LAYOUTS, Material, Selection, find_root, gather, plan, replay
 from nixenv.root import Root
-from nixenv.snapshot import Snapshot
+from nixenv.snapshot import Request, Snapshot
 from nixenv.storepath import store_name
 from nixenv.toolkit_files import probe_toolkit_files
 
@@ -92,6 +94,8 @@ class Survey(NamedTuple):
         trouble: Why the road stopped, where it did.
         nix_store: How to call nix-store by hand.
         export_command: How to ask for the environment by hand.
+        layout: ``store`` or ``linked``.
+        request: What was asked for; None where a snapshot left it out.
     """
 
     material: Material
@@ -104,6 +108,8 @@ class Survey(NamedTuple):
     trouble: tuple[Finding, ...] = ()
     nix_store: str = "nix-store"
     export_command: str = "nixenv export"
+    layout: str = LAYOUTS[0]
+    request: Request | None = None
 
     @property
     def variables(self) -> dict[str, str | None]:
@@ -154,7 +160,7 @@ def examine(
         step("machine")
         seen = add_machine(seen, environ)
     step("judgement")
-    return Examination(_report(seen, selection.layout), seen)
+    return Examination(_report(seen), seen)
 
 
 def survey(
@@ -169,6 +175,8 @@ def survey(
         material, snapshot = replay(selection, environ)
         before = {} if snapshot.machine is None else snapshot.machine.variables
         seen = Survey(material, snapshot.contents, before, snapshot.machine)
+        if snapshot.request is not None:
+            selection, seen = _ask_again(selection, seen, snapshot.request)
         # The farms are those of another machine.
         return _go_on(seen, selection, before or environ)._replace(farms=None)
     step("closure")
@@ -178,8 +186,40 @@ def survey(
     step("environment")
     seen = _go_on(seen, selection, environ)
     return seen._replace(
+        layout=selection.layout or LAYOUTS[0],
+        request=_request(selection, seen.material.profile, environ),
         export_command=_export_command(selection),
         nix_store=find_nix_store(environ) or "nix-store",
+    )
+
+
+def _request(selection: Selection, profile: Profile, environ: Mapping[str, str]) -> Request:
+    cache_dir = selection.cache_dir
+    if cache_dir is None:
+        with contextlib.suppress(NixenvError):  # which the plan has met as well, and said
+            cache_dir = find_cache_dir(environ)
+    return Request(
+        profile,
+        selection.layout or LAYOUTS[0],
+        None if cache_dir is None else os.path.abspath(cache_dir),
+        selection.python,
+        selection.cuda,
+    )
+
+
+def _ask_again(selection: Selection, seen: Survey, request: Request) -> tuple[Selection, Survey]:
+    """Ask for what the snapshot's sender asked for, where this request does not say otherwise."""
+    layout = selection.layout or request.layout
+    python, cuda = selection.python or request.python, selection.cuda or request.cuda
+    cache_dir = selection.cache_dir or request.cache_dir
+    asked = selection._replace(layout=layout, python=python, cuda=cuda, cache_dir=cache_dir)
+    material = seen.material
+    if selection.profile is None:
+        material = material._replace(profile=request.profile)
+    # The rest of what was given there, files and directories, is for its sender to know.
+    command = _export_command(Selection(layout=layout, python=python, cuda=cuda))
+    return asked, seen._replace(
+        material=material, layout=layout, request=request, export_command=command
     )
 
 
@@ -210,6 +250,7 @@ def take_snapshot(
         material.probe,
         contents,
         seen.machine if with_machine else None,
+        seen.request if with_machine else None,
     )
 
 
@@ -289,7 +330,7 @@ def _export_command(selection: Selection) -> str:
     return shlex.join(["nixenv", "export", *filter(None, [selection.binary]), *given])
 
 
-def _report(seen: Survey, layout: str) -> Report:
+def _report(seen: Survey) -> Report:
     material = seen.material
     findings = rank_findings(
         finding
@@ -302,7 +343,7 @@ def _report(seen: Survey, layout: str) -> Report:
         root=material.root,
         source=material.closure.source,
         profile=material.profile.name,
-        layout=layout,
+        layout=seen.layout,
         inventory=seen.inventory,
         modules=list_modules(seen.inventory, seen.contents.sites) if seen.inventory else (),
         members=list_members(material.closure, material.probe, seen.contents.graph),
@@ -372,7 +413,7 @@ def _report_stop(
         root=root,
         source=None,
         profile=profile.name,
-        layout=selection.layout,
+        layout=selection.layout or LAYOUTS[0],
         inventory=None,
         modules=(),
         members=(),

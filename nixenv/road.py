@@ -44,7 +44,7 @@ class Selection(NamedTuple):
         python: The Python version ``X.Y``, before the profile's.
         cuda: The CUDA version ``X.Y``, before the profile's.
         cache_dir: The directory of the profile's cache directories, and of the farms.
-        layout: ``store`` or ``linked``.
+        layout: ``store`` or ``linked``; None for the first.
     """
 
     binary: str | None = None
@@ -54,7 +54,7 @@ class Selection(NamedTuple):
     python: str | None = None
     cuda: str | None = None
     cache_dir: str | None = None
-    layout: str = "store"
+    layout: str | None = None
 
 
 class Material(NamedTuple):

@@ -6,7 +6,7 @@ machine, where the one who takes it wants that, for `inspect` to show the same e
 
 import json
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import cattrs
 from attrs import frozen
@@ -19,13 +19,31 @@ from nixenv.graph import Graph, Registration
 from nixenv.machine import Machine
 from nixenv.plain import make_converter
 from nixenv.probe import Probe
-from nixenv.profile import VARIABLE_NAME
+from nixenv.profile import VARIABLE_NAME, Profile
 from nixenv.storepath import StorePath, enclosing_store_path, parse_store_path
 from nixenv.toolkit_files import ToolkitFiles
 from nixenv.versions import MINOR_VERSION
 
 SCHEMA = 2
 """The schema that this version writes; it reads no other one."""
+
+
+class Request(NamedTuple):
+    """What was asked for when the snapshot was taken: `inspect` judges by it elsewhere.
+
+    Attributes:
+        profile: The profile, whole: its file stays on that machine.
+        layout: ``store`` or ``linked``.
+        cache_dir: The absolute directory of writable state; None where there was none.
+        python: The Python version ``X.Y`` that was asked for.
+        cuda: The CUDA version ``X.Y`` that was asked for.
+    """
+
+    profile: Profile
+    layout: str
+    cache_dir: str | None
+    python: str | None
+    cuda: str | None
 
 
 @frozen
@@ -38,6 +56,7 @@ class Snapshot:
         probe: The notes on its store objects.
         contents: What they hold beyond that, for people.
         machine: The machine that it was taken on; None where it was left out.
+        request: What was asked for; None likewise.
     """
 
     program: str | None
@@ -45,6 +64,7 @@ class Snapshot:
     probe: Probe
     contents: Contents
     machine: Machine | None = None
+    request: Request | None = None
 
 
 @frozen
@@ -68,6 +88,7 @@ class _Document:
     files: ToolkitFiles
     graph: tuple[_Node, ...] | None
     machine: Machine | None
+    request: Request | None = None
 
 
 def dump_snapshot(snapshot: Snapshot) -> str:
@@ -84,6 +105,7 @@ def dump_snapshot(snapshot: Snapshot) -> str:
         files=contents.files,
         graph=None if contents.graph is None else _to_nodes(contents.graph, closure.paths),
         machine=snapshot.machine,
+        request=snapshot.request,
     )
     return json.dumps(_CONVERTER.unstructure(document), indent=1) + "\n"
 
@@ -109,10 +131,13 @@ def parse_snapshot(text: str, file: str) -> Snapshot:
         raise SnapshotInvalid(file, "; ".join(cattrs.transform_error(error))) from error
     _check_document(document, file)
     _check_names(document.machine, file)
+    _check_request(document.request, file)
     closure = Closure(document.root, document.paths, f"snapshot {file}")
     graph = None if document.graph is None else _to_graph(document.graph, document.paths, file)
     contents = Contents(document.sites, document.files, graph)
-    return Snapshot(document.program, closure, document.probe, contents, document.machine)
+    return Snapshot(
+        document.program, closure, document.probe, contents, document.machine, document.request
+    )
 
 
 def load_snapshot(file: str) -> Snapshot:
@@ -201,6 +226,20 @@ def _check_names(machine: Machine | None, file: str) -> None:
         *machine.driver.hindered_by,
     )
     for name in names:
+        if not VARIABLE_NAME.fullmatch(name):
+            raise SnapshotInvalid(file, f"{name!r} is no name of an environment variable")
+
+
+def _check_request(request: Request | None, file: str) -> None:
+    """Hold the choices to what the command line would have taken: remedies repeat them."""
+    if request is None:
+        return
+    if request.layout not in ("store", "linked"):
+        raise SnapshotInvalid(file, f"there is no layout {request.layout!r}")
+    for version in filter(None, (request.python, request.cuda)):
+        if not MINOR_VERSION.fullmatch(version):
+            raise SnapshotInvalid(file, f"{version!r} is no version X.Y")
+    for name in (*request.profile.cache, *request.profile.defaults):
         if not VARIABLE_NAME.fullmatch(name):
             raise SnapshotInvalid(file, f"{name!r} is no name of an environment variable")
 

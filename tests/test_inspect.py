@@ -22,6 +22,7 @@ from nixenv.text import printable
 from nixenv.views.report import show_report
 from tests.closures import store_path
 from tests.conftest import Nixenv
+from tests.real_shells import SEARCH_PATH
 
 Environ = dict[str, str]
 
@@ -385,6 +386,33 @@ def test_a_name_where_there_is_no_program(nixenv: Nixenv, environ: Environ) -> N
     done = nixenv("inspect", "comfyui", environ={**environ, "PATH": "/nowhere"})
     assert (done.returncode, done.stdout) == (3, "")
     assert "comfyui" in done.stderr
+
+
+@pytest.mark.parametrize("layout", ["store", "linked"])
+def test_a_snapshot_shows_what_its_sender_saw(
+    layout: str, nixenv: Nixenv, environ: Environ, tmp_path: Path
+) -> None:
+    """With the sender's profile, layout and cache directory; another one can be asked for."""
+    profile = tmp_path / "own.toml"
+    profile.write_text('binary = "sglang"\n[cache]\nMINE = "mine"\n')
+    given = ("--profile", str(profile), "--layout", layout)
+    variables = json.loads(nixenv("export", *given, "--shell", "json").stdout)["variables"]
+    there = {**environ, **{name: held for name, held in variables.items() if held is not None}}
+    Path(there["MINE"]).mkdir(parents=True)
+    nixenv("export", *given, environ=there)  # builds the farms
+    live = inspected(nixenv, there, *given)
+    file = str(tmp_path / "snapshot.json")
+    assert nixenv("snapshot", "-o", file, *given, environ=there).returncode == 0
+    profile.unlink()
+    here = {"PATH": SEARCH_PATH, "HOME": str(tmp_path / "elsewhere")}
+    replayed = inspected(nixenv, here, "--from", file)
+    of_farms = [code for code in codes(live) if code.startswith("farm-")]
+    assert [*of_farms, *codes(replayed)] == codes(live)
+    for key in ("variables", "layout", "profile", "verdict"):
+        assert replayed[key] == live[key]
+    assert "environment-not-active" in codes(
+        inspected(nixenv, here, "--from", file, "--cache-dir", "/elsewhere", "--layout", "linked")
+    )
 
 
 def test_questions_of_a_snapshot(nixenv: Nixenv, tmp_path: Path) -> None:

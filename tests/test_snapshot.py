@@ -28,6 +28,8 @@ from nixenv.gpu import Gpu, GpuDriver
 from nixenv.graph import Registration
 from nixenv.machine import DirectoryState, PortState
 from nixenv.probe import Fault
+from nixenv.profile import Profile
+from nixenv.snapshot import Request
 from nixenv.toolkit_files import DirectoryListing
 from nixenv.wrapper import Wrapper
 from tests.closures import store_path
@@ -165,6 +167,17 @@ machines = st.builds(
 )
 
 
+asked_version = st.none() | st.sampled_from(("3.12", "12.8"))
+requests = st.builds(
+    Request,
+    st.builds(Profile, texts, cache=st.dictionaries(variables, texts, max_size=2)),
+    st.sampled_from(("store", "linked")),
+    st.none() | texts,
+    asked_version,
+    asked_version,
+)
+
+
 @st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
     members = draw(st.lists(names.map(store_path), min_size=1, max_size=3, unique=True))
@@ -180,6 +193,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         probe,
         draw(contents(closure)),
         draw(st.none() | machines),
+        draw(st.none() | requests),
     )
 
 

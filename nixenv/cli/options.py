@@ -47,12 +47,10 @@ def selection_options(command: Command) -> Command:
         click.option(
             "--layout",
             type=click.Choice(LAYOUTS),
-            default=LAYOUTS[0],
-            show_default=True,
             envvar="NIXENV_LAYOUT",
             show_envvar=True,
-            help="Where the values point: into the store, or to farms of links in the cache "
-            "directory.",
+            help="Where the values point: into the store (the default), or to farms of links in "
+            "the cache directory.",
         ),
     )
     for decorate in reversed(decorators):
