@@ -304,8 +304,10 @@ class CudaNotFound(NixenvError):
 
     @property
     def remedy(self) -> str:
-        if self.present:
+        if self.present and self.wanted:
             return "choose one of these with --cuda X.Y, or drop the version from the profile"
+        if self.present:
+            return "ask one of these for its version (`nvcc --version`), and give it as --cuda X.Y"
         return (
             "JIT compilers need it: take a CUDA build of the program, or set "
             "`required = false` under [cuda] in the profile"

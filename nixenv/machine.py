@@ -85,6 +85,8 @@ class Machine:
         programs: Which file PATH finds for each of a few programs, links not followed; those that
             are found.
         python_target: The file behind all links of the ``pythonX.Y`` among these.
+        compiler_target: The same of the compiler that CC names, or of gcc where CC is not set; None
+            where there is no such program.
         user_site: The directory of the user's own modules for the closure's Python, where it
             exists and holds something; else None.
         driver: The GPU's side.
@@ -99,6 +101,7 @@ class Machine:
     variables: Mapping[str, str] = field(factory=dict)
     programs: Mapping[str, str] = field(factory=dict)
     python_target: str | None = None
+    compiler_target: str | None = None
     user_site: str | None = None
     driver: GpuDriver = field(factory=GpuDriver)
     directories: tuple[DirectoryState, ...] = ()
@@ -171,6 +174,7 @@ def probe_machine(
         variables={name: environ[name] for name in sorted({*RECORDED, *names} & environ.keys())},
         programs=programs,
         python_target=os.path.realpath(own) if own else None,
+        compiler_target=_find_compiler(environ),
         user_site=_find_user_site(environ, python) if python else None,
         driver=query_driver(environ),
         directories=tuple(
@@ -223,6 +227,13 @@ def _find_programs(environ: Mapping[str, str], python: str | None) -> Iterator[t
         found = find_executable(name, search_path)
         if found is not None:
             yield name, found
+
+
+def _find_compiler(environ: Mapping[str, str]) -> str | None:
+    # CC may have arguments.
+    name = (environ.get("CC") or "gcc").split(maxsplit=1)[:1]
+    found = find_executable(name[0], environ.get("PATH", "")) if name else None
+    return os.path.realpath(found) if found else None
 
 
 def _find_user_site(environ: Mapping[str, str], python: str) -> str | None:

@@ -167,10 +167,22 @@ machines = st.builds(
 )
 
 
+tables = st.dictionaries(variables, texts, max_size=2)
 asked_version = st.none() | st.sampled_from(("3.12", "12.8"))
 requests = st.builds(
     Request,
-    st.builds(Profile, texts, cache=st.dictionaries(variables, texts, max_size=2)),
+    st.builds(
+        Profile,
+        texts,
+        st.none() | texts,
+        tuples,
+        st.booleans(),
+        asked_version,
+        asked_version,
+        st.booleans(),
+        tables,
+        tables,
+    ),
     st.sampled_from(("store", "linked")),
     st.none() | texts,
     asked_version,

@@ -17,8 +17,8 @@ from nixenv.probe import Probe, StoreObject
 from nixenv.storepath import StorePath, enclosing_store_path, store_name
 from nixenv.toolkit_files import DirectoryListing, ToolkitFiles
 
-# gcc-wrapper-14.3.0 and gcc-14.3.0 of nixpkgs, gcc-14 of other systems
-_GCC = re.compile(r"gcc(?:-wrapper)?-(?P<major>[0-9]{1,3})(?:\..+)?")
+# gcc-wrapper-14.3.0 and gcc-14.3.0 of nixpkgs, gcc-14 and x86_64-linux-gnu-gcc-14 of other systems
+_GCC = re.compile(r"(?:[a-z0-9_]+-linux-gnu-)?gcc(?:-wrapper)?-(?P<major>[0-9]{1,3})(?:\..+)?")
 _COMPAT = re.compile(r"(?:cuda[0-9.]+-)?cuda_compat-.+")
 # What the loader knows a library by: libcudart.so.12, not libcudart.so or libcudart.so.12.8.90.
 _SONAME = re.compile(r".+\.so\.[0-9]+")
@@ -187,12 +187,7 @@ def _check_host_compiler(
     compiler = _find_host_compiler(inventory, machine)
     newest = _newest_gcc(toolkit, files)
     if compiler is None:
-        yield Finding(
-            "cuda-no-host-compiler",
-            Severity.WARNING,
-            "no gcc in the closure, in CC or on PATH; nvcc and triton call one",
-            remedy=install_tool("gcc", f"gcc{newest or ''}"),
-        )
+        yield _explain_no_compiler(inventory, newest, machine)
         return
     version = _gcc_version(compiler, inventory)
     if version is not None and newest is not None and version > newest:
@@ -335,13 +330,10 @@ def _is_other_version(found: StoreObject, toolkit: CudaToolkit) -> bool:
 
 def _find_host_compiler(inventory: Inventory, machine: Machine | None) -> str | None:
     """Give the gcc that JIT compilers take: CC, which they hand to nvcc, else the closure's."""
-    given = machine.variables.get("CC") if machine is not None else None
-    programs = machine.programs if machine is not None else {}
-    if given:
-        return programs.get(given, given)
-    if inventory.host_compiler is not None:
+    given = machine is not None and machine.variables.get("CC")
+    if inventory.host_compiler is not None and not given:
         return f"{inventory.host_compiler}/bin/gcc"
-    return programs.get("gcc")
+    return machine.compiler_target if machine is not None else None
 
 
 def _newest_gcc(toolkit: CudaToolkit, files: ToolkitFiles) -> int | None:
@@ -367,9 +359,33 @@ def _take_older_gcc(probe: Probe, inventory: Inventory, newest: int) -> str:
     }
     if wrappers:
         best = max(wrappers, key=wrappers.__getitem__)
-        return f"export CC={shlex.quote(f'{best}/bin/gcc')} CXX={shlex.quote(f'{best}/bin/g++')}"
+        return _set_compiler(best)
+    return _install_compiler(newest)
+
+
+def _explain_no_compiler(
+    inventory: Inventory, newest: int | None, machine: Machine | None
+) -> Finding:
+    given = machine.variables.get("CC") if machine is not None else None
+    if not given:
+        summary = "no gcc in the closure, in CC or on PATH; nvcc and triton call one"
+        remedy = install_tool("gcc", f"gcc{newest or ''}")
+    else:
+        summary = "CC names no program; nvcc and triton call it"
+        home = inventory.host_compiler
+        remedy = _set_compiler(home) if home else _install_compiler(newest)
+    evidence = (f"CC={given}",) if given else ()
+    return Finding("cuda-no-host-compiler", Severity.WARNING, summary, evidence, remedy)
+
+
+def _set_compiler(home: str) -> str:
+    return f"export CC={shlex.quote(f'{home}/bin/gcc')} CXX={shlex.quote(f'{home}/bin/g++')}"
+
+
+def _install_compiler(newest: int | None) -> str:
+    line = install_tool("gcc", f"gcc{newest or ''}")
     return (
-        f"{install_tool('gcc', f'gcc{newest}')}; and above nixenv's line in the hook put "
+        f"{line}; and above nixenv's line in the hook put "
         'export CC="$FLOX_ENV/bin/gcc" CXX="$FLOX_ENV/bin/g++"'
     )
 

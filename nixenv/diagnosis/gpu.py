@@ -183,7 +183,7 @@ def _version_evidence(driver: GpuDriver) -> tuple[str, ...]:
 
 def _check_hidden(machine: Machine) -> Iterator[Finding]:
     visible = machine.variables.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None and visible.strip() in _NO_GPU:
+    if visible is not None and _hides_all(visible, len(machine.driver.gpus)):
         yield Finding(
             "gpu-hidden",
             Severity.WARNING,
@@ -191,6 +191,20 @@ def _check_hidden(machine: Machine) -> Iterator[Finding]:
             (f"CUDA_VISIBLE_DEVICES={visible}",),
             "unset CUDA_VISIBLE_DEVICES",
         )
+
+
+def _hides_all(visible: str, count: int) -> bool:
+    """Say whether the first of the list is no GPU: CUDA takes none from there on.
+
+    CUDA C++ Programming Guide, "CUDA Environment Variables". A UUID is not judged.
+    """
+    first = visible.partition(",")[0].strip()
+    if first in _NO_GPU:
+        return True
+    if not re.fullmatch(r"-?[0-9]{1,9}", first):
+        return False
+    number = int(first)
+    return number < 0 or 0 < count <= number
 
 
 def _check_architecture(machine: Machine, package_name: str) -> Iterator[Finding]:

@@ -150,7 +150,10 @@ def codes(findings: Iterable[Finding]) -> list[tuple[str, Severity]]:
 
 
 def on_machine(variables: dict[str, str] | None = None, **programs: str) -> Machine:
-    return Machine("x86_64", variables=variables or {}, programs=programs)
+    variables = variables or {}
+    given = variables.get("CC")
+    target = programs.get(given, given) if given else programs.get("gcc")
+    return Machine("x86_64", variables=variables, programs=programs, compiler_target=target)
 
 
 def manifest_line(finding: Finding) -> str:
@@ -451,6 +454,31 @@ def test_no_host_compiler_is_a_warning_and_can_be_installed() -> None:
     assert check(*without(GCC), machine=on_machine(gcc="/flox/bin/gcc")) == []
     assert check(*without(GCC), machine=on_machine({"CC": "/flox/bin/clang"})) == []
     assert codes(check(*without(GCC), machine=on_machine({"CC": ""}))) == codes([finding])
+
+
+def test_a_cc_that_is_no_program_is_a_warning() -> None:
+    """JIT compilers call it, whatever the closure has; where that has none, a line adds one."""
+    nowhere = Machine("x86_64", variables={"CC": "/nowhere/gcc"})
+    (finding,) = check(*WHOLE, machine=nowhere)
+    assert codes([finding]) == [("cuda-no-host-compiler", Severity.WARNING)]
+    assert finding.evidence == ("CC=/nowhere/gcc",)
+    assert check(*WHOLE, machine=on_machine(exported(finding.remedy, {"CC": "/nowhere/gcc"}))) == []
+    (finding,) = check(*without(GCC), machine=nowhere)
+    assert installed([finding])["gcc"]["pkg-path"] == "gcc14"
+    assert finding.remedy.endswith('export CC="$FLOX_ENV/bin/gcc" CXX="$FLOX_ENV/bin/g++"')
+
+
+def test_cc_is_judged_behind_its_links() -> None:
+    """Where Flox and Debian put a link, the file behind it tells the version."""
+    machine = Machine(
+        "x86_64",
+        variables={"CC": "/flox/bin/gcc"},
+        compiler_target=f"{store_path('gcc-wrapper-15.2.0')}/bin/gcc",
+    )
+    (finding,) = check(*WHOLE, machine=machine)
+    assert codes([finding]) == [("cuda-host-compiler-too-new", Severity.ERROR)]
+    debian = Machine("x86_64", compiler_target="/usr/bin/x86_64-linux-gnu-gcc-15")
+    assert codes(check(*without(GCC), machine=debian)) == codes([finding])
 
 
 def test_no_ninja_is_a_warning_and_can_be_installed() -> None:

@@ -286,12 +286,18 @@ def test_gpus_of_which_some_fit() -> None:
     assert len(check(driver, **order, CUDA_VISIBLE_DEVICES="GPU-1,3")) == 1
 
 
-@pytest.mark.parametrize("value", ["", "-1", "NoDevFiles"])
+@pytest.mark.parametrize("value", ["", "-1", "NoDevFiles", "-1,0", "1", " 7 ,0"])
 def test_gpus_that_are_hidden(value: str) -> None:
     """The remedy is to unset the variable, after which nothing is said."""
     found = only(check(CUDA_VISIBLE_DEVICES=value), "gpu-hidden", Severity.WARNING)
     assert found.remedy == "unset CUDA_VISIBLE_DEVICES"
     assert check() == []
+
+
+@pytest.mark.parametrize("value", ["0", "0,-1", "GPU-8a8b", "MIG-1"])
+def test_gpus_that_are_not_hidden(value: str) -> None:
+    """All before the first number that is none; and what only the driver can tell."""
+    assert check(CUDA_VISIBLE_DEVICES=value) == []
 
 
 # libcuda -----------------------------------------------------------------------------------------
