@@ -248,7 +248,7 @@ def test_a_part_that_is_missing_is_told_and_can_be_installed(
 
 
 @pytest.mark.parametrize(
-    ("version", "package"), [("12.8", "cuda_nvcc"), ("13.0", "cuda_crt"), ("13.1", "cuda_crt")]
+    ("version", "package"), [("12.9", "cuda_nvcc"), ("13.0", "cuda_crt"), ("13.1", "cuda_crt")]
 )
 def test_nvccs_own_headers_are_a_package_of_their_own_since_cuda_13(
     version: str, package: str

@@ -318,6 +318,7 @@ def test_a_port_that_cannot_be_had() -> None:
         (None, NAME, False),
         (False, NAME, True),
         (False, NAME.replace("avx2", "cpu"), False),
+        (False, NAME.replace("avx2", "noavx2x"), False),
         (False, "sglang-0.5.9", False),
     ],
 )

@@ -106,6 +106,11 @@ def test_no_nvidia_smi() -> None:
     found = only(check(driver), "gpu-nvidia-smi-missing", Severity.WARNING)
     assert "nvidia-utils-570" in found.remedy
     assert found.evidence == ("/dev/nvidia0",)
+    without_library = check(evolve(driver, libcuda=None))
+    assert [finding.code for finding in without_library] == [
+        "gpu-nvidia-smi-missing",
+        "gpu-libcuda-unreachable",
+    ]
 
 
 def test_a_driver_that_does_not_work() -> None:
@@ -198,6 +203,13 @@ def test_the_forward_compatibility_package(libcuda: str) -> None:
     assert check(evolve(with_version("535.161.08"), libcuda=libcuda)) == []
 
 
+def test_a_directory_that_only_sounds_compatible() -> None:
+    """Is none of that package's."""
+    libcuda = "/opt/compatible/libcuda.so.1"
+    found = check(evolve(with_version("450.80.02"), libcuda=libcuda))
+    assert [finding.code for finding in found] == ["gpu-driver-too-old"]
+
+
 def test_the_tables_agree() -> None:
     """No minimum is newer than the driver that the toolkit came with."""
     from nixenv.diagnosis import gpu
@@ -206,6 +218,16 @@ def test_the_tables_agree() -> None:
         of_major = gpu._MINIMUM_OF_MAJOR[cuda.partition(".")[0]]
         minimum = gpu._MINIMUM_OF_ENVIRONMENTS.get(cuda, of_major)
         assert Version(of_major) <= Version(minimum) <= Version(shipped)
+
+
+def test_the_tables_are_the_documented_ones() -> None:
+    """docs/findings.md tells each driver, for who checks it against NVIDIA's release notes."""
+    from nixenv.diagnosis import gpu
+
+    page = " ".join(Path("docs/findings.md").read_text().split())
+    told = page.partition("gpu-driver-older-than-toolkit")[2].partition("came with: ")[2]
+    pairs = (item.split(": ") for item in told.partition(" (CUDA")[0].split(" · "))
+    assert dict(pairs) == gpu._DRIVER_OF_TOOLKIT
 
 
 # The GPUs ----------------------------------------------------------------------------------------
