@@ -99,14 +99,20 @@ def find_root(selection: Selection, environ: Mapping[str, str]) -> tuple[Root, P
         UsageError: nothing names one.
         ProfileInvalid, Unreadable: the profile cannot be used.
     """
-    profile = _choose_profile(selection.profile, selection.binary, environ)
-    program = profile.binary if selection.binary is None else selection.binary
+    profile = load_profile(_choose_profile(selection.profile, selection.binary, environ))
+    return _find_root(selection, profile.name, profile.binary, environ), profile
+
+
+def _find_root(
+    selection: Selection, profile: str, binary: str | None, environ: Mapping[str, str]
+) -> Root:
+    program = binary if selection.binary is None else selection.binary
     store_dir = find_store_dir(environ)
     if selection.root is not None:
-        return find_named_root(selection.root, program, store_dir), profile
+        return find_named_root(selection.root, program, store_dir)
     if program is not None:
-        return find_program_root(program, environ.get("PATH", ""), store_dir), profile
-    raise NothingSelected(profile.name)
+        return find_program_root(program, environ.get("PATH", ""), store_dir)
+    raise NothingSelected(profile)
 
 
 def gather(selection: Selection, environ: Mapping[str, str]) -> Material:
@@ -117,11 +123,16 @@ def gather(selection: Selection, environ: Mapping[str, str]) -> Material:
     """
     if selection.snapshot is not None:
         return replay(selection, environ)[0]
-    root, profile = find_root(selection, environ)
+    name = _choose_profile(selection.profile, selection.binary, environ)
+    # One that is built in has its program told, and can be read while Nix is at work.
+    profile = None if name in BUILT_IN else load_profile(name)
+    binary = BUILT_IN[name] if profile is None else profile.binary
+    root = _find_root(selection, name, binary, environ)
     finish_query = start_query(root.path, find_store_dir(environ), environ)
     from nixenv import environment, inventory, shells  # noqa: F401, PLC0415 -- for later, see above
     from nixenv.probe import probe_closure, probe_head  # noqa: PLC0415 -- see above
 
+    profile = profile or load_profile(name)
     head = probe_head(root.path, root.program)
     closure = finish_query()
     return Material(root, closure, probe_closure(closure, root.program, head), profile)
@@ -197,20 +208,21 @@ def replay(selection: Selection, environ: Mapping[str, str]) -> "tuple[Material,
     if snapshot.program and program != snapshot.program:
         detail = f"{file} is a snapshot of {snapshot.program}, not of {program}"
         raise SelectionContradicts(detail)
-    profile = _choose_profile(selection.profile, program, environ)
+    profile = load_profile(_choose_profile(selection.profile, program, environ))
     root = Root(snapshot.closure.root, snapshot.program, f"recorded in {file}")
     return Material(root, snapshot.closure, snapshot.probe, profile), snapshot
 
 
-def _choose_profile(name: str | None, binary: str | None, environ: Mapping[str, str]) -> Profile:
+def _choose_profile(name: str | None, binary: str | None, environ: Mapping[str, str]) -> str:
+    """Say which profile to load: a built-in one's name, or a file."""
     if name is not None:
-        return load_profile(name)
+        return name
     project = environ.get("FLOX_ENV_PROJECT")
     if project:
         file = os.path.join(project, PROJECT_PROFILE)
         if os.path.lexists(file):
-            return load_profile(file)
+            return file
     if binary is None:
-        return load_profile(DEFAULT_PROFILE)
+        return DEFAULT_PROFILE
     program = os.path.basename(binary)
-    return load_profile(program if program in BUILT_IN else "python-cuda")
+    return program if program in BUILT_IN else "python-cuda"

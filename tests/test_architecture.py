@@ -242,7 +242,7 @@ def test_nix_is_asked_before_the_stations_are_imported(
         "nixenv.text",
         "nixenv.versions",
     }
-    assert loaded & {"attr", "attrs", "click", "inspect", "dataclasses"} == set()
+    assert loaded & {"attr", "attrs", "click", "inspect", "dataclasses", "tomllib"} == set()
 
 
 def run_python(code: str, environ: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":

@@ -10,6 +10,14 @@ from nixenv.errors import ProfileInvalid, ProfileNotFound, Unreadable
 from nixenv.profile import BUILT_IN
 
 
+@pytest.mark.parametrize(("name", "binary"), BUILT_IN.items())
+def test_the_program_of_a_built_in_profile_is_the_one_in_its_file(
+    name: str, binary: str | None
+) -> None:
+    """It is told beside the name, so that the file need not be read to look it up."""
+    assert load_profile(name).binary == binary
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_the_built_in_profiles_are_of_the_schema(name: str) -> None:
     """Each loads by its name, and by its path as a user's own file would."""
