@@ -29,22 +29,25 @@ __nixenv_file=$__nixenv_cache_dir/nixenv/activation-${__nixenv_file//[^A-Za-z0-9
 
 # What others can write or replace is not to be trusted. The loadable builtin stat sees a mode: Nix
 # has it beside its bash, Debian in the package bash-builtins. It is loaded only from where nobody
-# but root can have put it. Elsewhere chmod closes such a file or directory and says so, while we go
-# on. Nothing to read from __nixenv_verdict, a file descriptor, means that all is well.
+# but root can have put it. Elsewhere, and where a mode is no good, chmod closes the file and its
+# directory and says so, while we go on. Nothing to read from __nixenv_verdict, a file descriptor,
+# means that all is well.
 __nixenv_verdict=
 if [[ -O ${__nixenv_file%/*} && ! -L ${__nixenv_file%/*} && -O $__nixenv_file &&
   -f $__nixenv_file && ! -L $__nixenv_file && -r $__nixenv_file ]]; then
-  declare -A __nixenv_stat=()
+  __nixenv_modes=
   if [[ $BASH == @(/nix/store/*|/usr|)/bin/bash ]] &&
     enable -f "${BASH%/bin/bash}/lib/bash/stat" stat 2>/dev/null; then
-    # Octal digits without the bit for writing, for group and others.
-    if builtin stat -A __nixenv_stat "$__nixenv_file" &&
-      [[ ${__nixenv_stat[perms]} == *[0145][0145] ]] &&
-      builtin stat -A __nixenv_stat "${__nixenv_file%/*}" &&
-      [[ ${__nixenv_stat[perms]} == *[0145][0145] ]]; then
-      exec {__nixenv_verdict}</dev/null
-    fi
+    declare -A __nixenv_stat=()
+    for __nixenv_text in "${__nixenv_file%/*}" "$__nixenv_file"; do
+      builtin stat -A __nixenv_stat "$__nixenv_text" 2>/dev/null || :
+      __nixenv_modes+=:${__nixenv_stat[perms]-}
+    done
     enable -d stat
+  fi
+  # Two octal numbers without the bit for writing in the digits of group and others.
+  if [[ $__nixenv_modes == :*([0-7])[0145][0145]:*([0-7])[0145][0145] ]]; then
+    exec {__nixenv_verdict}</dev/null
   else
     exec {__nixenv_verdict}< <(exec chmod -c go-w -- "${__nixenv_file%/*}" "$__nixenv_file" 2>&1)
   fi
@@ -112,7 +115,7 @@ else
 fi
 
 unset __nixenv_version __nixenv_layout __nixenv_cache_dir __nixenv_file __nixenv_verdict \
-  __nixenv_stat __nixenv_profile __nixenv_key __nixenv_path __nixenv_found \
+  __nixenv_modes __nixenv_stat __nixenv_profile __nixenv_key __nixenv_path __nixenv_found \
   __nixenv_changed
 # The status of the last command is that of the whole file, also where `return` is not allowed.
 if [[ -n $__nixenv_text ]]; then

@@ -25,7 +25,7 @@ from nixenv.probe import Probe, StoreObject
 from nixenv.storepath import StorePath, enclosing_store_path, store_name
 from nixenv.toolkit_files import DirectoryListing
 
-OBJECT_LIMIT = 10
+OBJECT_LIMIT = 5
 """So many store objects are described; of more than that, a person wants a narrower name."""
 
 # cudart, libcudart, libcudart.so, libcudart.so.12, libcudart_static.a, -lcudart
