@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from attrs import evolve
 
+from nixenv.components import Group, group_of
 from nixenv.contents import Contents
 from nixenv.diagnosis.cuda import check_cuda
 from nixenv.diagnosis.environment import check_environment
@@ -51,7 +52,7 @@ from nixenv.report import (
 from nixenv.road import LAYOUTS, Material, Selection, find_root, gather, plan, replay
 from nixenv.root import Root
 from nixenv.snapshot import Request, Snapshot
-from nixenv.storepath import store_name
+from nixenv.storepath import enclosing_store_path, store_name
 from nixenv.toolkit_files import probe_toolkit_files
 
 STAGES = 5
@@ -67,12 +68,18 @@ _CODES: Mapping[type[NixenvError], str] = {
 
 # What may follow from a store object that is gone: it is missed, or its modules on PYTHONPATH are
 # taken for somebody else's. To cure that comes first, and the rest is judged then.
-_MAY_FOLLOW = frozenset(
+_LOSSES = frozenset(("store-object-missing", "store-object-unreadable", "store-object-damaged"))
+_FROM_PYTHON = frozenset(
     (
         *("python-not-found", "python-ambiguous", "python-no-modules", "python-requirement-unmet"),
-        *("python-path-leak", "cuda-not-found", "cuda-none", "cuda-runtime-headers-missing"),
-        *("cuda-cccl-missing", "cuda-runtime-library-missing", "cuda-stubs-missing"),
-        *("cuda-library-without-headers", "cuda-no-host-compiler", "cuda-no-ninja"),
+        "python-path-leak",
+    )
+)
+_FROM_OTHERS = frozenset(
+    (
+        *("cuda-not-found", "cuda-none", "cuda-runtime-headers-missing", "cuda-cccl-missing"),
+        *("cuda-runtime-library-missing", "cuda-stubs-missing", "cuda-library-without-headers"),
+        *("cuda-no-host-compiler", "cuda-no-ninja"),
     )
 )
 
@@ -313,6 +320,12 @@ def _look_at_machine(seen: Survey | None, profile: Profile, environ: Mapping[str
         directories={name: set_to[name] for name in profile.cache if name in set_to},
         ports={port: set_to[port] for port in (f"{server}_PORT",) if port in set_to},
         host=set_to.get(f"{server}_HOST", ""),
+        modules={
+            module
+            for site in (seen.contents.sites if seen else ())
+            for found in site.distributions
+            for module in found.modules
+        },
     )
 
 
@@ -332,11 +345,7 @@ def _export_command(selection: Selection) -> str:
 
 def _report(seen: Survey) -> Report:
     material = seen.material
-    findings = rank_findings(
-        finding
-        for finding in _check(seen)
-        if not (material.probe.faults and finding.code in _MAY_FOLLOW)
-    )
+    findings = rank_findings(_leave_out_what_follows(tuple(_check(seen)), material))
     return Report(
         verdict=judge(findings),
         next_step=choose_next_step(findings),
@@ -351,6 +360,15 @@ def _report(seen: Survey) -> Report:
         machine=seen.machine,
         findings=findings,
     )
+
+
+def _leave_out_what_follows(findings: tuple[Finding, ...], material: Material) -> Iterator[Finding]:
+    has_losses = any(finding.code in _LOSSES for finding in findings)
+    store_dir = os.path.dirname(material.root.path)
+    lost = (enclosing_store_path(fault.path, store_dir) for fault in material.probe.faults)
+    others = any(path and group_of(path, None) is not Group.PYTHON for path in lost)
+    left_out = (_FROM_PYTHON if has_losses else frozenset()) | (_FROM_OTHERS if others else set())
+    return (finding for finding in findings if finding.code not in left_out)
 
 
 def _check(seen: Survey) -> Iterator[Finding]:
@@ -388,7 +406,25 @@ def _check_machine(seen: Survey, machine: Machine) -> Iterator[Finding]:
     torch_cuda = next((s.torch_cuda for s in seen.contents.sites if s.torch_cuda), None)
     yield from check_gpu(machine, seen.toolkit_version, store_name(root), torch_cuda)
     yield from check_environment(
-        seen.variables, machine, os.path.dirname(root), store_name(root), seen.export_command
+        seen.variables,
+        machine,
+        os.path.dirname(root),
+        store_name(root),
+        seen.export_command,
+        _toolkit_names(seen),
+    )
+
+
+def _toolkit_names(seen: Survey) -> frozenset[str]:
+    """Name the files in the toolkit's include and library directories."""
+    toolkit = seen.inventory.cuda if seen.inventory else None
+    files = seen.contents.files
+    directories = {*toolkit.include_dirs, *toolkit.library_dirs} if toolkit else set()
+    return frozenset(
+        name
+        for listing in (*files.headers, *files.libraries)
+        if listing.directory in directories
+        for name in listing.names
     )
 
 

@@ -60,12 +60,12 @@ class PortState:
 
 @frozen
 class ForeignFile:
-    """A file from outside the store that a search path offers to compilers, linkers or the loader.
+    """What a search path offers from outside the store to compilers, linkers, the loader or Python.
 
     Attributes:
         variable: The search path.
         entry: The entry that offers it, as it stands there.
-        name: The file, below the entry.
+        name: The file, below the entry; of PYTHONPATH, the module.
     """
 
     variable: str
@@ -152,6 +152,7 @@ def probe_machine(
     directories: Mapping[str, str],
     ports: Mapping[str, str],
     host: str = "",
+    modules: Collection[str] = (),
 ) -> Machine:
     """Look at the machine; nothing is left behind, and nothing is kept busy.
 
@@ -162,6 +163,7 @@ def probe_machine(
         directories: The directories that will be written to, by the variables that name them.
         ports: What the variables hold that name ports.
         host: The address that will be listened on; empty for all.
+        modules: The closure's top-level modules, to look for what hides them.
     """
     architecture = os.uname().machine
     programs = dict(_find_programs(environ, python))
@@ -183,7 +185,7 @@ def probe_machine(
             if path
         ),
         ports=tuple(_try_port(variable, text, host) for variable, text in ports.items()),
-        foreign_files=tuple(_find_foreign_files(environ)),
+        foreign_files=(*_find_foreign_files(environ), *_find_foreign_modules(environ, modules)),
     )
 
 
@@ -255,6 +257,17 @@ def _find_foreign_files(environ: Mapping[str, str]) -> Iterator[ForeignFile]:
                 file = os.path.realpath(os.path.join(entry, name))
                 if os.path.isfile(file) and not file.startswith(f"{store_dir}/"):
                     yield ForeignFile(variable, entry, name)
+
+
+def _find_foreign_modules(
+    environ: Mapping[str, str], modules: Collection[str]
+) -> Iterator[ForeignFile]:
+    store_dir = os.path.realpath(_store_dir(environ))
+    for entry in dict.fromkeys(environ.get("PYTHONPATH", "").split(os.pathsep)):
+        if entry.startswith("/") and not os.path.realpath(entry).startswith(f"{store_dir}/"):
+            for module in sorted(modules):
+                if any(os.path.exists(f"{entry}/{module}{end}") for end in ("", ".py")):
+                    yield ForeignFile("PYTHONPATH", entry, module)
 
 
 def _store_dir(environ: Mapping[str, str]) -> str:

@@ -60,7 +60,7 @@ _BEARINGS = {
 }
 
 # With these, what is asked for may be in what could not be looked at.
-_INCOMPLETE = ("store-object-missing", "store-object-unreadable")
+_INCOMPLETE = ("store-object-missing", "store-object-unreadable", "store-object-damaged")
 
 
 @frozen

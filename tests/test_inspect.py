@@ -278,9 +278,15 @@ def test_an_active_environment_has_its_programs_on_path(nixenv: Nixenv, active: 
         assert f"program {name}" in done.stdout
 
 
-def test_what_leaks_in_is_told_of_what_it_hides(nixenv: Nixenv, active: Environ) -> None:
+def test_what_leaks_in_is_told_of_what_it_hides(
+    nixenv: Nixenv, active: Environ, tmp_path: Path
+) -> None:
     """Python would find another numpy first, whatever the closure has."""
-    leaked = {**active, "PYTHONPATH": f"/leak:{active['PYTHONPATH']}"}
+    (tmp_path / "numpy.py").write_text("")
+    leaked = {**active, "PYTHONPATH": f"{tmp_path}:{active['PYTHONPATH']}"}
+    zoomed = nixenv("inspect", "numpy", environ=leaked).stdout.splitlines()
+    assert zoomed[0].startswith("warning python-path-leak: ")
+    assert zoomed[1].strip() == f"{tmp_path}: has numpy"
     assert "python-path-leak" in codes(inspected(nixenv, leaked, "numpy"))
     assert "python-path-leak" not in codes(inspected(nixenv, active, "numpy"))
     assert "PYTHONPATH" in inspected(nixenv, leaked)["next_step"]
@@ -300,6 +306,7 @@ def test_what_makes_the_rest_doubtful_is_the_next_step(
         os.rename(away, torch)
     assert codes(document)[0] == "store-object-missing"
     assert not {"python-requirement-unmet", "python-path-leak"} & set(codes(document))
+    assert "cuda-library-without-headers" in codes(document)  # which torch has no part in
     assert "repair" in document["next_step"]
     assert "store-object-missing" in codes(zoomed)
 

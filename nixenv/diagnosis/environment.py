@@ -3,7 +3,7 @@
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from nixenv.environment import VARIABLE_LIMIT, variable_size
 from nixenv.findings import Finding, Severity
@@ -21,6 +21,11 @@ _NEAR_LIMIT = VARIABLE_LIMIT * 3 // 4
 
 _ENTRIES_SHOWN = 5
 
+# What a closure may lack and somebody adds on purpose; a C library and a compiler's headers it has.
+_CUDA_FILES = frozenset(
+    ("cuda_runtime.h", "nv/target", "cublasLt.h", "libcudart.so", "libcublasLt.so")
+)
+
 _FOREIGN_EFFECTS = {
     "CPATH": "compilers take these headers",
     "LIBRARY_PATH": "programs are linked with these libraries",
@@ -33,6 +38,7 @@ def check_environment(
     store_dir: str,
     package_name: str,
     export_command: str = "nixenv export",
+    closure_files: Collection[str] = _CUDA_FILES,
 ) -> Iterator[Finding]:
     """Judge the variables of the process, and the directories, ports and CPU that they rely on.
 
@@ -42,6 +48,7 @@ def check_environment(
         store_dir: The store directory.
         package_name: The root's store name, which may tell what CPU it was built for.
         export_command: What prints this environment for a shell.
+        closure_files: The names of CUDA's headers and libraries that the closure has itself.
     """
     activate = f'eval "$({export_command})"'
     now = machine.variables
@@ -49,7 +56,7 @@ def check_environment(
         yield from _check_drift(variables, now, activate)
     else:
         yield _explain_inactivity(variables, now, activate)
-    yield from _check_foreign_files(machine, store_dir)
+    yield from _check_foreign_files(machine, store_dir, _CUDA_FILES.difference(closure_files))
     yield from _check_sizes(variables, store_dir, export_command)
     yield from _check_directories(machine.directories, export_command)
     for port in machine.ports:
@@ -161,12 +168,18 @@ def _entries(value: str | None) -> tuple[str, ...]:
 # What comes from elsewhere ------------------------------------------------------------------------
 
 
-def _check_foreign_files(machine: Machine, store_dir: str) -> Iterator[Finding]:
+def _check_foreign_files(
+    machine: Machine, store_dir: str, lacking: Collection[str]
+) -> Iterator[Finding]:
     for name, effect in _FOREIGN_EFFECTS.items():
         entries = _entries(machine.variables.get(name))
         ours = [entry for entry in entries if entry.startswith(f"{store_dir}/")]
         ahead = entries[: entries.index(ours[0])] if ours else ()
-        files = [found for found in machine.foreign_files if found.variable == name]
+        files = [
+            found
+            for found in machine.foreign_files
+            if found.variable == name and found.name not in lacking
+        ]
         first = tuple(f"{found.entry}/{found.name}" for found in files if found.entry in ahead)
         later = tuple(f"{found.entry}/{found.name}" for found in files if found.entry not in ahead)
         foreign = {found.entry for found in files}

@@ -10,6 +10,9 @@ from nixenv.machine import Machine
 
 Variables = Mapping[str, str | None]
 
+# So many modules are named of a directory that hides some of the closure's.
+_SHOWN = 10
+
 
 def check_shell(
     inventory: Inventory,
@@ -64,9 +67,20 @@ def _check_path_leak(
             Severity.WARNING,
             "PYTHONPATH holds what is not the program's; Python finds modules there "
             f"{'before' if is_first else 'after'} the program's own",
-            tuple(entries[number] or "(empty: the current directory)" for number in foreign),
+            tuple(_describe_entry(entries[number], machine) for number in foreign),
             f'unset PYTHONPATH; eval "$({export_command})"',
         )
+
+
+def _describe_entry(entry: str, machine: Machine) -> str:
+    modules = [
+        found.name
+        for found in machine.foreign_files
+        if (found.variable, found.entry) == ("PYTHONPATH", entry)
+    ]
+    more = [f"and {len(modules) - _SHOWN} more"] if len(modules) > _SHOWN else []
+    held = f": has {', '.join([*modules[:_SHOWN], *more])}" if modules else ""
+    return f"{entry or '(empty: the current directory)'}{held}"
 
 
 def _flox_directories(inventory: Inventory, machine: Machine) -> set[str]:

@@ -35,6 +35,7 @@ def check_store(closure: Closure, probe: Probe, nix_store: str = "nix-store") ->
             _repair(missing, nix_store) if has_nix else _FETCH_WITHOUT_NIX,
         )
     yield from _check_unreadable(closure, probe, nix_store)
+    yield from _check_damaged(closure, probe, nix_store)
     if not has_nix:
         yield Finding(
             "nix-missing",
@@ -65,6 +66,33 @@ def _check_unreadable(closure: Closure, probe: Probe, nix_store: str) -> Iterato
         yield _unreadable(
             broken,
             f"{_counted(objects)} of the closure not readable; export refuses",
+            _repair(objects, nix_store),
+        )
+
+
+def _check_damaged(closure: Closure, probe: Probe, nix_store: str) -> Iterator[Finding]:
+    """Miss what the wrapper lists: nixpkgs lists directories that were there when it was built."""
+    store_dir = closure.root.rpartition("/")[0]
+    lost = set(_objects_of(probe.faults, store_dir))
+    there = {
+        f"{found.path}/lib/python{version}/site-packages"
+        for found in probe.objects
+        for version in found.site_packages
+    }
+    damaged = {
+        directory: path
+        for directory in (probe.wrapper.site_packages if probe.wrapper else ())
+        if (path := enclosing_store_path(directory, store_dir)) in closure.paths
+        and path not in lost
+        and directory not in there
+    }
+    if damaged:
+        objects = tuple(dict.fromkeys(path for path in damaged.values() if path))
+        yield Finding(
+            "store-object-damaged",
+            Severity.ERROR,
+            f"{_counted(objects)} not whole: the program's wrapper lists modules that are gone",
+            tuple(damaged),
             _repair(objects, nix_store),
         )
 

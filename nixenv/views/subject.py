@@ -21,7 +21,7 @@ def _print_subject(subject: Subject, console: Console) -> None:
     for finding in subject.findings:
         next_step = [f"next: {finding.remedy}"] if finding.remedy else []
         title = f"{finding.severity} {finding.code}: {finding.summary}"
-        section(console, title, next_step)
+        section(console, title, [*(f"  {text}" for text in finding.evidence), *next_step])
     for aspect in subject.aspects:
         _print_aspect(subject.name, aspect, console)
     for facts in subject.objects:
@@ -29,7 +29,8 @@ def _print_subject(subject: Subject, console: Console) -> None:
     if subject.left_out:
         text = f"{subject.left_out} more store paths match; name one of them more exactly"
         line(console, Text(printable(text)))
-    if not subject.aspects and not subject.objects:
+    is_code = any(finding.code == subject.name for finding in subject.findings)
+    if not subject.aspects and not subject.objects and not is_code:
         section(console, subject.name, ["nothing in the closure is called so"])
 
 

@@ -207,6 +207,17 @@ def test_directories_of_the_machine_before_the_closures(variable: str, name: str
     assert check(follow(found.remedy, after)) == []
 
 
+def test_what_the_closure_lacks_may_be_added() -> None:
+    """A directory with nothing but that is there on purpose."""
+    environ = {**ACTIVE, "CPATH": f"/home/u/cuda:{ACTIVE['CPATH']}"}
+    files = foreign("CPATH", "/home/u/cuda", "cublasLt.h")
+    machine = Machine("x86_64", variables=environ, foreign_files=files)
+    wanted = resolve(PLAN, environ)
+    for held, told in ((("cublasLt.h",), 1), (("cuda_runtime.h",), 0)):
+        found = check_environment(wanted, machine, STORE, NAME, closure_files=held)
+        assert [f.code for f in found] == ["environment-foreign-entries"] * told
+
+
 def test_directories_of_the_machine_in_a_shell_that_is_not_active() -> None:
     """Activation puts the closure's in front: a note."""
     environ = {**PLAIN, "CPATH": "/usr/local/cuda/include"}

@@ -158,6 +158,18 @@ def test_a_vanished_store_object_is_repaired(own: SglangClosure, own_environ: En
     assert look(own, own_environ) == []
 
 
+def test_an_emptied_store_object_is_repaired(own: SglangClosure, own_environ: Environ) -> None:
+    """It is on disk, and what the wrapper lists of it is not."""
+    numpy = own.objects[f"python{own.python_minor}-numpy-2.3.4"]
+    Path(numpy).chmod(0o755)
+    remove(f"{numpy}/lib")
+    (found,) = look(own, own_environ)
+    assert (found.code, found.severity) == ("store-object-damaged", Severity.ERROR)
+    assert found.evidence == (f"{numpy}/lib/python{own.python_minor}/site-packages",)
+    follow(found.remedy, own_environ)
+    assert look(own, own_environ) == []
+
+
 def test_many_vanished_store_objects_are_repaired(own: SglangClosure, own_environ: Environ) -> None:
     """By looking through the whole store."""
     names = [name for name in own.objects if name.startswith(f"python{own.python_minor}-")]
