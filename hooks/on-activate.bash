@@ -36,15 +36,19 @@ __nixenv_verdict=
 if [[ -O ${__nixenv_file%/*} && ! -L ${__nixenv_file%/*} && -O $__nixenv_file &&
   -f $__nixenv_file && ! -L $__nixenv_file && -r $__nixenv_file ]]; then
   __nixenv_modes=
-  if [[ $BASH == @(/nix/store/*|/usr|)/bin/bash ]] &&
+  __nixenv_loaded=
+  declare -A __nixenv_stat=()
+  # A user may have loaded it, and keeps it.
+  if ! builtin stat -A __nixenv_stat / 2>/dev/null && [[ $BASH == @(/nix/store/*|/usr|)/bin/bash ]] &&
     enable -f "${BASH%/bin/bash}/lib/bash/stat" stat 2>/dev/null; then
-    declare -A __nixenv_stat=()
-    for __nixenv_text in "${__nixenv_file%/*}" "$__nixenv_file"; do
-      builtin stat -A __nixenv_stat "$__nixenv_text" 2>/dev/null || :
-      __nixenv_modes+=:${__nixenv_stat[perms]-}
-    done
-    enable -d stat
+    __nixenv_loaded=yes
   fi
+  for __nixenv_text in "${__nixenv_file%/*}" "$__nixenv_file"; do
+    __nixenv_stat=()
+    builtin stat -A __nixenv_stat "$__nixenv_text" 2>/dev/null || :
+    __nixenv_modes+=:${__nixenv_stat[perms]-}
+  done
+  [[ -z $__nixenv_loaded ]] || enable -d stat
   # Two octal numbers without the bit for writing in the digits of group and others.
   if [[ $__nixenv_modes == :*([0-7])[0145][0145]:*([0-7])[0145][0145] ]]; then
     exec {__nixenv_verdict}</dev/null
@@ -76,10 +80,11 @@ if [[ -n $__nixenv_verdict ]]; then
     [ "${__nixenv_record[1]}" = "$__nixenv_key" ] &&
     [ "${__nixenv_record[-1]}" = "end" ] &&
     [[ -d ${__nixenv_record[5]:-/} && -d ${__nixenv_record[6]:-/} ]]; then
-    __nixenv_path=${PATH-}
-    if [[ -n ${__nixenv_record[5]} ]]; then
+    __nixenv_path=
+    if [[ -n ${__nixenv_record[5]} && -n ${PATH-} ]]; then
       # On PATH already, it has the programs of its distributions, and they are not meant.
-      PATH=:${PATH-}:
+      __nixenv_path=$PATH
+      PATH=:$PATH:
       PATH=${PATH//":${__nixenv_record[5]}/bin:"/:}
       PATH=${PATH#:}
       PATH=${PATH%:}
@@ -95,7 +100,7 @@ if [[ -n $__nixenv_verdict ]]; then
       ((${#__nixenv_changed[@]} == 0)); then
       __nixenv_text=${__nixenv_record[-2]}
     fi
-    [[ -z ${__nixenv_record[5]} ]] || PATH=$__nixenv_path
+    [[ -z $__nixenv_path ]] || PATH=$__nixenv_path
   fi
   exec {__nixenv_verdict}<&-
 fi
@@ -115,7 +120,7 @@ else
 fi
 
 unset __nixenv_version __nixenv_layout __nixenv_cache_dir __nixenv_file __nixenv_verdict \
-  __nixenv_modes __nixenv_stat __nixenv_profile __nixenv_key __nixenv_path __nixenv_found \
+  __nixenv_modes __nixenv_loaded __nixenv_stat __nixenv_profile __nixenv_key __nixenv_path __nixenv_found \
   __nixenv_changed
 # The status of the last command is that of the whole file, also where `return` is not allowed.
 if [[ -n $__nixenv_text ]]; then

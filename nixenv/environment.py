@@ -64,15 +64,11 @@ class MakeDirectory(NamedTuple):
 Operation = Unset | Set | Default | Prepend | MakeDirectory
 
 
-class _Operations(NamedTuple):
-    operations: tuple[Operation, ...]
-
-
-class Environment(_Operations):
+class Environment(tuple[Operation, ...]):
     """What to do to an environment, in order. Doing it twice is doing it once.
 
-    Attributes:
-        operations: The operations; the entries of each `Prepend` once.
+    A tuple of operations that were checked: whoever writes it down relies on its names. The entries
+    of a `Prepend` are there once.
 
     Raises:
         ValueInvalid: a name that is none, or a value that no variable or path list can hold.
@@ -80,9 +76,14 @@ class Environment(_Operations):
 
     __slots__ = ()
 
-    def __new__(cls, operations: Iterable[Operation]) -> Self:
-        """Check the operations: whoever writes an environment down relies on its names."""
-        return super().__new__(cls, tuple(map(_checked, operations)))
+    def __new__(cls, operations: Iterable[Operation] = ()) -> Self:
+        """Check the operations."""
+        return super().__new__(cls, map(_checked, operations))
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """The operations."""
+        return self
 
 
 def _checked(operation: Operation) -> Operation:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from attrs import evolve
@@ -75,13 +75,13 @@ _FROM_PYTHON = frozenset(
         "python-path-leak",
     )
 )
-_FROM_OTHERS = frozenset(
+_FROM_CUDA = frozenset(
     (
         *("cuda-not-found", "cuda-none", "cuda-runtime-headers-missing", "cuda-cccl-missing"),
         *("cuda-runtime-library-missing", "cuda-stubs-missing", "cuda-library-without-headers"),
-        *("cuda-no-host-compiler", "cuda-no-ninja"),
     )
 )
+_FROM_OTHERS = frozenset(("cuda-no-host-compiler", "cuda-no-ninja"))
 
 Step = Callable[[str], object]
 """Called with the name of each stage before it begins."""
@@ -363,12 +363,27 @@ def _report(seen: Survey) -> Report:
 
 
 def _leave_out_what_follows(findings: tuple[Finding, ...], material: Material) -> Iterator[Finding]:
-    has_losses = any(finding.code in _LOSSES for finding in findings)
+    if not any(finding.code in _LOSSES for finding in findings):
+        return iter(findings)
     store_dir = os.path.dirname(material.root.path)
     lost = (enclosing_store_path(fault.path, store_dir) for fault in material.probe.faults)
-    others = any(path and group_of(path, None) is not Group.PYTHON for path in lost)
-    left_out = (_FROM_PYTHON if has_losses else frozenset()) | (_FROM_OTHERS if others else set())
-    return (finding for finding in findings if finding.code not in left_out)
+    groups = {group_of(path, None) for path in lost if path}
+    left_out = _FROM_PYTHON
+    if Group.CUDA in groups:
+        left_out |= _FROM_CUDA
+    if Group.OTHER in groups:
+        left_out |= _FROM_OTHERS
+    return (
+        finding
+        for finding in findings
+        # What leaks in from outside the store is nobody's lost module.
+        if finding.code not in left_out
+        or (finding.code == "python-path-leak" and not _is_within(store_dir, finding.evidence))
+    )
+
+
+def _is_within(directory: str, paths: Iterable[str]) -> bool:
+    return all(path.startswith(f"{directory}/") for path in paths)
 
 
 def _check(seen: Survey) -> Iterator[Finding]:

@@ -109,7 +109,7 @@ def _find_root(
     program = binary if selection.binary is None else selection.binary
     store_dir = find_store_dir(environ)
     if selection.root is not None:
-        return find_named_root(selection.root, program, store_dir)
+        return find_named_root(selection.root, selection.binary, store_dir, binary)
     if program is not None:
         return find_program_root(program, environ.get("PATH", ""), store_dir)
     raise NothingSelected(profile)

@@ -55,15 +55,19 @@ def find_program_root(program: str, search_path: str, store_dir: str) -> Root:
     return Root(path, os.path.basename(program), f"{found} on PATH", found)
 
 
-def find_named_root(path: str, program: str | None, store_dir: str) -> Root:
+def find_named_root(
+    path: str, program: str | None, store_dir: str, expected: str | None = None
+) -> Root:
     """Take the root that the user names: a store path, a path inside one, or a link to one.
 
     Args:
         path: What the user named.
-        program: The program that is looked for in it, if any.
+        program: The program that the user named as well, if any.
         store_dir: The store directory.
+        expected: The program that is meant where the root has it: the profile's.
 
     Raises:
+        ProgramNotFound: the root does not have the program that the user named.
         RootMissing: it does not exist.
         BrokenLink: it is a link that leads nowhere.
         NotInStore: it lies outside ``store_dir``.
@@ -77,9 +81,11 @@ def find_named_root(path: str, program: str | None, store_dir: str) -> Root:
         root = _store_object_of(_resolve(absolute), absolute, store_dir)
     else:
         root = _store_object_of(absolute, absolute, store_dir)
-    name = program and os.path.basename(program)
-    # The profile names the program of another root as well.
-    has_program = name is not None and os.path.lexists(os.path.join(root, "bin", name))
+    programs = os.path.join(root, "bin")
+    name = os.path.basename(program if program is not None else expected or "")
+    has_program = bool(name) and os.path.lexists(os.path.join(programs, name))
+    if program is not None and not has_program:
+        raise ProgramNotFound(program, programs)
     return Root(root, name if has_program else None, "named with --root")
 
 

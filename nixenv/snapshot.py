@@ -14,12 +14,12 @@ from attrs import frozen
 from nixenv.closure import Closure
 from nixenv.contents import Contents
 from nixenv.distributions import SiteListing
-from nixenv.errors import SnapshotInvalid, Unreadable
+from nixenv.errors import ProfileInvalid, SnapshotInvalid, Unreadable
 from nixenv.graph import Graph, Registration
 from nixenv.machine import Machine
 from nixenv.plain import make_converter
 from nixenv.probe import Probe
-from nixenv.profile import VARIABLE_NAME, Profile
+from nixenv.profile import VARIABLE_NAME, Profile, parse_profile, to_document
 from nixenv.storepath import StorePath, enclosing_store_path, parse_store_path
 from nixenv.toolkit_files import ToolkitFiles
 from nixenv.versions import MINOR_VERSION
@@ -236,12 +236,15 @@ def _check_request(request: Request | None, file: str) -> None:
         return
     if request.layout not in ("store", "linked"):
         raise SnapshotInvalid(file, f"there is no layout {request.layout!r}")
+    if request.cache_dir is not None and not request.cache_dir.startswith("/"):
+        raise SnapshotInvalid(file, f"{request.cache_dir!r} is no absolute cache directory")
     for version in filter(None, (request.python, request.cuda)):
         if not MINOR_VERSION.fullmatch(version):
             raise SnapshotInvalid(file, f"{version!r} is no version X.Y")
-    for name in (*request.profile.cache, *request.profile.defaults):
-        if not VARIABLE_NAME.fullmatch(name):
-            raise SnapshotInvalid(file, f"{name!r} is no name of an environment variable")
+    try:
+        parse_profile(to_document(request.profile), request.profile.name)
+    except ProfileInvalid as error:
+        raise SnapshotInvalid(file, error.reason) from error
 
 
 def _exactly(kind: type) -> Any:

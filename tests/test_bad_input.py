@@ -39,6 +39,13 @@ def refused(done: "subprocess.CompletedProcess[str]", code: int, *words: str) ->
 # The root: 3 ---------------------------------------------------------------------------------
 
 
+def test_a_program_that_the_root_does_not_have(nixenv: Nixenv, sglang: SglangClosure) -> None:
+    """One that was named is not dropped, as the profile's is for another root."""
+    for command in ("export", "snapshot"):
+        done = nixenv(command, "nosuch", "--root", sglang.root)
+        refused(done, 3, "'nosuch'", f"{sglang.root}/bin")
+
+
 def test_a_program_that_is_nowhere(nixenv: Nixenv, environ: Environ) -> None:
     """The name and the PATH that was searched."""
     refused(nixenv("export", "sglnag"), 3, "'sglnag'", environ["PATH"], "--root")
@@ -337,8 +344,13 @@ def test_a_snapshot_that_is_cut_off(nixenv: Nixenv, recorded: str, tmp_path: Pat
         (lambda d: d["machine"]["driver"].update(hindered_by=["A;id"]), "'A;id' is no name"),
         (lambda d: d["request"].update(layout="$(id)"), "no layout '$(id)'"),
         (lambda d: d["request"].update(cuda="12.8;id"), "'12.8;id' is no version"),
-        (lambda d: d["request"]["profile"]["cache"].update({"C;id": "c"}), "'C;id' is no name"),
+        (lambda d: d["request"]["profile"]["cache"].update({"C;id": "c"}), "cache.C;id"),
         (lambda d: d["request"]["profile"].update(path="bin"), "path"),
+        (lambda d: d["request"]["profile"].update(path=["evil"]), "path"),
+        (lambda d: d["request"]["profile"].update(python="3.1`id`"), "python.version"),
+        (lambda d: d["request"]["profile"]["cache"].update(A="../../x"), "cache.A"),
+        (lambda d: d["request"]["profile"]["defaults"].update(PATH="/x"), "defaults.PATH"),
+        (lambda d: d["request"].update(cache_dir="here"), "no absolute cache directory"),
         (lambda d: d.update({"extra\x1b[2J": 1}), "extra\\x1b[2J"),
         (lambda d: d["machine"]["variables"].update(PATH=["/bin"]), "variables"),
         (lambda d: d.update(schema="1"), 'no "schema" number'),

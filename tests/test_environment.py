@@ -19,18 +19,13 @@ from nixenv import (
     Profile,
     Set,
     SitePackages,
-    StorePath,
     Unset,
     plan_environment,
     resolve,
 )
 from nixenv.environment import VARIABLE_LIMIT
 from nixenv.errors import VariableTooLong
-
-
-def store_path(name: str) -> StorePath:
-    return StorePath(f"/nix/store/{'a' * 32}-{name}")
-
+from tests.closures import described, store_path
 
 PYTHON = store_path("python3-3.12.12")
 NVCC = store_path("cuda12.8-cuda_nvcc-12.8.93")
@@ -56,20 +51,20 @@ def test_layout_store_plans_the_documented_operations() -> None:
         cache={"TRITON_CACHE_DIR": "triton"},
         defaults={"SGLANG_PORT": "30000"},
     )
-    assert plan_environment(INVENTORY, profile, "/cache").operations == (
-        Unset("PYTHONHOME"),
-        Set("PYTHONPATH", "/s/one:/s/two"),
-        Set("PYTHONNOUSERSITE", "1"),
-        Prepend("PATH", (f"{PYTHON}/bin", f"{NVCC}/bin", f"{NINJA}/bin", f"{GCC}/bin")),
-        Set("CUDA_HOME", NVCC),
-        Prepend("CPATH", ("/i",)),
-        Prepend("LIBRARY_PATH", ("/l", "/l/stubs")),
-        MakeDirectory("/cache/triton"),
-        Default("TRITON_CACHE_DIR", "/cache/triton"),
-        Default("SGLANG_PORT", "30000"),
-        Default("CC", f"{GCC}/bin/gcc"),
-        Default("CXX", f"{GCC}/bin/g++"),
-    )
+    assert described(plan_environment(INVENTORY, profile, "/cache")) == [
+        (Unset, "PYTHONHOME"),
+        (Set, "PYTHONPATH", "/s/one:/s/two"),
+        (Set, "PYTHONNOUSERSITE", "1"),
+        (Prepend, "PATH", (f"{PYTHON}/bin", f"{NVCC}/bin", f"{NINJA}/bin", f"{GCC}/bin")),
+        (Set, "CUDA_HOME", NVCC),
+        (Prepend, "CPATH", ("/i",)),
+        (Prepend, "LIBRARY_PATH", ("/l", "/l/stubs")),
+        (MakeDirectory, "/cache/triton"),
+        (Default, "TRITON_CACHE_DIR", "/cache/triton"),
+        (Default, "SGLANG_PORT", "30000"),
+        (Default, "CC", f"{GCC}/bin/gcc"),
+        (Default, "CXX", f"{GCC}/bin/g++"),
+    ]
 
 
 def test_a_profile_that_asks_for_nothing_gets_no_tools() -> None:
@@ -82,12 +77,12 @@ def test_a_profile_that_asks_for_nothing_gets_no_tools() -> None:
 def test_a_closure_without_cuda_leaves_the_cuda_variables_alone() -> None:
     """No toolkit is not an error, and nothing is set to an empty value."""
     profile = Profile("p", path=("nvcc", "ninja", "host-compiler"), compiler=True)
-    assert plan_environment(CPU_ONLY, profile, "/cache").operations == (
-        Unset("PYTHONHOME"),
-        Unset("PYTHONPATH"),
-        Set("PYTHONNOUSERSITE", "1"),
-        Prepend("PATH", (f"{PYTHON}/bin",)),
-    )
+    assert described(plan_environment(CPU_ONLY, profile, "/cache")) == [
+        (Unset, "PYTHONHOME"),
+        (Unset, "PYTHONPATH"),
+        (Set, "PYTHONNOUSERSITE", "1"),
+        (Prepend, "PATH", (f"{PYTHON}/bin",)),
+    ]
 
 
 def test_a_store_directory_with_a_colon_is_refused() -> None:

@@ -150,6 +150,18 @@ def test_the_users_own_stat_is_left_alone(environ: Environ) -> None:
     done = activate(environ, before="stat() { echo called >&2; }", after="type -t stat >&3")
     assert (done.stdout, done.stderr) == ("function\n", "")
     assert activate(environ, after="type -t stat >&3").stdout == "file\n"
+    loaded = activate(environ, before="enable -f /usr/lib/bash/stat stat", after="type -t stat >&3")
+    assert (loaded.stdout, loaded.stderr) == ("builtin\n", "")
+
+
+def test_without_a_path_nothing_is_found_and_nothing_changed(environ: Environ) -> None:
+    """PATH stays unset, in layout linked as well, where it is searched without the farm."""
+    environ["NIXENV_LAYOUT"] = "linked"
+    activate(environ)
+    script = f"unset PATH; {PREAMBLE}; source {shlex.quote(str(HOOK))}; echo $? ${{PATH-unset}} >&3"
+    argv = ["/usr/bin/bash", "--norc", "-c", script]
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout == "1 unset\n"
 
 
 def test_activating_twice_in_one_shell_changes_nothing(environ: Environ) -> None:
@@ -506,16 +518,22 @@ def test_hostile_values_run_nothing(name: str, environ: Environ, tmp_path: Path)
     assert done.returncode == 0 or "nixenv: error: " in done.stderr
 
 
-def test_a_hostile_cache_directory_is_used_as_it_is(environ: Environ, tmp_path: Path) -> None:
+@pytest.mark.parametrize("above", ["", f"{'x' * 200}/"], ids=["short", "long"])
+def test_a_hostile_cache_directory_is_used_as_it_is(
+    above: str, environ: Environ, tmp_path: Path
+) -> None:
     """Cold and warm: directories of that very name, and nothing run."""
-    environ["FLOX_ENV_CACHE"] = f"{tmp_path}/{HOSTILE}"
+    environ["FLOX_ENV_CACHE"] = f"{tmp_path}/{above}{HOSTILE}"
+    before = set(tmp_path.iterdir())
     for _ in ("cold", "warm"):
         done = activate(environ, before=f"cd {shlex.quote(str(tmp_path))}")
         assert (done.returncode, done.stderr) == (0, "")
         found = environment_after(done)
-        assert found["TRITON_CACHE_DIR"] == f"{tmp_path}/{HOSTILE}/triton"
+        assert found["TRITON_CACHE_DIR"] == f"{environ['FLOX_ENV_CACHE']}/triton"
         assert Path(found["TRITON_CACHE_DIR"]).is_dir()
-    assert not (tmp_path / "ran").exists()
+    assert {path.name for path in set(tmp_path.iterdir()) - before} == {
+        f"{above}{HOSTILE}".partition("/")[0]
+    }
 
 
 def test_strict_callers_are_served(environ: Environ) -> None:

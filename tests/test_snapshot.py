@@ -28,7 +28,7 @@ from nixenv.gpu import Gpu, GpuDriver
 from nixenv.graph import Registration
 from nixenv.machine import DirectoryState, PortState
 from nixenv.probe import Fault
-from nixenv.profile import Profile
+from nixenv.profile import PATH_PARTS, Profile
 from nixenv.snapshot import Request
 from nixenv.toolkit_files import DirectoryListing
 from nixenv.wrapper import Wrapper
@@ -167,24 +167,23 @@ machines = st.builds(
 )
 
 
-tables = st.dictionaries(variables, texts, max_size=2)
 asked_version = st.none() | st.sampled_from(("3.12", "12.8"))
 requests = st.builds(
     Request,
     st.builds(
         Profile,
         texts,
-        st.none() | texts,
-        tuples,
+        st.none() | st.just("sglang"),
+        st.lists(st.sampled_from(PATH_PARTS), unique=True).map(tuple),
         st.booleans(),
         asked_version,
         asked_version,
         st.booleans(),
-        tables,
-        tables,
+        st.dictionaries(st.just("MINE_CACHE_DIR"), st.sampled_from(("mine", "a/b"))),
+        st.dictionaries(variables.map("MY_{}".format), texts, max_size=2),
     ),
     st.sampled_from(("store", "linked")),
-    st.none() | texts,
+    st.none() | texts.map("/{}".format),
     asked_version,
     asked_version,
 )

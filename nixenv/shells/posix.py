@@ -66,7 +66,7 @@ def write_statements(
 
     Args:
         environment: The operations.
-        word: Makes one word of a value.
+        word: Makes of a value what may stand behind ``=``, where bash splits no word.
         in_bash: Whether only bash is to read it. A variable is then unset before it is set: Flox
             1.15 traces how bash's variables grow, and replays it: a list that grew, replayed onto
             an empty variable, would have an empty entry. In zsh it would undo the user's
@@ -74,7 +74,7 @@ def write_statements(
     """
     operations = environment.operations
     lines = [
-        *_make_directories(operations, word),
+        *_make_directories(operations),
         *_statements(operations, word, in_bash=in_bash),
         *_export_defaults(operations),
     ]
@@ -115,13 +115,13 @@ def _statements(
                 pass
 
 
-def _make_directories(operations: Iterable[Operation], word: Callable[[str], str]) -> Iterable[str]:
+def _make_directories(operations: Iterable[Operation]) -> Iterable[str]:
     """Make them first, in one process if any is missing.
 
     One that cannot be made is mkdir's to complain of, and no reason to stop.
     """
     paths = [
-        word(operation.path) for operation in operations if isinstance(operation, MakeDirectory)
+        quote(operation.path) for operation in operations if isinstance(operation, MakeDirectory)
     ]
     if paths:
         there = " && ".join(f"[ -d {path} ]" for path in paths)

@@ -12,6 +12,7 @@ from fixtures.private_store import PrivateStore
 from fixtures.synthetic import load_synthetic_closure
 from nixenv import Default, Inventory, Prepend, Profile, Set, Unset, plan_environment
 from nixenv.linked.place import Farms
+from tests.closures import described
 from tests.conftest import Nixenv
 from tests.linked.scene import activate, plan_farms
 from tests.real_shells import EVAL, LANGUAGE, SEARCH_PATH, SHELLS, evaluate
@@ -24,11 +25,12 @@ def test_the_plan_points_into_the_farms(planned: Planned) -> None:
     inventory, farms = planned
     profile = Profile("p", path=("nvcc", "ninja", "host-compiler"), compiler=True)
     assert farms.toolkit is not None
-    assert plan_environment(inventory, profile, "/cache", farms).operations == (
-        Unset("PYTHONHOME"),
-        Unset("PYTHONPATH"),
-        Set("VIRTUAL_ENV", farms.virtualenv),
-        Prepend(
+    assert described(plan_environment(inventory, profile, "/cache", farms)) == [
+        (Unset, "PYTHONHOME"),
+        (Unset, "PYTHONPATH"),
+        (Set, "VIRTUAL_ENV", farms.virtualenv),
+        (
+            Prepend,
             "PATH",
             (
                 f"{farms.virtualenv}/bin",
@@ -37,10 +39,10 @@ def test_the_plan_points_into_the_farms(planned: Planned) -> None:
                 f"{inventory.host_compiler}/bin",
             ),
         ),
-        Set("CUDA_HOME", farms.toolkit),
-        Default("CC", f"{inventory.host_compiler}/bin/gcc"),
-        Default("CXX", f"{inventory.host_compiler}/bin/g++"),
-    )
+        (Set, "CUDA_HOME", farms.toolkit),
+        (Default, "CC", f"{inventory.host_compiler}/bin/gcc"),
+        (Default, "CXX", f"{inventory.host_compiler}/bin/g++"),
+    ]
 
 
 def test_a_closure_without_cuda_has_no_toolkit_root(sglang: SglangClosure, tmp_path: Path) -> None:
