@@ -8,13 +8,13 @@ import contextlib
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from attrs import evolve
 
-from nixenv.components import Group, group_of
 from nixenv.contents import Contents
+from nixenv.diagnosis.consequences import leave_out_consequences
 from nixenv.diagnosis.cuda import check_cuda
 from nixenv.diagnosis.environment import check_environment
 from nixenv.diagnosis.gpu import check_gpu
@@ -52,7 +52,7 @@ from nixenv.report import (
 from nixenv.road import LAYOUTS, Material, Selection, find_root, gather, plan, replay
 from nixenv.root import Root
 from nixenv.snapshot import Request, Snapshot
-from nixenv.storepath import enclosing_store_path, store_name
+from nixenv.storepath import store_name
 from nixenv.toolkit_files import probe_toolkit_files
 
 STAGES = 5
@@ -65,23 +65,6 @@ _CODES: Mapping[type[NixenvError], str] = {
     CudaNotFound: "cuda-not-found",
     VariableTooLong: "value-too-long",
 }
-
-# What may follow from a store object that is gone: it is missed, or its modules on PYTHONPATH are
-# taken for somebody else's. To cure that comes first, and the rest is judged then.
-_LOSSES = frozenset(("store-object-missing", "store-object-unreadable", "store-object-damaged"))
-_FROM_PYTHON = frozenset(
-    (
-        *("python-not-found", "python-ambiguous", "python-no-modules", "python-requirement-unmet"),
-        "python-path-leak",
-    )
-)
-_FROM_CUDA = frozenset(
-    (
-        *("cuda-not-found", "cuda-none", "cuda-runtime-headers-missing", "cuda-cccl-missing"),
-        *("cuda-runtime-library-missing", "cuda-stubs-missing", "cuda-library-without-headers"),
-    )
-)
-_FROM_OTHERS = frozenset(("cuda-no-host-compiler", "cuda-no-ninja"))
 
 Step = Callable[[str], object]
 """Called with the name of each stage before it begins."""
@@ -181,7 +164,8 @@ def survey(
     if selection.snapshot is not None:
         material, snapshot = replay(selection, environ)
         before = {} if snapshot.machine is None else snapshot.machine.variables
-        seen = Survey(material, snapshot.contents, before, snapshot.machine)
+        layout = selection.layout or LAYOUTS[0]
+        seen = Survey(material, snapshot.contents, before, snapshot.machine, layout=layout)
         if snapshot.request is not None:
             selection, seen = _ask_again(selection, seen, snapshot.request)
         # The farms are those of another machine.
@@ -345,7 +329,9 @@ def _export_command(selection: Selection) -> str:
 
 def _report(seen: Survey) -> Report:
     material = seen.material
-    findings = rank_findings(_leave_out_what_follows(tuple(_check(seen)), material))
+    findings = rank_findings(
+        leave_out_consequences(tuple(_check(seen)), material.root.path, material.probe)
+    )
     return Report(
         verdict=judge(findings),
         next_step=choose_next_step(findings),
@@ -360,30 +346,6 @@ def _report(seen: Survey) -> Report:
         machine=seen.machine,
         findings=findings,
     )
-
-
-def _leave_out_what_follows(findings: tuple[Finding, ...], material: Material) -> Iterator[Finding]:
-    if not any(finding.code in _LOSSES for finding in findings):
-        return iter(findings)
-    store_dir = os.path.dirname(material.root.path)
-    lost = (enclosing_store_path(fault.path, store_dir) for fault in material.probe.faults)
-    groups = {group_of(path, None) for path in lost if path}
-    left_out = _FROM_PYTHON
-    if Group.CUDA in groups:
-        left_out |= _FROM_CUDA
-    if Group.OTHER in groups:
-        left_out |= _FROM_OTHERS
-    return (
-        finding
-        for finding in findings
-        # What leaks in from outside the store is nobody's lost module.
-        if finding.code not in left_out
-        or (finding.code == "python-path-leak" and not _is_within(store_dir, finding.evidence))
-    )
-
-
-def _is_within(directory: str, paths: Iterable[str]) -> bool:
-    return all(path.startswith(f"{directory}/") for path in paths)
 
 
 def _check(seen: Survey) -> Iterator[Finding]:

@@ -43,7 +43,10 @@ ROAD: tuple[tuple[str, ...], ...] = (
     ("components", "nix_trouble"),
     ("lookup",),
     ("diagnosis",),
-    tuple(f"diagnosis.{part}" for part in ("cuda_packages", "requirements", "site_path")),
+    tuple(
+        f"diagnosis.{part}"
+        for part in ("cuda_packages", "requirements", "site_path", "consequences")
+    ),
     ("diagnosis.python_shell",),
     tuple(f"diagnosis.{part}" for part in ("store", "python", "cuda", "gpu", "environment")),
     ("why", "comparison"),
