@@ -1,7 +1,6 @@
 """Nix's own program: where it is, and how it is asked."""
 
 import os
-import shlex
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -35,6 +34,8 @@ def repair_command(paths: Sequence[str], nix_store: str = "nix-store") -> str:
         paths: The store paths.
         nix_store: How a user starts nix-store, which is on nobody's PATH in a Flox hook.
     """
+    import shlex  # noqa: PLC0415 -- every activation imports this module, and none needs that
+
     named = len(paths) <= _NAMED_REPAIRS
     arguments = ("--repair-path", *paths) if named else ("--verify", "--repair")
     return shlex.join(("env", "NIX_REMOTE=local", nix_store, *arguments))

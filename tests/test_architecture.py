@@ -298,7 +298,7 @@ def test_an_activation_loads_what_it_needs_and_no_more(
         "nixenv.wrapper",
     }
     heavy = {"attr", "attrs", "cattrs", "click", "rich", "packaging", "json", "inspect"}
-    heavy |= {"pathlib", "tempfile", "shutil", "email"}
+    heavy |= {"pathlib", "tempfile", "shlex", "shutil", "email"}
     assert loaded & heavy == set()
 
 
