@@ -72,7 +72,7 @@ printf -v __nixenv_key '%q ' "$__nixenv_version" "$__nixenv_layout" "${NIXENV_PR
 # Warm: the activation file is ours alone, whole, and for this key and root.
 __nixenv_text=
 if [[ -n $__nixenv_verdict ]]; then
-  # version, key, program, parent, target, virtualenv, toolkit, long values, text, end
+  # head, key, program, parent, target, virtual environment, toolkit root, long values, text, end
   mapfile -t -d '' __nixenv_record <"$__nixenv_file"
   # Not [[ == ]]: under nocasematch, A is a.
   if ((${#__nixenv_record[@]} > 8)) &&
@@ -82,7 +82,8 @@ if [[ -n $__nixenv_verdict ]]; then
     [[ -d ${__nixenv_record[5]:-/} && -d ${__nixenv_record[6]:-/} ]]; then
     __nixenv_path=
     if [[ -n ${__nixenv_record[5]} && -n ${PATH-} ]]; then
-      # On PATH already, it has the programs of its distributions, and they are not meant.
+      # The virtual environment, if it is on PATH already, has the programs of its distributions,
+      # and they are not meant.
       __nixenv_path=$PATH
       PATH=:$PATH:
       PATH=${PATH//":${__nixenv_record[5]}/bin:"/:}
@@ -120,8 +121,8 @@ else
 fi
 
 unset __nixenv_version __nixenv_layout __nixenv_cache_dir __nixenv_file __nixenv_verdict \
-  __nixenv_modes __nixenv_loaded __nixenv_stat __nixenv_profile __nixenv_key __nixenv_path __nixenv_found \
-  __nixenv_changed
+  __nixenv_modes __nixenv_loaded __nixenv_stat __nixenv_profile __nixenv_key __nixenv_path \
+  __nixenv_found __nixenv_changed
 # The status of the last command is that of the whole file, also where `return` is not allowed.
 if [[ -n $__nixenv_text ]]; then
   eval "$__nixenv_text"

@@ -13,7 +13,8 @@ from typing import NoReturn
 
 from nixenv.console import emit, pass_on, run_program, say, say_findings
 from nixenv.errors import LayoutUnknown, NotForPeople, OutputFailed
-from nixenv.road import LAYOUTS, Export, Selection, export
+from nixenv.places import LAYOUTS
+from nixenv.road import Export, Selection, export
 
 
 def main() -> NoReturn:

@@ -44,7 +44,7 @@ _FIRST_VALUE = 7
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
-# A value of this many characters is worth a line of its own.
+# A value of this many characters is worth a record of its own.
 _LONG = 200
 
 # An hour: no activation takes as long, so what is older was left by one that was killed.

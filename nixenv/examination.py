@@ -39,7 +39,7 @@ from nixenv.linked.place import Farms
 from nixenv.machine import Machine, probe_machine
 from nixenv.nix import find_nix_store
 from nixenv.nix_trouble import explain_nix_failure
-from nixenv.places import find_cache_dir
+from nixenv.places import LAYOUTS, find_cache_dir
 from nixenv.profile import Profile
 from nixenv.report import (
     Report,
@@ -49,7 +49,7 @@ from nixenv.report import (
     list_modules,
     rank_findings,
 )
-from nixenv.road import LAYOUTS, Material, Selection, find_root, gather, plan, replay
+from nixenv.road import Material, Selection, find_root, gather, plan, replay
 from nixenv.root import Root
 from nixenv.snapshot import Request, Snapshot
 from nixenv.storepath import store_name
@@ -176,9 +176,10 @@ def survey(
     seen = Survey(material, _look_closer(material, environ), environ)
     step("environment")
     seen = _go_on(seen, selection, environ)
+    request = _request(selection, seen.material.profile, environ)
     return seen._replace(
-        layout=selection.layout or LAYOUTS[0],
-        request=_request(selection, seen.material.profile, environ),
+        layout=request.layout,
+        request=request,
         export_command=_export_command(selection),
         nix_store=find_nix_store(environ) or "nix-store",
     )

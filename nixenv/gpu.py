@@ -249,7 +249,7 @@ def _read(process: "subprocess.Popen[bytes]", patience: float) -> bytes:
     """Read what it prints, up to `_LONGEST_ANSWER`, and wait for its end.
 
     Raises:
-        subprocess.TimeoutExpired: it takes longer, or prints more.
+        subprocess.TimeoutExpired: it takes longer, or goes on when nobody reads any more.
     """
     deadline = time.monotonic() + patience
     output = bytearray()

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from nixenv.errors import CacheDirUnknown, StoreDirInvalid
 from nixenv.storepath import DEFAULT_STORE_DIR
 
+LAYOUTS = ("store", "linked")
+"""Where the values may point: into the store, or to farms of links in the cache directory."""
+
 FARM_RECORD = "nixenv-farm.json"
 """The file at the top of each farm of layout ``linked``."""
 

@@ -122,22 +122,20 @@ def parse_profile(document: Mapping[str, Any], name: str) -> Profile:
 
 def to_document(profile: Profile) -> dict[str, Any]:
     """Give the TOML document of a profile: what `parse_profile` takes."""
-    document: dict[str, Any] = {
-        "binary": profile.binary,
-        "path": list(profile.path),
-        "compiler": profile.compiler,
-        "python": {"version": profile.python},
-        "cuda": {"version": profile.cuda, "required": profile.cuda_required},
-        "cache": dict(profile.cache),
-        "defaults": dict(profile.defaults),
-    }
+    return _told(
+        binary=profile.binary,
+        path=list(profile.path),
+        compiler=profile.compiler,
+        python=_told(version=profile.python),
+        cuda=_told(version=profile.cuda, required=profile.cuda_required),
+        cache=dict(profile.cache),
+        defaults=dict(profile.defaults),
+    )
+
+
+def _told(**keys: object) -> dict[str, Any]:
     # TOML has no null: what is not there is not said.
-    tables = {key: part for key, part in document.items() if isinstance(part, dict)}
-    plain = {key: part for key, part in document.items() if part is not None}
-    return plain | {
-        name: {key: value for key, value in table.items() if value is not None}
-        for name, table in tables.items()
-    }
+    return {key: value for key, value in keys.items() if value is not None}
 
 
 class _Table:

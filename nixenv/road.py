@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from nixenv.probe import Probe
     from nixenv.snapshot import Snapshot
 
-LAYOUTS = ("store", "linked")
-"""Where the values may point: into the store, or to farms of links in the cache directory."""
-
 DEFAULT_PROFILE = "sglang"
 """The profile when nothing says which."""
 

@@ -17,6 +17,7 @@ from nixenv.distributions import SiteListing
 from nixenv.errors import ProfileInvalid, SnapshotInvalid, Unreadable
 from nixenv.graph import Graph, Registration
 from nixenv.machine import Machine
+from nixenv.places import LAYOUTS
 from nixenv.plain import make_converter
 from nixenv.probe import Probe
 from nixenv.profile import VARIABLE_NAME, Profile, parse_profile, to_document
@@ -234,7 +235,7 @@ def _check_request(request: Request | None, file: str) -> None:
     """Hold the choices to what the command line would have taken: remedies repeat them."""
     if request is None:
         return
-    if request.layout not in ("store", "linked"):
+    if request.layout not in LAYOUTS:
         raise SnapshotInvalid(file, f"there is no layout {request.layout!r}")
     if request.cache_dir is not None and not request.cache_dir.startswith("/"):
         raise SnapshotInvalid(file, f"{request.cache_dir!r} is no absolute cache directory")

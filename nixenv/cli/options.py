@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from nixenv.road import LAYOUTS, Selection
+from nixenv.places import LAYOUTS
+from nixenv.road import Selection
 from nixenv.versions import MINOR_VERSION
 
 Command = Callable[..., None]
