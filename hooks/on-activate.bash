@@ -9,7 +9,7 @@
 # NIXENV_PROFILE and NIXENV_LAYOUT say what --profile and --layout say to `nixenv export`.
 #
 # Cold, it runs `nixenv activate` once: `nixenv export` for hooks, which keeps the text in an
-# activation file (nixenv/activation.py has its format). Warm, it evaluates what that file holds: no
+# activation file (nixenv/hook/activation.py has its format). Warm, it evaluates what that file holds: no
 # Python, no Nix, and where bash has its loadable builtins no process at all, else one, chmod.
 # Statements in a row instead of functions: bash would copy each function to keep it, and every
 # activation would wait for that.

@@ -15,7 +15,7 @@ def nixenv() -> NoReturn:
     """Run ``nixenv``."""
     # The hook's command goes another way, which is shorter by all of click.
     activates = sys.argv[1:2] == ["activate"]
-    _run("nixenv", "nixenv.activate" if activates else "nixenv.cli")
+    _run("nixenv", "nixenv.hook.activate" if activates else "nixenv.cli")
 
 
 def sglang_resolve_model() -> NoReturn:

@@ -11,18 +11,18 @@ from typing import Any, NamedTuple
 import cattrs
 from attrs import frozen
 
-from nixenv.closure import Closure
-from nixenv.contents import Contents
-from nixenv.distributions import SiteListing
 from nixenv.errors import ProfileInvalid, SnapshotInvalid, Unreadable
-from nixenv.graph import Graph, Registration
-from nixenv.machine import Machine
+from nixenv.evidence.contents import Contents
+from nixenv.evidence.distributions import SiteListing
+from nixenv.evidence.graph import Graph, Registration
+from nixenv.evidence.machine import Machine
+from nixenv.evidence.toolkit_files import ToolkitFiles
 from nixenv.places import LAYOUTS
 from nixenv.plain import make_converter
-from nixenv.probe import Probe
-from nixenv.profile import VARIABLE_NAME, Profile, parse_profile, to_document
+from nixenv.road.probe import Probe
+from nixenv.road.profile import VARIABLE_NAME, Profile, parse_profile, to_document
+from nixenv.road.query import Closure
 from nixenv.storepath import StorePath, enclosing_store_path, parse_store_path
-from nixenv.toolkit_files import ToolkitFiles
 from nixenv.versions import MINOR_VERSION
 
 SCHEMA = 2

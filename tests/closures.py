@@ -1,7 +1,7 @@
 """Closures and notes as plain data, for the pure stations."""
 
 from nixenv import Closure, Environment, Probe, StoreObject, StorePath
-from nixenv.wrapper import Wrapper
+from nixenv.road.launcher import Wrapper
 
 
 def store_path(name: str) -> StorePath:

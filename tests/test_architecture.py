@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,58 +15,19 @@ from nixenv.shells import SHELLS
 
 PACKAGE = Path(nixenv.__file__).parent
 
-# The road, first to last. A module imports from its own row and those above it.
-ROAD: tuple[tuple[str, ...], ...] = (
-    ("text", "plain"),
-    ("errors", "storepath", "findings", "versions"),
-    ("files", "places", "console"),
-    ("root", "wrapper"),
-    ("nix",),
-    ("closure",),
-    ("probe",),
-    ("distributions", "toolkit_files", "graph", "gpu"),
-    ("machine",),
-    ("contents",),
-    ("profile",),
-    ("snapshot",),
-    ("python", "cuda"),
-    ("inventory",),
-    ("linked", "linked.tree", "linked.place"),
-    ("environment",),
-    ("shells.posix", "shells.fish", "shells.tcsh", "shells.data"),
-    ("shells",),
-    ("activation",),
-    ("linked.farm",),
-    ("linked.virtualenv", "linked.toolkit", "linked.inspection"),
-    ("linked.build",),
-    ("road",),
-    ("activate",),
-    ("components", "nix_trouble"),
-    ("lookup",),
-    ("diagnosis",),
-    tuple(
-        f"diagnosis.{part}"
-        for part in ("cuda_packages", "requirements", "site_path", "consequences")
-    ),
-    ("diagnosis.python_shell",),
-    tuple(f"diagnosis.{part}" for part in ("store", "python", "cuda", "gpu", "environment")),
-    ("why", "comparison"),
-    ("subject",),
-    ("report",),
-    ("examination",),
-    ("views", "views.text"),
-    tuple(f"views.{what}" for what in ("report", "why", "subject", "comparison", "progress")),
-    ("page", "page.markup"),
-    ("page.tables",),
-    ("page.sections",),
-    ("page.render",),
-    ("cli.options",),
-    ("cli.export", "cli.inspect", "cli.snapshot"),
-    ("cli",),
-    ("entry",),
-    ("__main__",),
+# The house from the top down: arrows go down this list only (docs/architecture.md).
+HOUSE = (
+    *("__main__", "entry"),
+    *("cli", "hook", "inspect", "sglang"),
+    *("request", "snapshot", "evidence", "linked", "shells", "road"),
+    # The words that all use.
+    *("console", "files", "places", "errors", "findings", "storepath", "versions", "text", "plain"),
 )
-ROW = {module: number for number, row in enumerate(ROAD) for module in row}
+# Within the road: a station imports an earlier one, never a later one.
+STATIONS = (
+    *("root", "nix", "query", "launcher", "probe"),
+    *("python", "cuda", "classify", "profile", "farms", "plan"),
+)
 
 
 def module_name(file: Path) -> str:
@@ -76,7 +38,7 @@ def module_name(file: Path) -> str:
 CORE = {
     module_name(file): ast.parse(file.read_text())
     for file in sorted(PACKAGE.rglob("*.py"))
-    if "sglang" not in file.parts and file != PACKAGE / "__init__.py"
+    if file != PACKAGE / "__init__.py"
 }
 
 
@@ -94,34 +56,78 @@ def imported(tree: ast.AST) -> set[str]:
     return found
 
 
-def test_every_module_has_its_place_on_the_road() -> None:
-    """A new module is put into the list above, where its place is a decision."""
-    assert set(CORE) == set(ROW)
+def arrows() -> set[tuple[str, str]]:
+    """Who imports whom, of our own modules."""
+    return {
+        (module, name.removeprefix("nixenv."))
+        for module, tree in CORE.items()
+        for name in imported(tree)
+        if name.removeprefix("nixenv.") in CORE and name != f"nixenv.{module}"
+    }
+
+
+def room(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def test_every_module_has_its_room() -> None:
+    """A new one at the top of the house is put into the list above, where it is a decision."""
+    assert {room(module) for module in CORE} == set(HOUSE)
+    assert {module for module in CORE if module.startswith("road.")} == {
+        f"road.{station}" for station in STATIONS
+    }
+
+
+def test_no_arrow_goes_up() -> None:
+    """From room to room down the house, and in the road from station to earlier station."""
+    up = {
+        (module, other)
+        for module, other in arrows()
+        if room(module) != room(other) and HOUSE.index(room(module)) > HOUSE.index(room(other))
+    }
+    assert not up
+    back = {
+        (module, other)
+        for module, other in arrows()
+        if room(module) == room(other) == "road" and "." in module and "." in other
+        if STATIONS.index(module[5:]) < STATIONS.index(other[5:])
+    }
+    assert not back
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """No circle, in any room."""
+    graph: dict[str, set[str]] = {}
+    for module, other in arrows():
+        # A package's own __init__ names its modules; they need not name it.
+        if not other.startswith(f"{module}."):
+            graph.setdefault(module, set()).add(other)
+    tuple(TopologicalSorter(graph).static_order())
 
 
 @pytest.mark.parametrize("module", sorted(CORE))
-def test_no_station_imports_a_later_one(module: str) -> None:
-    """Data goes one way."""
-    for name in imported(CORE[module]):
-        other = name.removeprefix("nixenv.")
-        if name.startswith("nixenv.") and other in ROW:
-            assert ROW[other] <= ROW[module], f"{module} imports {other}"
+def test_every_module_is_on_the_map(module: str) -> None:
+    """docs/architecture.md has a line for each."""
+    told = (PACKAGE.parent / "docs/architecture.md").read_text()
+    path = module.replace(".", "/")
+    is_package = (PACKAGE / path).is_dir()
+    assert f"`{path}/`" in told if is_package else f"`{path}`" in told
 
 
 @pytest.mark.parametrize(
     ("thing", "places"),
     [
-        ("subprocess", {"nix", "gpu"}),
-        ("click", {"cli"}),
-        ("rich", {"views"}),
+        ("subprocess", {"road.nix", "evidence.gpu"}),
+        ("click", {"cli", "sglang"}),
+        ("rich", {"inspect"}),
         ("cattrs", {"plain", "snapshot"}),
-        ("packaging", {"python", "lookup", "subject", "comparison", "diagnosis", "page"}),
+        ("packaging", {"road.python", "inspect"}),
     ],
 )
 def test_a_library_is_used_in_its_place_only(thing: str, places: set[str]) -> None:
     """Processes are started by the query station alone, and so on."""
     users = {
-        module.partition(".")[0]
+        module if room(module) in ("road", "evidence") else room(module)
         for module, tree in CORE.items()
         if any(name == thing or name.startswith(f"{thing}.") for name in imported(tree))
     }
@@ -142,7 +148,7 @@ def test_no_process_is_started_by_other_means() -> None:
         for module, tree in CORE.items()
         if any(name.startswith(starters) for name in attributes(tree))
     }
-    assert users == {"entry"}
+    assert users == {"entry", "sglang.serve"}
 
 
 @pytest.mark.parametrize(
@@ -150,16 +156,23 @@ def test_no_process_is_started_by_other_means() -> None:
 )
 def test_the_process_belongs_to_the_command_line(thing: str) -> None:
     """The library takes the environment as an argument and never exits or prints."""
-    users = {m.partition(".")[0] for m, tree in CORE.items() if thing in attributes(tree)}
-    assert users <= {"activate", "cli", "console", "entry"}
+    users = {room(module) for module, tree in CORE.items() if thing in attributes(tree)}
+    assert users <= {"hook", "cli", "console", "entry", "sglang"}
 
 
 # The stations that see only values: nothing of the disk, and no way to start anything.
 @pytest.mark.parametrize(
     "module",
-    ["wrapper", "python", "cuda", "inventory", "environment", "report", "shells"]
-    + ["linked.tree", "linked.place", "components", "lookup", "why", "subject", "comparison"]
-    + [module for module in ROW if module.startswith(("shells.", "diagnosis.", "views."))],
+    [
+        *(f"road.{station}" for station in ("launcher", "python", "cuda", "classify", "plan")),
+        *(f"inspect.{module}" for module in ("report", "components", "lookup", "why", "subject")),
+        *("inspect.comparison", "linked.tree", "road.farms", "shells"),
+        *(
+            module
+            for module in CORE
+            if module.startswith(("shells.", "inspect.diagnosis.", "inspect.views."))
+        ),
+    ],
 )
 def test_the_pure_stations_touch_nothing(module: str) -> None:
     """classify, plan and render open no file and look at no directory."""
@@ -231,16 +244,18 @@ def test_nix_is_asked_before_the_stations_are_imported(
     loaded = loaded_when_nix_starts(environ, tmp_path)
     assert {module for module in loaded if module.split(".")[0] == "nixenv"} == {
         "nixenv",
-        "nixenv.activate",
-        "nixenv.closure",
+        "nixenv.hook",
+        "nixenv.hook.activate",
+        "nixenv.road",
+        "nixenv.road.query",
         "nixenv.console",
         "nixenv.entry",
         "nixenv.errors",
-        "nixenv.nix",
+        "nixenv.road.nix",
         "nixenv.places",
-        "nixenv.profile",
-        "nixenv.road",
-        "nixenv.root",
+        "nixenv.road.profile",
+        "nixenv.request",
+        "nixenv.road.root",
         "nixenv.storepath",
         "nixenv.text",
         "nixenv.versions",
@@ -272,30 +287,32 @@ def test_an_activation_loads_what_it_needs_and_no_more(
     loaded = set(run_python(code, environ).stderr.split())
     assert {module for module in loaded if module.split(".")[0] == "nixenv"} == {
         "nixenv",
-        "nixenv.activate",
-        "nixenv.activation",
-        "nixenv.closure",
+        "nixenv.hook",
+        "nixenv.hook.activate",
+        "nixenv.hook.activation",
+        "nixenv.road",
+        "nixenv.road.query",
         "nixenv.console",
-        "nixenv.cuda",
+        "nixenv.road.cuda",
         "nixenv.entry",
-        "nixenv.environment",
+        "nixenv.road.plan",
         "nixenv.errors",
         "nixenv.files",
         "nixenv.findings",
-        "nixenv.inventory",
-        "nixenv.nix",
+        "nixenv.road.classify",
+        "nixenv.road.nix",
         "nixenv.places",
-        "nixenv.probe",
-        "nixenv.profile",
-        "nixenv.python",
-        "nixenv.road",
-        "nixenv.root",
+        "nixenv.road.probe",
+        "nixenv.road.profile",
+        "nixenv.road.python",
+        "nixenv.request",
+        "nixenv.road.root",
         "nixenv.shells",
         "nixenv.shells.posix",
         "nixenv.storepath",
         "nixenv.text",
         "nixenv.versions",
-        "nixenv.wrapper",
+        "nixenv.road.launcher",
     }
     heavy = {"attr", "attrs", "cattrs", "click", "rich", "packaging", "json", "inspect"}
     heavy |= {"pathlib", "tempfile", "shlex", "shutil", "email"}

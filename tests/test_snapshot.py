@@ -23,15 +23,15 @@ from nixenv import (
     dump_snapshot,
     parse_snapshot,
 )
-from nixenv.distributions import Distribution, SiteListing
-from nixenv.gpu import Gpu, GpuDriver
-from nixenv.graph import Registration
-from nixenv.machine import DirectoryState, PortState
-from nixenv.probe import Fault
-from nixenv.profile import PATH_PARTS, Profile
+from nixenv.evidence.distributions import Distribution, SiteListing
+from nixenv.evidence.gpu import Gpu, GpuDriver
+from nixenv.evidence.graph import Registration
+from nixenv.evidence.machine import DirectoryState, PortState
+from nixenv.evidence.toolkit_files import DirectoryListing
+from nixenv.road.launcher import Wrapper
+from nixenv.road.probe import Fault
+from nixenv.road.profile import PATH_PARTS, Profile
 from nixenv.snapshot import Request
-from nixenv.toolkit_files import DirectoryListing
-from nixenv.wrapper import Wrapper
 from tests.closures import store_path
 from tests.conftest import Nixenv
 from tests.real_shells import LANGUAGE, SHELLS

@@ -4,7 +4,7 @@ import os
 
 import click
 
-from nixenv import road
+from nixenv import request
 from nixenv.cli.options import binary_argument, selection_of, selection_options
 from nixenv.console import emit, pass_on, say_findings
 
@@ -24,7 +24,7 @@ SHELL_CHOICES = ("bash", "zsh", "sh", "fish", "tcsh", "json", "dotenv")
 )
 def export(shell: str, **options: str | None) -> None:
     """Write the environment as shell code, to be evaluated: eval "$(nixenv export)"."""
-    exported = road.export(selection_of(options), shell, os.environ)
+    exported = request.export(selection_of(options), shell, os.environ)
     pass_on(exported.material.closure.diagnostics)
     say_findings("nixenv", exported.findings)
     emit(exported.text)

@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from nixenv.cli.options import selection_of, selection_options
-from nixenv.comparison import Inspected, compare
 from nixenv.console import emit, pass_on, say
 from nixenv.errors import (
     NothingSelected,
@@ -17,22 +16,23 @@ from nixenv.errors import (
     RootError,
     SelectionContradicts,
 )
-from nixenv.examination import STAGES, Examination, Survey, examine, survey
 from nixenv.files import write_atomically
-from nixenv.page.render import render_page
+from nixenv.inspect.comparison import Inspected, compare
+from nixenv.inspect.examination import STAGES, Examination, Survey, examine, survey
+from nixenv.inspect.page.render import render_page
+from nixenv.inspect.report import SCHEMA, Report, to_document
+from nixenv.inspect.subject import describe_subject
+from nixenv.inspect.views.comparison import show_comparison
+from nixenv.inspect.views.progress import show_progress
+from nixenv.inspect.views.report import show_report
+from nixenv.inspect.views.subject import show_subject
+from nixenv.inspect.views.why import show_presence
+from nixenv.inspect.why import explain_presence
 from nixenv.places import find_store_dir
 from nixenv.plain import to_plain
-from nixenv.report import SCHEMA, Report, to_document
-from nixenv.road import Selection, find_root
-from nixenv.root import Root, find_program_root
+from nixenv.request import Selection, find_root
+from nixenv.road.root import Root, find_program_root
 from nixenv.storepath import enclosing_store_path
-from nixenv.subject import describe_subject
-from nixenv.views.comparison import show_comparison
-from nixenv.views.progress import show_progress
-from nixenv.views.report import show_report
-from nixenv.views.subject import show_subject
-from nixenv.views.why import show_presence
-from nixenv.why import explain_presence
 
 FINDINGS_PAGE = "docs/findings.md"
 """Where the findings are documented."""

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from nixenv.places import LAYOUTS
-from nixenv.road import Selection
+from nixenv.request import Selection
 from nixenv.versions import MINOR_VERSION
 
 Command = Callable[..., None]

@@ -6,8 +6,8 @@ import click
 
 from nixenv.cli.options import binary_argument, selection_of, selection_options
 from nixenv.console import emit, pass_on
-from nixenv.examination import take_snapshot
 from nixenv.files import write_atomically
+from nixenv.inspect.examination import take_snapshot
 from nixenv.snapshot import dump_snapshot
 
 

@@ -1,10 +1,10 @@
 """Build the farms of an inventory."""
 
-from nixenv.inventory import Inventory
 from nixenv.linked.farm import ensure_farm
-from nixenv.linked.place import Farms
 from nixenv.linked.toolkit import plan_toolkit
 from nixenv.linked.virtualenv import plan_virtualenv
+from nixenv.road.classify import Inventory
+from nixenv.road.farms import Farms
 
 
 def build_farms(inventory: Inventory, farms: Farms) -> None:

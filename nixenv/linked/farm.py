@@ -22,8 +22,8 @@ from attrs import asdict, frozen
 from nixenv.errors import OutputFailed, StoreObjectsMissing, Unreadable
 from nixenv.files import TEMPORARY_PREFIX
 from nixenv.linked.tree import Conflict, Entry, Link
-from nixenv.nix import repair_command
 from nixenv.places import FARM_RECORD
+from nixenv.road.nix import repair_command
 
 _LOCK = ".lock"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nixenv.findings import Finding, Severity
 from nixenv.linked.farm import find_problems, find_strangers, read_conflicts
-from nixenv.linked.place import Farms
+from nixenv.road.farms import Farms
 
 
 def inspect_farms(farms: Farms) -> tuple[Finding, ...]:

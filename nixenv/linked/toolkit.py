@@ -10,10 +10,10 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from nixenv.cuda import CudaToolkit
 from nixenv.linked.farm import FarmPlan, File, drop_identical, list_directory, require_present
-from nixenv.linked.place import canonical_members
 from nixenv.linked.tree import Conflict, Link, Source, merge, separate
+from nixenv.road.cuda import CudaToolkit
+from nixenv.road.farms import canonical_members
 from nixenv.storepath import StorePath, store_name
 
 _TARGET = "targets/x86_64-linux"

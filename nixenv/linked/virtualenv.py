@@ -15,10 +15,10 @@ from pathlib import Path
 
 from attrs import frozen
 
-from nixenv.inventory import Inventory
 from nixenv.linked.farm import FarmPlan, File, drop_identical, list_directory, require_present
 from nixenv.linked.tree import Conflict, Link, Source, merge, separate
-from nixenv.python import Interpreter
+from nixenv.road.classify import Inventory
+from nixenv.road.python import Interpreter
 from nixenv.storepath import StorePath, store_name
 
 _PLAIN_INTERPRETER = re.compile(r"python3?-(\d+\.\d+(?:\.\d+)*(?:(?:a|b|rc)\d+)?)")

@@ -7,7 +7,7 @@ they are written as they are; values are always quoted, so that none can run as 
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
-from nixenv.environment import Environment
+from nixenv.road.plan import Environment
 
 Renderer = Callable[[Environment, Mapping[str, str]], str]
 

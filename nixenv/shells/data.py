@@ -5,7 +5,8 @@ import os
 import re
 from collections.abc import Mapping
 
-from nixenv.environment import (
+from nixenv.errors import NotExpressible
+from nixenv.road.plan import (
     Default,
     Environment,
     MakeDirectory,
@@ -15,7 +16,6 @@ from nixenv.environment import (
     Unset,
     resolve,
 )
-from nixenv.errors import NotExpressible
 
 # Docker takes all behind "=" literally; python-dotenv strips blanks, knows quotes, comments behind
 # a blank, and ${NAME}. Where the two would read different values, there is no honest line.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from nixenv.environment import (
+from nixenv.road.plan import (
     Default,
     Environment,
     MakeDirectory,

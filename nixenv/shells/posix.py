@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from nixenv.environment import (
+from nixenv.road.plan import (
     Default,
     Environment,
     MakeDirectory,

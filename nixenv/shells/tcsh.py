@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 
-from nixenv.environment import Environment, MakeDirectory, resolve
+from nixenv.road.plan import Environment, MakeDirectory, resolve
 
 # All but control characters, the quote, the backslash, the blank (a backquoted eval collapses them)
 # and "!", which tcsh takes for history even between single quotes. Bytes beyond ASCII stay as they

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from fixtures.closure import SglangClosure
-from nixenv.profile import load_profile
+from nixenv.road.profile import load_profile
 from tests.flox.activation import Activation, ActivationFailed, Mode, Mutation, Scene
 
 PATH_LISTS = ("PATH", "CPATH", "LIBRARY_PATH", "PYTHONPATH")

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from nixenv.profile import load_profile
+from nixenv.road.profile import load_profile
 from tests.flox.activation import MANIFEST, PROJECT, Manifest
 
 # Flox's own, as it came with Flox 1.15: `flox/manifest-v1.schema.json`.

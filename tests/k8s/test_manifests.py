@@ -8,7 +8,7 @@ import kubernetes_validate  # type: ignore[import-untyped] # it has no stubs
 import pytest
 import yaml
 
-from nixenv.profile import load_profile
+from nixenv.road.profile import load_profile
 
 K8S = Path(__file__).parents[2] / "k8s"
 FILES = sorted(path for path in K8S.rglob("*.yaml") if path.name != "kustomization.yaml")

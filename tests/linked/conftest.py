@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from fixtures.closure import SglangClosure
-from nixenv.inventory import Inventory
-from nixenv.linked.place import Farms
+from nixenv.road.classify import Inventory
+from nixenv.road.farms import Farms
 from tests.linked.scene import Activated, activate, plan_farms
 
 

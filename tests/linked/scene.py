@@ -11,9 +11,9 @@ from attrs import frozen
 
 from fixtures.closure import SglangClosure
 from fixtures.private_store import PrivateStore
-from nixenv.inventory import Inventory
-from nixenv.linked.place import Farms
-from nixenv.road import Selection, gather, plan
+from nixenv.request import Selection, gather, plan
+from nixenv.road.classify import Inventory
+from nixenv.road.farms import Farms
 from tests.real_shells import SEARCH_PATH
 
 

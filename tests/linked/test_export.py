@@ -11,7 +11,7 @@ from fixtures.closure import SglangClosure
 from fixtures.private_store import PrivateStore
 from fixtures.synthetic import load_synthetic_closure
 from nixenv import Default, Inventory, Prepend, Profile, Set, Unset, plan_environment
-from nixenv.linked.place import Farms
+from nixenv.road.farms import Farms
 from tests.closures import described
 from tests.conftest import Nixenv
 from tests.linked.scene import activate, plan_farms

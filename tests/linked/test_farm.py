@@ -17,7 +17,6 @@ import pytest
 
 from fixtures.closure import SglangClosure
 from nixenv.errors import OutputFailed, Unreadable
-from nixenv.inventory import Inventory
 from nixenv.linked import farm as farm_module
 from nixenv.linked.build import build_farms
 from nixenv.linked.farm import (
@@ -28,9 +27,10 @@ from nixenv.linked.farm import (
     find_strangers,
 )
 from nixenv.linked.inspection import inspect_farms
-from nixenv.linked.place import Farms
 from nixenv.linked.tree import Conflict, Link
 from nixenv.places import FARM_RECORD
+from nixenv.road.classify import Inventory
+from nixenv.road.farms import Farms
 from tests.linked.scene import activate, export_argv, plan_farms, surroundings
 
 Planned = tuple[Inventory, Farms]

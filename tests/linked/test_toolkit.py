@@ -9,8 +9,8 @@ import pytest
 from fixtures.closure import SglangClosure
 from nixenv import CudaToolkit, StorePath
 from nixenv.linked.farm import ensure_farm, find_problems, read_conflicts
-from nixenv.linked.place import place_farms
 from nixenv.linked.toolkit import plan_toolkit
+from nixenv.road.farms import place_farms
 from tests.linked.scene import Activated, activate, plan_farms
 
 PROGRAM = """\

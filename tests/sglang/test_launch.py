@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nixenv.profile import load_profile
+from nixenv.road.profile import load_profile
 from nixenv.sglang.errors import SettingsInvalid
 from nixenv.sglang.launch import (
     DEFAULTS,

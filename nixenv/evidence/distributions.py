@@ -1,0 +1,313 @@
+"""The probe station's second look at Python, for people: what each site-packages directory holds.
+
+``export`` does without it: listing hundreds of directories is what makes a shell slow. Nothing is
+imported or run here. All files are read as text, from the start and up to a limit.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from email.parser import HeaderParser
+from itertools import chain, islice
+
+from attrs import frozen
+
+from nixenv.road.probe import Probe
+
+TAGGED_EXTENSION = re.compile(
+    r"(?P<module>.*/[^/.]+|[^/.]+)\.(?P<tag>cpython-\d+[a-z]*)-(?P<platform>[a-z0-9_]+-linux[^/.]*)\.so",
+    re.DOTALL,
+)
+"""The path of an extension module whose file name tells which CPython it was built for, and where.
+
+PEP 3149: ``numpy/_core/_multiarray_umath.cpython-312-x86_64-linux-gnu.so``. Those of the stable ABI
+(``.abi3.so``) and those without a tag (``.so``) can be loaded by any.
+"""
+
+# Of METADATA only the header counts; torch has 12,000 files in RECORD, which is 1.3 MB.
+_METADATA_HEAD = 1 << 18
+_RECORD_HEAD = 1 << 24
+_SMALL_HEAD = 1 << 16
+_INIT_HEAD = 1 << 13
+
+# So many files are looked at where no RECORD names them.
+_MOST_FILES = 5_000
+
+_METADATA_NAME = re.compile(r"(?P<name>[^-]+)(?:-(?P<version>.+))?\.(?:dist|egg)-info", re.DOTALL)
+
+# A package that asks for the directories of its name on the whole path (pkgutil, pkg_resources).
+_EXTENDS_PATH = re.compile(
+    r"^[ \t]*__path__\s*(?::[^=\n]*)?=[^\n]*extend_path\(|^[^#\n]*declare_namespace\(",
+    re.MULTILINE,
+)
+
+# torch/version.py, which setup.py writes: cuda: Optional[str] = '12.8'
+_TORCH_CUDA = re.compile(
+    r"""^cuda\s*(?::[^=\n]*)?=\s*['"](\d{1,3}\.\d{1,3})(?:\.\d+)*['"]""", re.MULTILINE | re.ASCII
+)
+_TORCH_LOCAL_VERSION = re.compile(r".*\+cu(\d{1,3})(\d)(?:\..*)?", re.ASCII | re.DOTALL)
+
+
+@frozen
+class Distribution:
+    """An installed distribution, by its own metadata.
+
+    Attributes:
+        name: Its name.
+        version: Its version; ``?`` when nothing tells it.
+        requires: What it requires: the lines of Requires-Dist, verbatim.
+        modules: Its top-level modules and packages, those that are there.
+    """
+
+    name: str
+    version: str
+    requires: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+
+
+@frozen
+class SiteListing:
+    """What one site-packages directory holds.
+
+    A name can be imported when it is in one of `packages`, `extended` and `namespaces`.
+
+    Attributes:
+        directory: Its path.
+        distributions: The distributions whose metadata is in it, by name.
+        path_files: Its ``.pth`` files that name something which is there, or run code. They work
+            in a site directory, but not on PYTHONPATH.
+        packages: Its top-level modules, and its packages with an ``__init__``: the first on the
+            path hides all others of the name.
+        extended: Its top-level packages whose ``__init__`` takes in all others of the name.
+        namespaces: Its top-level directories without ``__init__`` (PEP 420). Several of
+            one name make one package, as long as none of the above has that name.
+        extensions: Its extension modules whose names tell a CPython version (`TAGGED_EXTENSION`),
+            and what else there is of these modules; paths below the directory.
+        torch_cuda: The CUDA version ``X.Y`` for which the torch in it was built; None when there
+            is no torch, or one without CUDA.
+    """
+
+    directory: str
+    distributions: tuple[Distribution, ...]
+    path_files: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    extended: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()
+    torch_cuda: str | None = None
+
+
+@frozen
+class _TopLevel:
+    """What is at the top of a directory, sorted.
+
+    Attributes:
+        names: All names.
+        packages: As in `SiteListing`, and so on.
+    """
+
+    names: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    extended: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+
+    @property
+    def metadata(self) -> tuple[str, ...]:
+        return tuple(filter(_METADATA_NAME.fullmatch, self.names))
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        return tuple(sorted({*self.packages, *self.extended, *self.namespaces}))
+
+
+def probe_distributions(probe: Probe) -> tuple[SiteListing, ...]:
+    """List every site-packages directory of the closure; one that cannot be read is empty."""
+    return tuple(
+        _list_site_packages(f"{found.path}/lib/python{version}/site-packages")
+        for found in probe.objects
+        for version in found.site_packages
+    )
+
+
+def _list_site_packages(directory: str) -> SiteListing:
+    top = _scan(directory)
+    metadata = top.metadata
+    recorded = {name: _read_record(f"{directory}/{name}/RECORD") for name in metadata}
+    distributions = tuple(
+        _read_distribution(directory, name, recorded[name], top) for name in metadata
+    )
+    return SiteListing(
+        directory,
+        distributions,
+        tuple(name for name in top.names if _does_something(directory, name)),
+        top.packages,
+        top.extended,
+        top.namespaces,
+        _find_extensions(directory, top, tuple(chain.from_iterable(recorded.values()))),
+        _find_torch_cuda(directory, top, distributions),
+    )
+
+
+def _scan(directory: str) -> _TopLevel:
+    try:
+        with os.scandir(directory) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        return _TopLevel()
+    packages = {_top_module(entry.name) for entry in found if _is_module_file(entry.name)}
+    extended = []
+    namespaces = []
+    for entry in found:
+        if not entry.name.isidentifier() or entry.name == "__pycache__" or not _is_dir(entry):
+            continue
+        inside = _list(entry.path)
+        if not any(name.startswith("__init__.") for name in inside):
+            namespaces.append(entry.name)
+        elif _EXTENDS_PATH.search(_read(f"{entry.path}/__init__.py", _INIT_HEAD)):
+            extended.append(entry.name)
+        else:
+            packages.add(entry.name)
+    return _TopLevel(
+        names=tuple(entry.name for entry in found),
+        packages=tuple(sorted(filter(str.isidentifier, packages))),
+        extended=tuple(extended),
+        namespaces=tuple(namespaces),
+    )
+
+
+def _is_module_file(path: str) -> bool:
+    return path.endswith((".py", ".so"))
+
+
+def _top_module(path: str) -> str:
+    """Name the top-level module of a module's file."""
+    top, slash, _ = path.partition("/")
+    return top if slash else top.partition(".")[0]
+
+
+def _is_dir(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _list(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
+
+
+def _read_record(file: str) -> tuple[str, ...]:
+    """Read the files of modules off RECORD, whose lines are a path, a hash and a size (PEP 376)."""
+    paths = (line.partition(",")[0].strip('"') for line in _read(file, _RECORD_HEAD).splitlines())
+    return tuple(filter(_is_module_file, paths))
+
+
+def _read_distribution(
+    directory: str, name: str, recorded: Iterable[str], top: _TopLevel
+) -> Distribution:
+    """Read its metadata; where that tells no name or version, the directory's name has to do."""
+    match = _METADATA_NAME.fullmatch(name)
+    stem, version = (match["name"], match["version"]) if match else (name, None)
+    place = f"{directory}/{name}"
+    files = (f"{place}/METADATA", f"{place}/PKG-INFO", place)
+    text = next(filter(None, (_read(file, _METADATA_HEAD) for file in files)), "")
+    header = HeaderParser().parsestr(text)
+    told = _plain(header.get("Name")) or stem
+    return Distribution(
+        told,
+        _plain(header.get("Version")) or version or "?",
+        tuple(filter(None, map(_plain, header.get_all("Requires-Dist", ())))),
+        _own_modules(place, told, recorded, top),
+    )
+
+
+def _plain(value: object) -> str:
+    """Give the one line of text that a header's value is; empty when it is none."""
+    text = "" if value is None else str(value)
+    return "" if "\0" in text else " ".join(text.split())
+
+
+def _own_modules(
+    place: str, project: str, recorded: Iterable[str], top: _TopLevel
+) -> tuple[str, ...]:
+    """Say which of the top-level modules are a distribution's: as it says itself, else a guess."""
+    claimed = set(map(_top_module, recorded))
+    claimed = claimed or set(_read(f"{place}/top_level.txt", _SMALL_HEAD).split())
+    if not claimed and len(top.metadata) == 1:
+        return top.modules
+    if not claimed:
+        claimed = {re.sub(r"[-.]", "_", name) for name in (project, project.lower())}
+    return tuple(name for name in top.modules if name in claimed)
+
+
+def _does_something(directory: str, name: str) -> bool:
+    """Whether ``site`` would run code for this file, or add something to the path."""
+    if not name.endswith(".pth") or name.startswith("."):
+        return False
+    for line in _read(f"{directory}/{name}", _SMALL_HEAD).split("\n"):
+        text = line.rstrip()
+        if text.startswith(("import ", "import\t")):
+            return True
+        if text and not text.startswith("#"):
+            place = os.path.normpath(os.path.join(directory, text))
+            if place != os.path.normpath(directory) and os.path.exists(place):
+                return True
+    return False
+
+
+def _find_extensions(directory: str, top: _TopLevel, recorded: Sequence[str]) -> tuple[str, ...]:
+    known = set(map(_top_module, recorded))
+    unrecorded = _walk(directory, [name for name in top.modules if name not in known])
+    found = {}
+    for path in islice(_tagged(chain(recorded, top.names, unrecorded)), _MOST_FILES):
+        match = TAGGED_EXTENSION.fullmatch(path)
+        if match and _top_module(path) in top.modules and os.path.isfile(f"{directory}/{path}"):
+            found[path] = match["module"]
+    others = (f"{module}{end}" for module in found.values() for end in (".abi3.so", ".so", ".py"))
+    there = (path for path in others if os.path.isfile(f"{directory}/{path}"))
+    return tuple(sorted({*found, *there}))
+
+
+def _tagged(paths: Iterable[str]) -> Iterator[str]:
+    # Most of RECORD is not: look closer at those only.
+    return (path for path in paths if ".cpython-" in path and "/../" not in path)
+
+
+def _walk(directory: str, names: Iterable[str]) -> Iterator[str]:
+    """Name the files below some directories in ``directory``, up to a number of them."""
+    files = (
+        f"{inside}/{name}"
+        for top in names
+        for inside, _directories, files in os.walk(f"{directory}/{top}")
+        for name in files
+    )
+    return (path[len(directory) + 1 :] for path in islice(files, _MOST_FILES))
+
+
+def _find_torch_cuda(
+    directory: str, top: _TopLevel, distributions: Iterable[Distribution]
+) -> str | None:
+    if "torch" in top.packages:
+        text = _read(f"{directory}/torch/version.py", _SMALL_HEAD)
+        if text:
+            told = _TORCH_CUDA.search(text)
+            return told[1] if told else None
+    for distribution in distributions:
+        local = _TORCH_LOCAL_VERSION.fullmatch(distribution.version)
+        if distribution.name.lower() == "torch" and local:
+            return f"{local[1]}.{local[2]}"
+    return None
+
+
+def _read(file: str, limit: int) -> str:
+    """Read the head of a file as text; empty when it cannot be read, or is no regular file."""
+    try:
+        if os.path.isfile(file):
+            with open(file, "rb") as stream:
+                return stream.read(limit).decode("utf-8", "surrogateescape")
+    except OSError:
+        pass  # as good as none
+    return ""

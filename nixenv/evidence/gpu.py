@@ -1,0 +1,352 @@
+"""The NVIDIA driver and its GPUs: what the machine shows, and what nvidia-smi answers.
+
+For people: ``export`` does without. The driver's libraries are looked for and never loaded, and an
+nvidia-smi that hangs is left behind.
+"""
+
+import contextlib
+import glob
+import os
+import re
+import selectors
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, cast
+
+from attrs import frozen
+
+from nixenv.road.root import find_executable
+
+
+@frozen
+class Gpu:
+    """One GPU, by nvidia-smi.
+
+    Attributes:
+        name: ``NVIDIA H200``.
+        compute_capability: ``9.0``; None when nvidia-smi is too old to tell.
+        memory: In MiB; None when it does not tell.
+    """
+
+    name: str
+    compute_capability: str | None
+    memory: int | None
+
+
+@frozen
+class GpuDriver:
+    """What is known of the NVIDIA driver and its GPUs.
+
+    Attributes:
+        devices: The device files ``/dev/nvidia0`` and so on: there is a GPU, whatever else fails.
+        pci: NVIDIA's display controllers on the PCI bus, such as ``0000:01:00.0``. A container sees
+            them even when it was given none of them.
+        module: The version of the kernel module that is loaded; None when none is.
+        nvidia_smi: The program that was asked; None when there is none.
+        failure: Why it gave no answer; empty when it did, or was not asked.
+        hindered_by: The variables without which it does answer.
+        version: The driver's version, ``570.86.15``; None when unknown.
+        gpus: The GPUs, in its order.
+        libcuda: Where ``libcuda.so.1`` is found by the loader of a program in the store; None when
+            it is not.
+        host_libcuda: Where the machine's own loader would find it, which a program in the store
+            does not ask; None when it is in none of the usual places.
+    """
+
+    devices: tuple[str, ...] = ()
+    pci: tuple[str, ...] = ()
+    module: str | None = None
+    nvidia_smi: str | None = None
+    failure: str = ""
+    hindered_by: tuple[str, ...] = ()
+    version: str | None = None
+    gpus: tuple[Gpu, ...] = ()
+    libcuda: str | None = None
+    host_libcuda: str | None = None
+
+
+@frozen
+class Answer:
+    """What nvidia-smi answered.
+
+    Attributes:
+        version: The driver's version; None when no line tells.
+        gpus: The GPUs.
+        failure: Why there is no answer; empty when there is one.
+    """
+
+    version: str | None = None
+    gpus: tuple[Gpu, ...] = ()
+    failure: str = ""
+
+
+_LIBCUDA = "libcuda.so.1"
+
+# Seconds. A healthy nvidia-smi may take a few where the driver first has to wake the GPUs.
+_PATIENCE = 10.0
+
+_FIELDS = ("name", "driver_version", "compute_cap", "memory.total")
+
+# nvidia-smi 470 has no compute_cap, and one unknown field spoils the whole answer.
+_OLD_FIELDS = ("name", "driver_version", "memory.total")
+
+# Where nvidia-smi does not know, it puts [N/A], [Not Supported] or [Unknown Error].
+_VERSION = re.compile(r"[0-9]{1,5}(?:\.[0-9]{1,5}){1,3}")
+_UNKNOWN = "[N/A]"
+_CAPABILITY = re.compile(r"[0-9]{1,2}\.[0-9]")
+_MEGABYTES = re.compile(r"[0-9]{1,9}")
+
+_DEVICE = re.compile(r"dev/nvidia(?P<number>[0-9]{1,4})")
+
+# An answer has some hundred bytes; a program that prints without end is none.
+_LONGEST_ANSWER = 1 << 20
+
+# Of a failure, so many lines and characters are kept.
+_FAILURE_LINES = 5
+_LINE_LENGTH = 300
+
+# What a user's shell may hold for programs of the store, and what breaks a program of the machine.
+_LOADER_VARIABLES = ("LD_LIBRARY_PATH", "LD_PRELOAD", "LD_AUDIT")
+
+# Where nvidia-smi is when it is not on PATH: NixOS, distributions, GKE's nodes, WSL.
+_SMI_DIRS = (
+    *("run/opengl-driver/bin", "run/current-system/sw/bin", "usr/bin", "usr/local/bin"),
+    *("usr/local/nvidia/bin", "usr/lib/wsl/lib"),
+)
+
+# Where distributions, NVIDIA's container runtime, GKE and WSL put the driver's libraries.
+_HOST_LIBRARY_DIRS = (
+    *("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "usr/lib64", "usr/lib"),
+    *("usr/local/nvidia/lib64", "usr/lib/wsl/lib", "lib/x86_64-linux-gnu", "lib64"),
+)
+
+
+def query_driver(
+    environ: Mapping[str, str], filesystem: str = "/", patience: float = _PATIENCE
+) -> GpuDriver:
+    """Look for GPUs and ask nvidia-smi about them, if there is one.
+
+    Args:
+        environ: The variables of the process: PATH, and what the loader reads.
+        filesystem: What stands for ``/`` in front of the machine's own directories.
+        patience: The seconds that nvidia-smi may take.
+    """
+    module = read_kernel_file(os.path.join(filesystem, "sys/module/nvidia/version")) or None
+    nvidia_smi = find_executable("nvidia-smi", _smi_search_path(environ, filesystem))
+    answer, hindered_by = (
+        _ask(nvidia_smi, environ, patience) if nvidia_smi is not None else (Answer(), ())
+    )
+    return GpuDriver(
+        devices=tuple(_find_devices(filesystem)),
+        pci=tuple(_find_pci(filesystem)),
+        module=module,
+        nvidia_smi=nvidia_smi,
+        failure=answer.failure,
+        hindered_by=hindered_by,
+        version=answer.version or module,
+        gpus=answer.gpus,
+        libcuda=_first_library(_libcuda_candidates(environ, filesystem)),
+        host_libcuda=_first_library(
+            os.path.join(filesystem, directory, _LIBCUDA) for directory in _HOST_LIBRARY_DIRS
+        ),
+    )
+
+
+def parse_answer(text: str, fields: Sequence[str]) -> Answer:
+    """Read what ``nvidia-smi --query-gpu=… --format=csv,noheader,nounits`` printed. Pure.
+
+    Lines look like ``NVIDIA H200, 570.86.15, 9.0, 143771``; others are passed over.
+
+    Args:
+        text: What it printed.
+        fields: The fields that it was asked for, the name first: that alone may hold commas.
+    """
+    rows = (
+        dict(zip(fields, map(str.strip, values), strict=True))
+        for line in text.splitlines()
+        if len(values := line.rsplit(",", len(fields) - 1)) == len(fields)
+    )
+    told = [row for row in rows if row["name"] and _is_driver_version(row["driver_version"])]
+    versions = (row["driver_version"] for row in told if row["driver_version"] != _UNKNOWN)
+    return Answer(next(versions, None), tuple(map(_parse_gpu, told)))
+
+
+def _is_driver_version(text: str) -> bool:
+    return text == _UNKNOWN or _VERSION.fullmatch(text) is not None
+
+
+def _parse_gpu(row: Mapping[str, str]) -> Gpu:
+    capability, memory = row.get("compute_cap", ""), row["memory.total"]
+    return Gpu(
+        row["name"],
+        capability if _CAPABILITY.fullmatch(capability) else None,
+        int(memory) if _MEGABYTES.fullmatch(memory) else None,
+    )
+
+
+# nvidia-smi --------------------------------------------------------------------------------------
+
+
+def _smi_search_path(environ: Mapping[str, str], filesystem: str) -> str:
+    usual = (os.path.join(filesystem, directory) for directory in _SMI_DIRS)
+    return os.pathsep.join((environ.get("PATH", ""), *usual))
+
+
+def _ask(
+    nvidia_smi: str, environ: Mapping[str, str], patience: float
+) -> tuple[Answer, tuple[str, ...]]:
+    """Ask as the shell would; if that fails, without what may lead its loader astray."""
+    given = tuple(name for name in _LOADER_VARIABLES if environ.get(name))
+    # One by one first: in a Flox environment programs of the store need LD_AUDIT.
+    suspects = [*((name,) for name in given), *([given] if len(given) > 1 else [])]
+    try:
+        answer = _ask_in(nvidia_smi, environ, patience)
+        for names in suspects if answer.failure else ():
+            without = {name: environ[name] for name in environ if name not in names}
+            second = _ask_in(nvidia_smi, without, patience)
+            if not second.failure:
+                return Answer(second.version, second.gpus, answer.failure), names
+    except subprocess.TimeoutExpired:
+        return Answer(failure=f"nvidia-smi gave no answer within {patience:g} seconds"), ()
+    return answer, ()
+
+
+def _ask_in(nvidia_smi: str, environ: Mapping[str, str], patience: float) -> Answer:
+    answer = _query(nvidia_smi, _FIELDS, environ, patience)
+    if answer.failure:
+        old = _query(nvidia_smi, _OLD_FIELDS, environ, patience)
+        return answer if old.failure else old
+    return answer
+
+
+def _query(
+    nvidia_smi: str, fields: Sequence[str], environ: Mapping[str, str], patience: float
+) -> Answer:
+    argv = (nvidia_smi, f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits")
+    try:
+        process = subprocess.Popen(
+            argv,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+    except OSError as error:
+        return Answer(failure=error.strerror or str(error))
+    try:
+        text = os.fsdecode(_read(process, patience))
+    except subprocess.TimeoutExpired:
+        _leave(process)
+        raise
+    answer = parse_answer(text, fields)
+    if process.returncode == 0 and answer.gpus:
+        return answer
+    return Answer(answer.version, answer.gpus, _describe(text, process.returncode))
+
+
+def _read(process: "subprocess.Popen[bytes]", patience: float) -> bytes:
+    """Read what it prints, up to `_LONGEST_ANSWER`, and wait for its end.
+
+    Raises:
+        subprocess.TimeoutExpired: it takes longer, or goes on when nobody reads any more.
+    """
+    deadline = time.monotonic() + patience
+    output = bytearray()
+    with cast("IO[bytes]", process.stdout) as stream, selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while selector.select(max(0, deadline - time.monotonic())):
+            part = os.read(stream.fileno(), 65536)
+            output += part
+            if not part or len(output) > _LONGEST_ANSWER:
+                break
+    process.wait(max(0, deadline - time.monotonic()))
+    return bytes(output)
+
+
+def _leave(process: "subprocess.Popen[bytes]") -> None:
+    """Kill it and go on: one that the driver holds in the kernel does not even die."""
+    process.kill()
+    if process.stdout is not None:
+        process.stdout.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=1)
+
+
+def _describe(text: str, status: int) -> str:
+    lines = [line[:_LINE_LENGTH] for line in map(str.strip, text.splitlines()) if line]
+    return "\n".join(lines[:_FAILURE_LINES]) or f"it ended with status {status} and no word"
+
+
+# What the machine shows --------------------------------------------------------------------------
+
+
+def read_kernel_file(file: str) -> str:
+    """Read a file of ``/proc`` or ``/sys``, stripped; empty when it cannot be read."""
+    try:
+        with open(file, encoding="utf-8", errors="replace") as stream:
+            return stream.read().strip()
+    except OSError:
+        return ""
+
+
+def _find_devices(filesystem: str) -> Iterator[str]:
+    found = map(_DEVICE.fullmatch, glob.iglob("dev/nvidia[0-9]*", root_dir=filesystem))
+    for match in sorted(filter(None, found), key=lambda match: int(match["number"])):
+        yield os.path.join(filesystem, match[0])
+
+
+def _find_pci(filesystem: str) -> Iterator[str]:
+    for directory in sorted(glob.iglob("sys/bus/pci/devices/*", root_dir=filesystem)):
+        vendor = read_kernel_file(os.path.join(filesystem, directory, "vendor"))
+        kind = read_kernel_file(os.path.join(filesystem, directory, "class"))
+        # 0x03: a display controller; the audio and USB functions of a card are others.
+        if vendor == "0x10de" and kind.startswith("0x03"):
+            yield os.path.basename(directory)
+
+
+# libcuda -----------------------------------------------------------------------------------------
+
+
+def _libcuda_candidates(environ: Mapping[str, str], filesystem: str) -> Iterator[str]:
+    """Give the files that the loader of a program in the store tries, in its order.
+
+    glibc of nixpkgs does not read ``/etc/ld.so.cache``. nixpkgs gives its CUDA programs the RUNPATH
+    ``/run/opengl-driver/lib`` (addDriverRunpath); Flox lets ``ld-floxlib.so`` search where the
+    loader found nothing (LD_AUDIT), with the driver's libraries listed one by one.
+    """
+    # ld.so(8): the one is separated by colons or spaces, the other by colons or semicolons.
+    for file in re.split("[: ]", environ.get("LD_PRELOAD", "")):
+        if os.path.basename(file) == _LIBCUDA:
+            yield file
+    for directory in re.split("[:;]", environ.get("LD_LIBRARY_PATH", "")):
+        yield os.path.join(directory, _LIBCUDA)
+    yield os.path.join(filesystem, "run/opengl-driver/lib", _LIBCUDA)
+    audit = environ.get("LD_AUDIT", "").split(os.pathsep)
+    if any(os.path.basename(file) == "ld-floxlib.so" for file in audit):
+        yield from _flox_candidates(environ)
+
+
+def _flox_candidates(environ: Mapping[str, str]) -> Iterator[str]:
+    for directory in _entries(environ, "FLOX_ENV_DIRS"):
+        yield os.path.join(directory, "lib", _LIBCUDA)
+    # The second belongs to earlier releases of Flox.
+    for variable in ("LD_FLOXLIB_DIRS_PATH", "FLOX_ENV_LIB_DIRS"):
+        for directory in _entries(environ, variable):
+            yield os.path.join(directory, _LIBCUDA)
+    for file in _entries(environ, "LD_FLOXLIB_FILES_PATH"):
+        if os.path.basename(file) == _LIBCUDA:
+            yield file
+
+
+def _entries(environ: Mapping[str, str], variable: str) -> Iterator[str]:
+    return filter(None, environ.get(variable, "").split(os.pathsep))
+
+
+def _first_library(files: Iterator[str]) -> str | None:
+    return next((file for file in files if file.startswith("/") and _is_driver(file)), None)
+
+
+def _is_driver(file: str) -> bool:
+    # nixpkgs gives its stubs the name of the real one, too.
+    return os.path.isfile(file) and "stubs" not in os.path.realpath(file).split("/")

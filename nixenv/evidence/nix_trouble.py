@@ -1,0 +1,177 @@
+"""Why Nix gave no closure: found out by asking it and its daemon, never by its wording."""
+
+import errno
+import os
+import shlex
+import socket
+from collections.abc import Mapping
+
+from nixenv.errors import NixenvError, NixFailed, NixNotFound
+from nixenv.findings import Finding, Severity
+from nixenv.road.nix import find_nix_store, nix_search_path, start_nix
+from nixenv.road.root import find_executable
+from nixenv.storepath import StorePath
+
+_STATE_DIR = "/nix/var/nix"
+
+# What a socket's address has room for; Nix reaches longer ones by another way.
+_ADDRESS_LIMIT = 107
+
+# In seconds. A daemon that does not even accept is not there.
+_PATIENCE = 2
+
+
+def explain_nix_failure(error: NixenvError, root: StorePath, environ: Mapping[str, str]) -> Finding:
+    """Turn what `nixenv.road.query.query_closure` raised into a finding, and find out the cause.
+
+    Args:
+        error: The error.
+        root: The root that was asked about.
+        environ: The environment that Nix was started with.
+    """
+    if isinstance(error, NixNotFound):
+        return Finding(
+            "nix-missing",
+            Severity.ERROR,
+            "there is no nix-store to ask for the closure, and no record of it either",
+            tuple(error.searched),
+            error.remedy,
+        )
+    if not isinstance(error, NixFailed):
+        return Finding(
+            "nix-failed",
+            Severity.ERROR,
+            error.reason,
+            _other_nix_stores(environ),
+            _take_another(environ) or error.remedy,
+        )
+    return (
+        _find_daemon_trouble(environ)
+        or _find_invalid_root(root, environ)
+        or Finding(
+            "nix-failed",
+            Severity.ERROR,
+            f"`{' '.join(error.argv)}` failed",
+            (*_lines(error.stderr), *_other_nix_stores(environ)),
+            _take_another(environ) or error.remedy,
+        )
+    )
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line for line in text.splitlines() if line.strip())
+
+
+# The daemon --------------------------------------------------------------------------------------
+
+
+def _find_daemon_trouble(environ: Mapping[str, str]) -> Finding | None:
+    address = _daemon_socket(environ)
+    trouble = _connect(address) if address else None
+    if trouble is None:
+        return None
+    return Finding(
+        "nix-daemon-unreachable",
+        Severity.ERROR,
+        "Nix's daemon cannot be reached, and without it Nix answers nothing",
+        (
+            f"{address}: {trouble.strerror or trouble}",
+            f"NIX_REMOTE={environ.get('NIX_REMOTE', '')}",
+        ),
+        _reach_daemon(address or "", trouble, environ),
+    )
+
+
+def _daemon_socket(environ: Mapping[str, str]) -> str | None:
+    """Give the socket of the daemon, if Nix goes through it.
+
+    It does when NIX_REMOTE says so, and when that is left to Nix (``auto``) and this user may not
+    write to Nix's state directory (``openStore`` in ``store-api.cc``).
+    """
+    state_dir = environ.get("NIX_STATE_DIR") or _STATE_DIR
+    usual = environ.get("NIX_DAEMON_SOCKET_PATH") or f"{state_dir}/daemon-socket/socket"
+    remote = environ.get("NIX_REMOTE", "")
+    if remote.startswith("unix://"):
+        return remote.removeprefix("unix://").partition("?")[0] or usual
+    if remote == "daemon":
+        return usual
+    is_left_to_nix = remote in ("", "auto") and os.path.isdir(state_dir)
+    return usual if is_left_to_nix and not _may_write(state_dir) else None
+
+
+def _may_write(directory: str) -> bool:
+    return os.access(directory, os.R_OK | os.W_OK)
+
+
+def _connect(address: str) -> OSError | None:
+    if len(os.fsencode(address)) > _ADDRESS_LIMIT:
+        return None  # it cannot be told
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(_PATIENCE)
+            connection.connect(address)
+    except (OSError, ValueError) as error:
+        return error if isinstance(error, OSError) else OSError(str(error))
+    return None
+
+
+def _reach_daemon(address: str, trouble: OSError, environ: Mapping[str, str]) -> str:
+    if environ.get("NIX_REMOTE") and _may_write(environ.get("NIX_STATE_DIR") or _STATE_DIR):
+        return "`unset NIX_REMOTE`: you may open the store without the daemon"
+    if trouble.errno == errno.EACCES:
+        directory = os.path.dirname(address)
+        return f"join the group that may enter {directory} (`ls -ld {shlex.quote(directory)}`)"
+    if os.path.isdir("/run/systemd/system"):
+        return "start it: `sudo systemctl restart nix-daemon.socket nix-daemon.service`"
+    nix_store = os.path.realpath(find_nix_store(environ) or "nix-store")
+    daemon = os.path.join(os.path.dirname(nix_store), "nix-daemon")
+    return f"start it as root: `{shlex.quote(daemon)} &`"
+
+
+# The root ----------------------------------------------------------------------------------------
+
+
+def _find_invalid_root(root: StorePath, environ: Mapping[str, str]) -> Finding | None:
+    nix_store = find_nix_store(environ) or "nix-store"
+    try:
+        invalid, _ = start_nix((nix_store, "--check-validity", "--print-invalid", root), environ)()
+    except NixenvError:
+        return None
+    if invalid.strip() != root:
+        return None
+    return Finding(
+        "store-root-invalid",
+        Severity.ERROR,
+        f"Nix does not know {root}: it was garbage-collected, or never came through Nix",
+        (root,),
+        f"`{shlex.join((nix_store, '--realise', root))}` fetches it from a binary cache; where "
+        "none has it, install the program again",
+    )
+
+
+# Another Nix -------------------------------------------------------------------------------------
+
+
+def _other_nix_stores(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Give the nix-store programs besides the one that was asked."""
+    asked = find_nix_store(environ)
+    places = nix_search_path(environ).split(os.pathsep)
+    found = (find_executable("nix-store", place) for place in places)
+    return tuple(
+        dict.fromkeys(
+            other
+            for other in found
+            if other and asked and os.path.realpath(other) != os.path.realpath(asked)
+        )
+    )
+
+
+def _take_another(environ: Mapping[str, str]) -> str:
+    others = _other_nix_stores(environ)
+    if not others:
+        return ""
+    directory = os.path.dirname(others[0])
+    return (
+        f"ask the other nix-store: `export PATH={shlex.quote(directory)}:$PATH`; the one that was "
+        f"asked is {find_nix_store(environ)}"
+    )

@@ -1,0 +1,1 @@
+"""What the on-activate hook runs, and the activation that it keeps."""

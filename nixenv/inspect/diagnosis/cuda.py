@@ -1,0 +1,440 @@
+"""What is wrong with the CUDA toolkit, as the JIT compilers of Python programs use it. Pure."""
+
+import os
+import re
+import shlex
+from collections.abc import Collection, Iterator, Sequence
+
+from attrs import frozen
+
+from nixenv.evidence.distributions import SiteListing
+from nixenv.evidence.machine import Machine
+from nixenv.evidence.toolkit_files import DirectoryListing, ToolkitFiles
+from nixenv.findings import Finding, Severity
+from nixenv.inspect.diagnosis.cuda_packages import LIBRARY_PACKAGES, install_cuda, install_tool
+from nixenv.road.classify import Inventory
+from nixenv.road.cuda import CudaToolkit, parse_cuda_version
+from nixenv.road.probe import Probe, StoreObject
+from nixenv.storepath import StorePath, enclosing_store_path, store_name
+
+# gcc-wrapper-14.3.0 and gcc-14.3.0 of nixpkgs, gcc-14 and x86_64-linux-gnu-gcc-14 of other systems
+_GCC = re.compile(r"(?:[a-z0-9_]+-linux-gnu-)?gcc(?:-wrapper)?-(?P<major>[0-9]{1,3})(?:\..+)?")
+_COMPAT = re.compile(r"(?:cuda[0-9.]+-)?cuda_compat-.+")
+# What the loader knows a library by: libcudart.so.12, not libcudart.so or libcudart.so.12.8.90.
+_SONAME = re.compile(r".+\.so\.[0-9]+")
+
+
+@frozen
+class _Torch:
+    """The torch of an environment: where it is, its version, and CUDA's if that is told."""
+
+    directory: str
+    version: str
+    cuda: str | None
+
+
+def check_cuda(
+    probe: Probe,
+    inventory: Inventory | None,
+    files: ToolkitFiles,
+    sites: Sequence[SiteListing],
+    machine: Machine | None,
+) -> Iterator[Finding]:
+    """Judge the toolkit: is it whole, of one version, and can nvcc work with what is around it?
+
+    Args:
+        probe: The notes on the closure.
+        inventory: What was chosen from it; None when nothing could be. Then only what does not
+            depend on the choice is judged.
+        files: What the include and library directories hold.
+        sites: What the site-packages directories hold.
+        machine: The machine as it is now, if known.
+    """
+    toolkit = inventory.cuda if inventory is not None else None
+    yield from _check_stubs_at_run_time(toolkit, files, machine)
+    if inventory is None:
+        yield from _check_untold(probe)
+    elif toolkit is None:
+        yield from _check_absence(probe)
+    else:
+        yield from _check_parts(toolkit, files)
+        yield from _check_library_headers(toolkit, files)
+        yield from _check_versions(probe, toolkit, files)
+        yield from _check_host_compiler(probe, inventory, toolkit, files, machine)
+        yield from _check_ninja(inventory, machine)
+        yield from _check_torch(probe, inventory, toolkit, sites)
+
+
+def _check_absence(probe: Probe) -> Iterator[Finding]:
+    yield from tuple(_check_untold(probe)) or (
+        Finding(
+            "cuda-none",
+            Severity.NOTE,
+            "no nvcc in the closure: CUDA_HOME, CPATH and LIBRARY_PATH are left alone",
+        ),
+    )
+
+
+def _check_untold(probe: Probe) -> Iterator[Finding]:
+    compilers = [found.path for found in probe.objects if "nvcc" in found.programs]
+    if compilers and not any(_cuda_version(path) for path in compilers):
+        yield Finding(
+            "cuda-untold",
+            Severity.WARNING,
+            "there is an nvcc, but the name of its store path tells no CUDA version: not used",
+            tuple(f"{path}/bin/nvcc" for path in compilers),
+            f"ask it with `{shlex.quote(f'{compilers[0]}/bin/nvcc')} --version`, and give the "
+            "answer as --cuda X.Y, or as `version` under [cuda] in the profile",
+        )
+
+
+def _check_parts(toolkit: CudaToolkit, files: ToolkitFiles) -> Iterator[Finding]:
+    cuda = f"CUDA {toolkit.version}"
+    headers = _headers(toolkit, files)
+    # From CUDA 13.0 on, nvcc's own headers are a package by themselves.
+    crt = "cuda_nvcc" if _numbers(toolkit.version) < (13, 0) else "cuda_crt"
+    for header, package in (("cuda_runtime.h", "cuda_cudart"), ("crt/host_config.h", crt)):
+        if header not in headers:
+            yield Finding(
+                "cuda-runtime-headers-missing",
+                Severity.WARNING,
+                f"{cuda}: {header} is not there; nvcc includes it by itself, and compiles nothing",
+                toolkit.include_dirs,
+                install_cuda(toolkit.version, package),
+            )
+    if "nv/target" not in headers:
+        yield Finding(
+            "cuda-cccl-missing",
+            Severity.WARNING,
+            f"{cuda}: nv/target is not there; cuda_fp16.h and cuda_bf16.h include it",
+            toolkit.include_dirs,
+            install_cuda(toolkit.version, "cuda_cccl"),
+        )
+    libraries = _link_libraries(toolkit, files)
+    for code, library, flag in (
+        ("cuda-runtime-library-missing", "libcudart.so", "-lcudart"),
+        ("cuda-stubs-missing", "libcuda.so", "-lcuda"),
+    ):
+        if library not in libraries:
+            yield Finding(
+                code,
+                Severity.WARNING,
+                f"{cuda}: {library} is not there; what is built with {flag} does not link",
+                (*toolkit.library_dirs, *toolkit.stub_dirs),
+                install_cuda(toolkit.version, "cuda_cudart"),
+            )
+
+
+def _check_library_headers(toolkit: CudaToolkit, files: ToolkitFiles) -> Iterator[Finding]:
+    headers = _headers(toolkit, files)
+    held = _files_in(files.libraries, toolkit.library_dirs)
+    for package in LIBRARY_PACKAGES:
+        lacking = {
+            header: path
+            for library, header in package.headers.items()
+            if header not in headers and (path := _find_library(library, held))
+        }
+        if lacking:
+            yield Finding(
+                "cuda-library-without-headers",
+                Severity.WARNING,
+                f"CUDA {toolkit.version}: {package.name} is there without "
+                f"{' and '.join(lacking)}; what a JIT compiler builds with it fails",
+                tuple(lacking.values()),
+                install_cuda(toolkit.version, package.name),
+            )
+
+
+def _check_versions(probe: Probe, toolkit: CudaToolkit, files: ToolkitFiles) -> Iterator[Finding]:
+    others = tuple(found for found in probe.objects if _is_other_version(found, toolkit))
+    if not others:
+        return
+    versions = ", ".join(
+        sorted({_cuda_version(found.path) or "" for found in others}, key=_numbers)
+    )
+    ours = _sonames(files, toolkit.library_dirs)
+    theirs = _sonames(files, tuple(path for found in others for path in found.library_dirs))
+    twice = sorted(ours.keys() & theirs.keys())
+    if twice:
+        store_dir = os.path.dirname(toolkit.nvcc)
+        bringer = enclosing_store_path(theirs[twice[0]], store_dir) or others[0].path
+        yield Finding(
+            "cuda-several-versions",
+            Severity.WARNING,
+            f"{', '.join(twice)} is there of CUDA {versions} and of the toolkit's "
+            f"{toolkit.version}; a process loads one for both",
+            tuple(path for name in twice for path in (ours[name], theirs[name])),
+            f"`nixenv inspect --why {shlex.quote(bringer)}` tells what brings it; install that "
+            f"from a build for CUDA {toolkit.version}",
+        )
+    else:
+        yield Finding(
+            "cuda-several-versions",
+            Severity.NOTE,
+            f"parts of CUDA {versions} beside the toolkit's {toolkit.version}; none is used to "
+            "compile",
+            tuple(found.path for found in others),
+        )
+
+
+def _check_host_compiler(
+    probe: Probe,
+    inventory: Inventory,
+    toolkit: CudaToolkit,
+    files: ToolkitFiles,
+    machine: Machine | None,
+) -> Iterator[Finding]:
+    compiler = _find_host_compiler(inventory, machine)
+    newest = _newest_gcc(toolkit, files)
+    if compiler is None:
+        yield _explain_no_compiler(inventory, newest, machine)
+        return
+    version = _gcc_version(compiler, inventory)
+    if version is not None and newest is not None and version > newest:
+        yield Finding(
+            "cuda-host-compiler-too-new",
+            Severity.ERROR,
+            f"nvcc of CUDA {toolkit.version} refuses gcc {version}; gcc {newest} is its newest",
+            (compiler, f"{toolkit.nvcc}/bin/nvcc"),
+            _take_older_gcc(probe, inventory, newest),
+        )
+
+
+def _check_ninja(inventory: Inventory, machine: Machine | None) -> Iterator[Finding]:
+    if inventory.ninja is None and (machine is None or "ninja" not in machine.programs):
+        yield Finding(
+            "cuda-no-ninja",
+            Severity.WARNING,
+            "no ninja in the closure or on PATH; flashinfer, tvm-ffi and torch build with it",
+            remedy=install_tool("ninja", "ninja"),
+        )
+
+
+def _check_stubs_at_run_time(
+    toolkit: CudaToolkit | None, files: ToolkitFiles, machine: Machine | None
+) -> Iterator[Finding]:
+    stub_dirs = _stub_dirs(toolkit, files)
+    variables = machine.variables if machine is not None else {}
+    # ld.so(8): the one is separated by colons or semicolons, the other by colons or spaces.
+    for name, separators, directory_of in (
+        ("LD_LIBRARY_PATH", "[:;]", os.path.normpath),
+        ("LD_PRELOAD", "[: ]", os.path.dirname),
+    ):
+        entries = list(filter(None, re.split(separators, variables.get(name, ""))))
+        stubs = tuple(entry for entry in entries if _is_stub_dir(directory_of(entry), stub_dirs))
+        if stubs:
+            # Nor what has a finding and a remedy of its own, which this one must not undo.
+            foreign = {found.entry for found in machine.foreign_files} if machine else set()
+            rest = os.pathsep.join(e for e in entries if e not in stubs and e not in foreign)
+            yield Finding(
+                "cuda-stubs-at-run-time",
+                Severity.ERROR,
+                f"{name} holds stubs of CUDA's libraries; they are for linking only, and answer "
+                "every call with error 34",
+                stubs,
+                f"export {name}={shlex.quote(rest)}" if rest else f"unset {name}",
+            )
+
+
+def _check_torch(
+    probe: Probe, inventory: Inventory, toolkit: CudaToolkit, sites: Sequence[SiteListing]
+) -> Iterator[Finding]:
+    torch = _find_torch(inventory, sites)
+    if torch is None or torch.cuda == toolkit.version:
+        return
+    if torch.cuda is None:
+        # Where neither a CUDA version nor this is told, nothing is known of it.
+        if torch.version.endswith("+cpu"):
+            yield Finding(
+                "torch-without-cuda",
+                Severity.WARNING,
+                f"torch {torch.version} is built for the CPU alone; it sees no GPU",
+                (torch.directory,),
+                f"install a build of {store_name(inventory.root)} with CUDA's torch",
+            )
+        return
+    if torch.cuda.partition(".")[0] == toolkit.version.partition(".")[0]:
+        severity, consequence = Severity.WARNING, "its extension builder warns of it"
+    else:
+        severity, consequence = Severity.ERROR, "its extension builder refuses that"
+    yield Finding(
+        "torch-other-cuda",
+        severity,
+        f"torch is built for CUDA {torch.cuda}, the toolkit is CUDA {toolkit.version}; "
+        f"{consequence}",
+        (torch.directory, f"{toolkit.nvcc}/bin/nvcc"),
+        _take_toolkit(probe, inventory, torch.cuda),
+    )
+
+
+def _headers(toolkit: CudaToolkit, files: ToolkitFiles) -> frozenset[str]:
+    """Name the headers that a compiler finds: in the toolkit, and on CPATH."""
+    listings = [item for item in files.headers if item.directory in toolkit.include_dirs]
+    return _names(*listings, *files.given_headers)
+
+
+def _link_libraries(toolkit: CudaToolkit, files: ToolkitFiles) -> frozenset[str]:
+    """Name the libraries that a linker finds: in the toolkit, stubs too, and on LIBRARY_PATH."""
+    directories = (*toolkit.library_dirs, *toolkit.stub_dirs)
+    listings = [item for item in files.libraries if item.directory in directories]
+    return _names(*listings, *files.given_libraries)
+
+
+def _names(*listings: DirectoryListing) -> frozenset[str]:
+    return frozenset(name for listing in listings for name in listing.names)
+
+
+def _files_in(listings: Sequence[DirectoryListing], directories: Collection[str]) -> list[str]:
+    return [
+        f"{listing.directory}/{name}"
+        for listing in listings
+        if listing.directory in directories
+        for name in listing.names
+    ]
+
+
+def _find_library(library: str, paths: Sequence[str]) -> str | None:
+    """Find a shared library, ``libcublas.so`` or ``libcublas.so.12``, among paths."""
+    names = (f"{library}.so", f"{library}.so.")
+    for path in paths:
+        name = os.path.basename(path)
+        if name == names[0] or name.startswith(names[1]):
+            return path
+    return None
+
+
+def _sonames(files: ToolkitFiles, directories: Collection[str]) -> dict[str, str]:
+    """Give the path of each library that the loader may look for, by its name."""
+    paths = _files_in(files.libraries, directories)
+    return {
+        os.path.basename(path): path for path in paths if _SONAME.fullmatch(os.path.basename(path))
+    }
+
+
+def _is_other_version(found: StoreObject, toolkit: CudaToolkit) -> bool:
+    """Whether it is a part of another CUDA version, and not there to serve this one.
+
+    A second nvcc is told elsewhere. cuda_compat is always newer: it lets an old driver run this
+    toolkit. Stubs are loaded by nobody.
+    """
+    name = store_name(found.path)
+    version = parse_cuda_version(name)
+    return (
+        version is not None
+        and version != toolkit.version
+        and "nvcc" not in found.programs
+        and not name.endswith("-stubs")
+        and not _COMPAT.fullmatch(name)
+    )
+
+
+def _find_host_compiler(inventory: Inventory, machine: Machine | None) -> str | None:
+    """Give the gcc that JIT compilers take: CC, which they hand to nvcc, else the closure's."""
+    given = machine is not None and machine.variables.get("CC")
+    if inventory.host_compiler is not None and not given:
+        return f"{inventory.host_compiler}/bin/gcc"
+    return machine.compiler_target if machine is not None else None
+
+
+def _newest_gcc(toolkit: CudaToolkit, files: ToolkitFiles) -> int | None:
+    told = {limit.path: limit.newest_gcc for limit in files.limits}
+    limits = (told.get(path) for path in (toolkit.nvcc, *toolkit.members))
+    return next((limit for limit in limits if limit is not None), None)
+
+
+def _gcc_version(program: str, inventory: Inventory) -> int | None:
+    """Read gcc's major version off the path of the program; None when it does not tell."""
+    holder = enclosing_store_path(program, os.path.dirname(inventory.root))
+    match = _GCC.fullmatch(store_name(holder) if holder else os.path.basename(program))
+    return int(match["major"]) if match else None
+
+
+def _take_older_gcc(probe: Probe, inventory: Inventory, newest: int) -> str:
+    wrappers = {
+        found.path: version
+        for found in probe.objects
+        if {"gcc", "g++"} <= set(found.programs)
+        and (version := _gcc_version(f"{found.path}/bin/gcc", inventory)) is not None
+        and version <= newest
+    }
+    if wrappers:
+        best = max(wrappers, key=wrappers.__getitem__)
+        return _set_compiler(best)
+    return _install_compiler(newest)
+
+
+def _explain_no_compiler(
+    inventory: Inventory, newest: int | None, machine: Machine | None
+) -> Finding:
+    given = machine.variables.get("CC") if machine is not None else None
+    if not given:
+        summary = "no gcc in the closure, in CC or on PATH; nvcc and triton call one"
+        remedy = install_tool("gcc", f"gcc{newest or ''}")
+    else:
+        summary = "CC names no program; nvcc and triton call it"
+        home = inventory.host_compiler
+        remedy = _set_compiler(home) if home else _install_compiler(newest)
+    evidence = (f"CC={given}",) if given else ()
+    return Finding("cuda-no-host-compiler", Severity.WARNING, summary, evidence, remedy)
+
+
+def _set_compiler(home: str) -> str:
+    return f"export CC={shlex.quote(f'{home}/bin/gcc')} CXX={shlex.quote(f'{home}/bin/g++')}"
+
+
+def _install_compiler(newest: int | None) -> str:
+    line = install_tool("gcc", f"gcc{newest or ''}")
+    return (
+        f"{line}; and above nixenv's line in the hook put "
+        'export CC="$FLOX_ENV/bin/gcc" CXX="$FLOX_ENV/bin/g++"'
+    )
+
+
+def _stub_dirs(toolkit: CudaToolkit | None, files: ToolkitFiles) -> frozenset[str]:
+    """Name the toolkit's directories that hold a libcuda: the real one comes with the driver."""
+    if toolkit is None:
+        return frozenset()
+    directories = (*toolkit.library_dirs, *toolkit.stub_dirs)
+    paths = _files_in(files.libraries, directories)
+    stand_ins = (path for path in paths if os.path.basename(path).startswith("libcuda.so"))
+    return frozenset(map(os.path.dirname, stand_ins))
+
+
+def _is_stub_dir(directory: str, known: Collection[str]) -> bool:
+    # lib/stubs and lib64/stubs are NVIDIA's layout, wherever it is installed; of nixpkgs' -stubs
+    # outputs, lib itself is like them.
+    path = os.path.normpath(directory)
+    name, holder = os.path.basename(path), os.path.basename(os.path.dirname(path))
+    by_layout = (name == "stubs" and holder.startswith("lib")) or (
+        name.startswith("lib") and holder.endswith("-stubs")
+    )
+    return by_layout or directory in known
+
+
+def _find_torch(inventory: Inventory, sites: Sequence[SiteListing]) -> _Torch | None:
+    """Find the torch that is imported: the first on the path."""
+    listings = {listing.directory: listing for listing in sites}
+    for part in inventory.site_packages:
+        listing = listings.get(part.directory, SiteListing(part.directory, ()))
+        for found in listing.distributions:
+            if found.name.lower() == "torch":
+                return _Torch(part.directory, found.version, listing.torch_cuda)
+    return None
+
+
+def _take_toolkit(probe: Probe, inventory: Inventory, version: str) -> str:
+    for found in probe.objects:
+        if "nvcc" in found.programs and _cuda_version(found.path) == version:
+            return f"take the closure's other nvcc: --cuda {version}"
+    return (
+        f"install a build of {store_name(inventory.root)} whose torch and nvcc are of one CUDA "
+        "version"
+    )
+
+
+def _cuda_version(path: StorePath) -> str | None:
+    return parse_cuda_version(store_name(path))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"[0-9]{1,9}", version)))

@@ -1,0 +1,321 @@
+"""Whether the variables are as they should be, and the machine can take what they name. Pure."""
+
+import os
+import re
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from nixenv.evidence.machine import DirectoryState, Machine, PortState
+from nixenv.findings import Finding, Severity
+from nixenv.road.plan import VARIABLE_LIMIT, variable_size
+
+_DECISIVE = ("CUDA_HOME", "PYTHONPATH", "VIRTUAL_ENV")
+"""Who has one of these as it should be has activated the environment."""
+
+_PATH_LISTS = ("PATH", "PYTHONPATH", "CPATH", "LIBRARY_PATH")
+
+# What else stands in these, and what has to be unset, is judged in `diagnosis.python`.
+_JUDGED_ELSEWHERE = ("PYTHONHOME", "PYTHONNOUSERSITE")
+
+_NEAR_LIMIT = VARIABLE_LIMIT * 3 // 4
+
+_ENTRIES_SHOWN = 5
+
+# What a closure may lack and somebody adds on purpose; a C library and a compiler's headers it has.
+_CUDA_FILES = frozenset(
+    ("cuda_runtime.h", "nv/target", "cublasLt.h", "libcudart.so", "libcublasLt.so")
+)
+
+_FOREIGN_EFFECTS = {
+    "CPATH": "compilers take these headers",
+    "LIBRARY_PATH": "programs are linked with these libraries",
+}
+
+
+def check_environment(
+    variables: Mapping[str, str | None],
+    machine: Machine,
+    store_dir: str,
+    package_name: str,
+    export_command: str = "nixenv export",
+    closure_files: Collection[str] = _CUDA_FILES,
+) -> Iterator[Finding]:
+    """Judge the variables of the process, and the directories, ports and CPU that they rely on.
+
+    Args:
+        variables: What each variable should be, None for unset, worked out from the present ones.
+        machine: The machine as it is.
+        store_dir: The store directory.
+        package_name: The root's store name, which may tell what CPU it was built for.
+        export_command: What prints this environment for a shell.
+        closure_files: The names of CUDA's headers and libraries that the closure has itself.
+    """
+    activate = f'eval "$({export_command})"'
+    now = machine.variables
+    if _is_active(variables, now):
+        yield from _check_drift(variables, now, activate)
+    else:
+        yield _explain_inactivity(variables, now, activate)
+    yield from _check_foreign_files(machine, store_dir, _CUDA_FILES.difference(closure_files))
+    yield from _check_sizes(variables, store_dir, export_command)
+    yield from _check_directories(machine.directories, export_command)
+    for port in machine.ports:
+        yield from _check_port(port, activate)
+    yield from _check_cpu(machine, package_name)
+
+
+# Drift --------------------------------------------------------------------------------------------
+
+
+def _is_active(variables: Mapping[str, str | None], now: Mapping[str, str]) -> bool:
+    return any(_holds(name, variables.get(name), now.get(name)) for name in _decisive(variables))
+
+
+def _decisive(variables: Mapping[str, str | None]) -> Sequence[str]:
+    # Other environments have the same tools on PATH: it decides where there is nothing else.
+    return [name for name in _DECISIVE if variables.get(name)] or ["PATH"]
+
+
+def _holds(name: str, wanted: str | None, held: str | None) -> bool:
+    if name in _PATH_LISTS:
+        return not _missing(wanted, held)
+    return held == wanted
+
+
+def _explain_inactivity(
+    variables: Mapping[str, str | None], now: Mapping[str, str], activate: str
+) -> Finding:
+    return Finding(
+        "environment-not-active",
+        Severity.NOTE,
+        "the environment is not active in this shell",
+        tuple(
+            line
+            for name in _decisive(variables)
+            for line in _compare(name, variables.get(name), now.get(name))
+        ),
+        activate,
+    )
+
+
+def _check_drift(
+    variables: Mapping[str, str | None], now: Mapping[str, str], activate: str
+) -> Iterator[Finding]:
+    drifted = {
+        name: _compare(name, wanted, now.get(name))
+        for name, wanted in variables.items()
+        if name not in _JUDGED_ELSEWHERE and _has_drifted(name, wanted, now.get(name))
+    }
+    if drifted:
+        yield Finding(
+            "environment-drift",
+            Severity.WARNING,
+            f"changed since the environment was activated: {', '.join(drifted)}",
+            tuple(line for lines in drifted.values() for line in lines),
+            activate,
+        )
+
+
+def _has_drifted(name: str, wanted: str | None, held: str | None) -> bool:
+    """Say whether a variable lacks what is ours.
+
+    What others add to a path list is theirs to add; where it does harm, it has findings of its own.
+    """
+    if name not in _PATH_LISTS:
+        return held != wanted
+    if wanted is None:
+        return False
+    return bool(_missing(wanted, held)) or (name == "PYTHONPATH" and _is_reordered(wanted, held))
+
+
+def _is_reordered(wanted: str, held: str | None) -> bool:
+    ours = _entries(wanted)
+    kept = set(ours)
+    return [entry for entry in _entries(held) if entry in kept] != list(ours)
+
+
+def _compare(name: str, wanted: str | None, held: str | None) -> tuple[str, ...]:
+    if name not in _PATH_LISTS or held is None or wanted is None:
+        return (f"{name} is {_shown(name, held)}", f"{name} should be {_shown(name, wanted)}")
+    missing = _missing(wanted, held)
+    if not missing:
+        return (f"{name} has its entries in another order",)
+    more = len(missing) - _ENTRIES_SHOWN
+    return (
+        *(f"{name} lacks {entry}" for entry in missing[:_ENTRIES_SHOWN]),
+        *([f"{name} lacks {more} more"] if more > 0 else []),
+    )
+
+
+def _shown(name: str, value: str | None) -> str:
+    if value is None:
+        return "unset"
+    entries = _entries(value)
+    if name in _PATH_LISTS and len(entries) > 1:
+        return f"{entries[0]} and {len(entries) - 1} more entries"
+    return value or "empty"
+
+
+def _missing(wanted: str | None, held: str | None) -> tuple[str, ...]:
+    there = set(_entries(held))
+    return tuple(entry for entry in _entries(wanted) if entry not in there)
+
+
+def _entries(value: str | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, (value or "").split(os.pathsep))))
+
+
+# What comes from elsewhere ------------------------------------------------------------------------
+
+
+def _check_foreign_files(
+    machine: Machine, store_dir: str, lacking: Collection[str]
+) -> Iterator[Finding]:
+    for name, effect in _FOREIGN_EFFECTS.items():
+        entries = _entries(machine.variables.get(name))
+        ours = [entry for entry in entries if entry.startswith(f"{store_dir}/")]
+        ahead = entries[: entries.index(ours[0])] if ours else ()
+        files = [
+            found
+            for found in machine.foreign_files
+            if found.variable == name and found.name not in lacking
+        ]
+        first = tuple(f"{found.entry}/{found.name}" for found in files if found.entry in ahead)
+        later = tuple(f"{found.entry}/{found.name}" for found in files if found.entry not in ahead)
+        foreign = {found.entry for found in files}
+        remedy = _set_list(name, [entry for entry in entries if entry not in foreign])
+        if first:
+            yield Finding(
+                "environment-foreign-entries",
+                Severity.WARNING,
+                f"{name} has directories of this machine before the closure's: {effect}",
+                first,
+                remedy,
+            )
+        elif later:
+            yield Finding(
+                "environment-foreign-entries",
+                Severity.NOTE,
+                f"{name} has directories of this machine; where the closure lacks a part, {effect}",
+                later,
+                remedy,
+            )
+    yield from _check_library_path(machine)
+
+
+def _check_library_path(machine: Machine) -> Iterator[Finding]:
+    name = "LD_LIBRARY_PATH"
+    files = [found for found in machine.foreign_files if found.variable == name]
+    if not files:
+        return
+    foreign = {found.entry for found in files}
+    entries = filter(None, re.split("[:;]", machine.variables.get(name, "")))  # ld.so(8)
+    # Nor any stubs: they have a finding and a remedy of their own, which this one must not undo.
+    rest = [e for e in entries if e not in foreign and os.path.basename(e.rstrip("/")) != "stubs"]
+    yield Finding(
+        "environment-foreign-entries",
+        Severity.WARNING,
+        f"{name} has directories of this machine: programs of the store load these libraries "
+        "instead of their own",
+        tuple(f"{found.entry}/{found.name}" for found in files),
+        _set_list(name, rest),
+    )
+
+
+def _set_list(name: str, entries: Sequence[str]) -> str:
+    """Write the command that leaves a path list with these entries alone."""
+    return f"export {name}={shlex.quote(os.pathsep.join(entries))}" if entries else f"unset {name}"
+
+
+# Sizes, directories, ports, CPU -------------------------------------------------------------------
+
+
+def _check_sizes(
+    variables: Mapping[str, str | None], store_dir: str, export_command: str
+) -> Iterator[Finding]:
+    for name, value in variables.items():
+        size = variable_size(name, value or "")
+        if not _NEAR_LIMIT < size <= VARIABLE_LIMIT:
+            continue  # what is longer stops the export, and is said there
+        ours = sum(len(e) for e in _entries(value) if e.startswith(f"{store_dir}/"))
+        if name == "PATH":
+            remedy = "take entries off PATH where they are added: ours are a handful"
+        elif 2 * ours > size:
+            remedy = f'in a new shell, eval "$({export_command} --layout linked)"'
+        elif name in _PATH_LISTS:
+            remedy = f'unset {name}; eval "$({export_command})"'
+        else:
+            remedy = f"give {name} a shorter value"
+        yield Finding(
+            "value-near-limit",
+            Severity.WARNING,
+            f"{name} has {size} bytes; Linux passes on no more than {VARIABLE_LIMIT}",
+            (f"{name}: {len(_entries(value))} entries, {ours} bytes in {store_dir}",)
+            if name in _PATH_LISTS
+            else (),
+            remedy,
+        )
+
+
+def _check_directories(
+    directories: Sequence[DirectoryState], export_command: str
+) -> Iterator[Finding]:
+    closed = [state for state in directories if state.problem]
+    if closed:
+        # A value that is set wins over the new directory: it has to go first.
+        names = " ".join(state.variable for state in closed)
+        elsewhere = f'{export_command} --cache-dir "$(mktemp -d -p /var/tmp)"'
+        yield Finding(
+            "cache-directory-unwritable",
+            Severity.ERROR,
+            f"nothing can be written to the directories of {len(closed)} caches"
+            if len(closed) > 1
+            else f"nothing can be written to the directory of {names}",
+            tuple(f"{state.variable}={state.path}: {state.problem}" for state in closed),
+            f'unset {names}; eval "$({elsewhere})"',
+        )
+
+
+def _check_port(port: PortState, activate: str) -> Iterator[Finding]:
+    if not port.problem:
+        return
+    if port.port == 0:
+        yield Finding(
+            "port-invalid",
+            Severity.ERROR,
+            f"{port.variable}: {port.problem}",
+            (),
+            f"unset {port.variable}; {activate}",
+        )
+    elif port.taken:
+        yield Finding(
+            "port-in-use",
+            Severity.WARNING,
+            f"port {port.port} ({port.variable}) is taken; if that is your server, all is well",
+            (f"who listens: {port.holder or 'it cannot be told'}",),
+            f"export {port.variable}={port.free}"
+            if port.free is not None
+            else f"set {port.variable} to another port",
+        )
+    else:
+        yield Finding(
+            "port-unavailable",
+            Severity.ERROR,
+            f"port {port.port} ({port.variable}) cannot be listened on: {port.problem}",
+            (),
+            f"export {port.variable}={port.free}"
+            if port.free is not None
+            else "set the server's host to an address of this machine, or to 0.0.0.0",
+        )
+
+
+def _check_cpu(machine: Machine, package_name: str) -> Iterator[Finding]:
+    if machine.avx2 is False and "avx2" in package_name.split("-"):
+        yield Finding(
+            "cpu-no-avx2",
+            Severity.ERROR,
+            "the program is built for CPUs with AVX2, and this one has none",
+            (package_name, "no avx2 among the flags in /proc/cpuinfo"),
+            "in a virtual machine, give it the CPU of its host (QEMU: `-cpu host`); on any other "
+            "machine, install a variant that is not built for AVX2",
+        )

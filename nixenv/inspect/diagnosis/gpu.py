@@ -1,0 +1,346 @@
+"""Whether the machine's GPUs and their driver can run what the closure holds. Pure."""
+
+import os
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+
+from nixenv.evidence.gpu import Gpu, GpuDriver
+from nixenv.evidence.machine import Machine
+from nixenv.findings import Finding, Severity
+
+# NVIDIA, CUDA Compatibility, "Minor Version Compatibility": what CUDA X.0 came with runs programs
+# of every X.Y, except that it cannot compile the PTX of a later one.
+_MINIMUM_OF_MAJOR = {"11": "450.80.02", "12": "525.60.13", "13": "580.65.06"}
+
+# What Flox' environments with these versions ask for beyond that.
+_MINIMUM_OF_ENVIRONMENTS = {"12.8": "550", "12.9": "550"}
+
+# CUDA Toolkit Release Notes, "CUDA Toolkit and Corresponding Driver Versions", Linux x86_64, the
+# first release of each: with it, everything of that CUDA works.
+_DRIVER_OF_TOOLKIT = {
+    "11.8": "520.61.05",
+    "12.0": "525.60.13",
+    "12.1": "530.30.02",
+    "12.2": "535.54.03",
+    "12.3": "545.23.06",
+    "12.4": "550.54.14",
+    "12.5": "555.42.02",
+    "12.6": "560.28.03",
+    "12.8": "570.26",
+    "12.9": "575.51.03",
+    "13.0": "580.65.06",
+    "13.1": "590.44.01",
+}
+
+# CUDA Toolkit Release Notes: the oldest compute capability that nvcc of that major version compiles
+# for; the libraries of a release are built for no older one.
+_OLDEST_CAPABILITY = {"11": "3.5", "12": "5.0", "13": "7.5"}
+
+_VERSION = re.compile(r"[0-9]{1,5}(?:\.[0-9]{1,5})*")
+
+# In a package's name: cuda12_8, and sm89, sm90a, sm121.
+_NAMED_CUDA = re.compile(r"(?:^|[-_])cuda([0-9]{1,2})_([0-9]{1,2})(?=[-_.]|$)")
+_NAMED_SM = re.compile(
+    r"(?:^|[-_])(?P<sm>sm_?(?P<major>[0-9]{1,2})(?P<minor>[0-9])(?P<only>[af]?))(?=[-_.]|$)"
+)
+
+_LOAD_MODULE = "as root, run `modprobe nvidia`; where there is no such module, install the driver"
+
+# What hides every GPU, as CUDA_VISIBLE_DEVICES.
+_NO_GPU = ("", "-1", "NoDevFiles")
+
+
+def check_gpu(
+    machine: Machine,
+    toolkit_version: str | None,
+    package_name: str,
+    torch_cuda: str | None = None,
+) -> Iterator[Finding]:
+    """Judge the driver and the GPUs. A closure without CUDA asks nothing of them.
+
+    Args:
+        machine: The machine as it is.
+        toolkit_version: The toolkit's CUDA version, ``12.8``; None where there is no toolkit.
+        package_name: The root's store name, which may tell what it was built for.
+        torch_cuda: The CUDA version that torch was built with, if known.
+    """
+    cuda = toolkit_version or torch_cuda or _cuda_in(package_name)
+    driver = machine.driver
+    if cuda is None:
+        return
+    if not driver.devices and not driver.gpus:
+        yield _explain_absence(driver)
+        return
+    yield from _check_nvidia_smi(driver)
+    yield from _check_version(driver, cuda)
+    yield from _check_hidden(machine)
+    yield from _check_architecture(machine, package_name)
+    yield from _check_capability(machine, cuda)
+    yield from _check_libcuda(machine)
+
+
+def _explain_absence(driver: GpuDriver) -> Finding:
+    words = _lines(driver)
+    if not driver.pci:
+        return Finding(
+            "gpu-none",
+            Severity.NOTE,
+            "this machine has no NVIDIA GPU, or shows none: the GPU part was not checked",
+            words,
+        )
+    return Finding(
+        "gpu-driver-not-loaded",
+        Severity.WARNING,
+        "there is an NVIDIA GPU, but no device file: no program can use it",
+        (*(f"PCI {address}" for address in driver.pci), *words),
+        "start the container with its GPUs (`docker run --gpus all`; in Kubernetes a limit "
+        "`nvidia.com/gpu: 1`)"
+        if driver.module
+        else _LOAD_MODULE,
+    )
+
+
+# The driver ---------------------------------------------------------------------------------------
+
+
+def _check_nvidia_smi(driver: GpuDriver) -> Iterator[Finding]:
+    if driver.nvidia_smi is None:
+        branch = (driver.version or "").partition(".")[0]
+        package = f"nvidia-utils-{branch}" if branch else "nvidia-utils"
+        yield Finding(
+            "gpu-nvidia-smi-missing",
+            Severity.WARNING,
+            "there is a GPU, but no nvidia-smi to ask: its compute capability was not checked",
+            driver.devices,
+            f"install the driver's tools (Debian: nvidia-smi; Ubuntu: {package}); in a container, "
+            "set NVIDIA_DRIVER_CAPABILITIES=compute,utility when it is started",
+        )
+    elif driver.hindered_by:
+        names = " ".join(driver.hindered_by)
+        yield Finding(
+            "gpu-nvidia-smi-failed",
+            Severity.WARNING,
+            f"{driver.nvidia_smi} fails with {names} as set, and answers without",
+            _lines(driver),
+            f"unset {names}",
+        )
+    elif driver.failure:
+        yield Finding(
+            "gpu-nvidia-smi-failed",
+            Severity.ERROR,
+            f"{driver.nvidia_smi} fails: the driver does not work",
+            (*_lines(driver), f"kernel module: {driver.module or 'not loaded'}"),
+            "reboot the machine: then the kernel module and the driver's libraries are of one "
+            "version again; in a container, start it again after that"
+            if driver.module
+            else _LOAD_MODULE,
+        )
+
+
+def _check_version(driver: GpuDriver, cuda: str) -> Iterator[Finding]:
+    version = driver.version or ""
+    if not _VERSION.fullmatch(version) or _is_compatibility(driver.libcuda):
+        return
+    of_major = _MINIMUM_OF_MAJOR.get(cuda.partition(".")[0])
+    minimum = _MINIMUM_OF_ENVIRONMENTS.get(cuda, of_major)
+    shipped = _DRIVER_OF_TOOLKIT.get(cuda)
+    if of_major and minimum and _numbers(version) < _numbers(minimum):
+        runs = _numbers(version) >= _numbers(of_major)
+        yield Finding(
+            "gpu-driver-too-old",
+            Severity.WARNING if runs else Severity.ERROR,
+            f"the driver is {version}; CUDA {cuda} runs from {of_major} on"
+            + (f", and Flox' environments ask for {minimum}" if minimum != of_major else ""),
+            _version_evidence(driver),
+            f"install driver {shipped or minimum} or newer, with which CUDA {cuda} works whole, on "
+            "the machine itself, not in a container, and reboot",
+        )
+    elif shipped and _numbers(version) < _numbers(shipped):
+        yield Finding(
+            "gpu-driver-older-than-toolkit",
+            Severity.NOTE,
+            f"the driver is {version}, older than the one of CUDA {cuda} ({shipped}): compiled "
+            "kernels run, but it cannot compile that CUDA's PTX",
+            _version_evidence(driver),
+            'where a program fails with "the provided PTX was compiled with an unsupported '
+            f'toolchain", install driver {shipped} or newer',
+        )
+
+
+def _is_compatibility(libcuda: str | None) -> bool:
+    # NVIDIA's forward compatibility package: a newer libcuda on an older kernel module.
+    return libcuda is not None and "compat" in libcuda.split("/")
+
+
+def _version_evidence(driver: GpuDriver) -> tuple[str, ...]:
+    source = "nvidia-smi" if driver.gpus else "/sys/module/nvidia/version"
+    return (f"{source}: {driver.version}",)
+
+
+# The GPUs -----------------------------------------------------------------------------------------
+
+
+def _check_hidden(machine: Machine) -> Iterator[Finding]:
+    visible = machine.variables.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and _hides_all(visible, len(machine.driver.gpus)):
+        yield Finding(
+            "gpu-hidden",
+            Severity.WARNING,
+            "CUDA_VISIBLE_DEVICES hides every GPU from programs",
+            (f"CUDA_VISIBLE_DEVICES={visible}",),
+            "unset CUDA_VISIBLE_DEVICES",
+        )
+
+
+def _hides_all(visible: str, count: int) -> bool:
+    """Say whether the first of the list is no GPU: CUDA takes none from there on.
+
+    CUDA C++ Programming Guide, "CUDA Environment Variables". A UUID is not judged.
+    """
+    first = visible.partition(",")[0].strip()
+    if first in _NO_GPU:
+        return True
+    if not re.fullmatch(r"-?[0-9]{1,9}", first):
+        return False
+    number = int(first)
+    return number < 0 or 0 < count <= number
+
+
+def _check_architecture(machine: Machine, package_name: str) -> Iterator[Finding]:
+    built_for = list(_NAMED_SM.finditer(package_name))
+    gpus = [
+        (number, gpu)
+        for number, gpu in _visible_gpus(machine)
+        if gpu.compute_capability is not None
+    ]
+    unfit = [gpu for _, gpu in gpus if not any(_runs(match, gpu) for match in built_for)]
+    if not built_for or not unfit:
+        return
+    fit = [str(number) for number, gpu in gpus if gpu not in unfit]
+    names = ", ".join(dict.fromkeys(gpu.name for gpu in unfit))
+    yield Finding(
+        "gpu-architecture-unsupported",
+        Severity.WARNING if fit else Severity.ERROR,
+        f"the program is built for {_sm_names(built_for)}, which does not run on {names}",
+        (
+            package_name,
+            *(f"{gpu.name}: compute capability {gpu.compute_capability}" for gpu in unfit),
+        ),
+        f"export CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES={','.join(fit)}"
+        if fit
+        else _take_variant(package_name, built_for, unfit[0]),
+    )
+
+
+def _check_capability(machine: Machine, cuda: str) -> Iterator[Finding]:
+    oldest = _OLDEST_CAPABILITY.get(cuda.partition(".")[0])
+    gpus = [gpu for _, gpu in _visible_gpus(machine) if gpu.compute_capability is not None]
+    old = [gpu for gpu in gpus if oldest and _numbers(_capability(gpu)) < _numbers(oldest)]
+    if old:
+        yield Finding(
+            "gpu-too-old",
+            Severity.WARNING if len(old) < len(gpus) else Severity.ERROR,
+            f"CUDA {cuda} compiles for compute capability {oldest} and newer",
+            tuple(f"{gpu.name}: compute capability {gpu.compute_capability}" for gpu in old),
+            "take a newer GPU, or a build of the program for an older CUDA",
+        )
+
+
+def _capability(gpu: Gpu) -> str:
+    return gpu.compute_capability or ""
+
+
+def _visible_gpus(machine: Machine) -> Iterator[tuple[int, Gpu]]:
+    """Give the GPUs and their numbers, as far as CUDA_VISIBLE_DEVICES lets programs see them.
+
+    nvidia-smi numbers them by their place on the bus, and CUDA only if it is told to.
+    """
+    by_place = machine.variables.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
+    chosen = machine.variables.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    is_told = by_place and all(number.isdecimal() for number in chosen)
+    for number, gpu in enumerate(machine.driver.gpus):
+        if not is_told or str(number) in chosen:
+            yield number, gpu
+
+
+def _runs(built_for: re.Match[str], gpu: Gpu) -> bool:
+    """Say whether machine code of that architecture runs on the GPU.
+
+    CUDA C++ Programming Guide, "Binary Compatibility": on the same major version and the same or a
+    later minor one; code of an architecture with an ``a`` on that one alone.
+    """
+    has = _numbers(_capability(gpu))
+    wants = (int(built_for["major"]), int(built_for["minor"]))
+    return has == wants if built_for["only"] == "a" else has[:1] == wants[:1] and has >= wants
+
+
+def _take_variant(package_name: str, built_for: Sequence[re.Match[str]], gpu: Gpu) -> str:
+    wanted = "sm" + _capability(gpu).replace(".", "")
+    first, last = built_for[0], built_for[-1]
+    names = (
+        f"{package_name[: first.start('sm')]}{variant}{package_name[last.end() :]}"
+        for variant in (wanted, "all")
+    )
+    return f"install the variant for this GPU: {' or '.join(names)}"
+
+
+def _sm_names(built_for: Sequence[re.Match[str]]) -> str:
+    return ", ".join(match["sm"] for match in built_for)
+
+
+def _cuda_in(package_name: str) -> str | None:
+    match = _NAMED_CUDA.search(package_name)
+    return f"{match[1]}.{match[2]}" if match else None
+
+
+# libcuda ------------------------------------------------------------------------------------------
+
+
+def _check_libcuda(machine: Machine) -> Iterator[Finding]:
+    driver = machine.driver
+    if driver.libcuda is not None:
+        return
+    if driver.host_libcuda is None:
+        remedy = (
+            "install the driver's CUDA library (Debian: libcuda1; Ubuntu: libnvidia-compute); in a "
+            "container, set NVIDIA_DRIVER_CAPABILITIES=compute,utility when it is started"
+        )
+    elif "FLOX_ENV" in machine.variables:
+        remedy = (
+            "`unset FLOX_NOSET_LD_AUDIT`, and activate the Flox environment again; in its "
+            "manifest, `cuda-detection` under [options] must not be false"
+        )
+    else:
+        remedy = _link_libraries(os.path.dirname(driver.host_libcuda))
+    yield Finding(
+        "gpu-libcuda-unreachable",
+        Severity.ERROR,
+        "programs of the store do not find libcuda.so.1, the driver's library: to them there is "
+        "no GPU",
+        (
+            f"the machine's: {driver.host_libcuda or 'not found either'}",
+            f"LD_LIBRARY_PATH={machine.variables.get('LD_LIBRARY_PATH', '')}",
+            f"LD_AUDIT={machine.variables.get('LD_AUDIT', '')}",
+            "/run/opengl-driver/lib: not there, or without it",
+        ),
+        remedy,
+    )
+
+
+def _link_libraries(directory: str) -> str:
+    # Not the directory itself: its libc and libstdc++ would take the place of the closure's.
+    place = "~/.cache/nvidia-driver"
+    return (
+        f"mkdir -p {place} && find {shlex.quote(directory)} -maxdepth 1 "
+        f"'(' -name 'libcuda.so*' -o -name 'libnvidia-*.so*' ')' -exec ln -sf -t {place} {{}} + && "
+        f'export LD_LIBRARY_PATH={place}"${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"'
+    )
+
+
+def _lines(driver: GpuDriver) -> tuple[str, ...]:
+    return tuple(driver.failure.splitlines())
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"[0-9]+", version[:40]))

@@ -1,0 +1,284 @@
+"""What is wrong with the program's Python: its interpreter, its modules, what leaks in. Pure."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from attrs import frozen
+from packaging.utils import canonicalize_name
+
+from nixenv.evidence.distributions import TAGGED_EXTENSION, SiteListing
+from nixenv.findings import Finding, Severity
+from nixenv.inspect.diagnosis.requirements import check_requirements
+from nixenv.inspect.diagnosis.site_path import Installed, Site, group_by_project, order_sites
+from nixenv.road.classify import Inventory
+from nixenv.road.python import Interpreter
+from nixenv.storepath import store_name
+
+_TAKE_LINKED = "take layout linked: `NIXENV_LAYOUT=linked flox activate`, or `--layout linked`"
+
+# What Python starts with and no program imports.
+_START_MODULES = frozenset({"sitecustomize", "usercustomize"})
+
+# What badly packaged distributions put beside their modules, and no program imports. (nixpkgs
+# removes `tests`.)
+_NOBODYS_MODULES = frozenset(
+    {
+        *("tests", "test", "testing", "conftest", "docs", "doc", "examples", "example"),
+        *("benchmarks", "benchmark", "samples", "scripts", "setup"),
+    }
+)
+
+# Those of setuptools, which does the same when it is imported; of its namespace packages, which
+# Python 3 does without; of coverage, which waits for a variable.
+_HARMLESS_PATH_FILE = re.compile(
+    r"distutils-precedence\.pth|.*-nspkg\.pth|a1_coverage\.pth|.*_coverage\.pth|pytest-cov\.pth",
+    re.DOTALL,
+)
+
+_SITE_VERSION = re.compile(r".*/lib/python(\d{1,4}\.\d{1,4})/site-packages", re.DOTALL)
+
+# So many files of one kind are proof enough.
+_SHOWN = 5
+
+
+def check_python(
+    inventory: Inventory,
+    sites: Sequence[SiteListing],
+    variables: Mapping[str, str | None],
+    architecture: str,
+) -> Iterator[Finding]:
+    """Judge the interpreter and the modules.
+
+    Args:
+        inventory: What was chosen from the closure.
+        sites: What the site-packages directories hold.
+        variables: The variables as they would be set; None for unset. Layout ``linked`` sets
+            VIRTUAL_ENV.
+        architecture: ``x86_64``, as ``uname -m``.
+    """
+    path = order_sites(inventory, sites)
+    projects = group_by_project(path)
+    yield from _check_modules(inventory, sites, path)
+    yield from _check_interpreters(inventory)
+    yield from _check_extensions(inventory.interpreter, path, architecture)
+    yield from check_requirements(projects, inventory.interpreter, architecture)
+    if not variables.get("VIRTUAL_ENV"):  # a virtual environment merges, and processes .pth files
+        yield from _check_hidden_modules(path)
+        yield from _check_path_files(path)
+        yield from _check_versions(projects)
+
+
+def _check_modules(
+    inventory: Inventory, sites: Sequence[SiteListing], path: Sequence[Site]
+) -> Iterator[Finding]:
+    if len(path) < len(inventory.site_packages) or any(map(_holds_modules, path)):
+        return
+    version = inventory.interpreter.version
+    others = sorted(
+        {
+            match[1]
+            for listing in sites
+            if (match := _SITE_VERSION.fullmatch(listing.directory))
+            and match[1] != version
+            and listing.distributions
+        },
+        key=lambda other: tuple(map(int, other.split("."))),
+    )
+    yield Finding(
+        "python-no-modules",
+        Severity.WARNING,
+        f"no modules for Python {version} in the closure",
+        tuple(site.directory for site in path),
+        f"take the version that has some: `--python {others[-1]}`"
+        if others
+        else "name the program that you mean: `nixenv inspect PROGRAM`",
+    )
+
+
+def _holds_modules(site: Site) -> bool:
+    listing = site.listing
+    modules = {*listing.packages, *listing.extended, *listing.namespaces}
+    return bool(listing.distributions or modules - _START_MODULES)
+
+
+def _check_interpreters(inventory: Inventory) -> Iterator[Finding]:
+    chosen = inventory.interpreter
+    if chosen.others and not chosen.reason.startswith("asked for"):
+        yield Finding(
+            "python-several-interpreters",
+            Severity.NOTE,
+            f"several interpreters in the closure; took {chosen.path}, because {chosen.reason}",
+            chosen.others,
+            f'settle it: `--python {chosen.version}`, or `version = "{chosen.version}"` under '
+            "[python] in nixenv.toml",
+        )
+
+
+# Extension modules ---------------------------------------------------------------------------
+
+
+def _check_extensions(
+    interpreter: Interpreter, path: Sequence[Site], architecture: str
+) -> Iterator[Finding]:
+    tags = _loadable_tags(interpreter)
+    for site in path:
+        for owner, extensions in _group_by_owner(site).items() if site.own else ():
+            wrong = _find_wrong(extensions, tags, architecture)
+            if not wrong:
+                continue
+            built_for = ", ".join(sorted(set(wrong.values())))
+            is_whole = len(wrong) == len(_tagged(extensions))
+            yield Finding(
+                "python-extension-abi",
+                Severity.ERROR if is_whole else Severity.WARNING,
+                f"{owner} has {len(wrong)} extension module{'s' * (len(wrong) > 1)} built for "
+                f"{built_for}; Python {interpreter.version} does not find them",
+                _some([f"{site.directory}/{file}" for file in wrong]),
+                f"build {owner} with Python {interpreter.version}: take it from "
+                f"`python{interpreter.version.replace('.', '')}Packages`",
+            )
+
+
+def _loadable_tags(interpreter: Interpreter) -> frozenset[str]:
+    tag = f"cpython-{interpreter.version.replace('.', '')}"
+    # A debug build loads what was built for a release (Python 3.8, "What's New").
+    is_debug = store_name(interpreter.path).endswith("-debug")
+    return frozenset({tag, f"{tag}d"} if is_debug else {tag})
+
+
+def _group_by_owner(site: Site) -> dict[str, tuple[str, ...]]:
+    """Give the extension modules by the distribution whose they are, else by their own name."""
+    owners = {
+        module: found.name for found in site.listing.distributions for module in found.modules
+    }
+    groups: dict[str, tuple[str, ...]] = {}
+    for file in site.listing.extensions:
+        module = re.split(r"[./]", file, maxsplit=1)[0]
+        owner = owners.get(module, module)
+        groups[owner] = (*groups.get(owner, ()), file)
+    return groups
+
+
+def _tagged(files: Sequence[str]) -> dict[str, "re.Match[str]"]:
+    matches = {file: TAGGED_EXTENSION.fullmatch(file) for file in files}
+    return {file: match for file, match in matches.items() if match}
+
+
+def _find_wrong(files: Sequence[str], tags: frozenset[str], architecture: str) -> dict[str, str]:
+    """Map the files that cannot be loaded to what they were built for.
+
+    A module that is there in another form as well (``.abi3.so``, ``.py``) is found all the same.
+    """
+    tagged = _tagged(files)
+    here = f"{architecture}-linux"
+    fit = {
+        file
+        for file, match in tagged.items()
+        if match["tag"] in tags and match["platform"].startswith(here)
+    }
+    found = {tagged[file]["module"] for file in fit}
+    found |= {re.sub(r"(?:\.abi3)?\.(?:so|py)$", "", file) for file in files if file not in tagged}
+    return {
+        file: match["tag"] if match["tag"] not in tags else f"{match['tag']}-{match['platform']}"
+        for file, match in tagged.items()
+        if match["module"] not in found
+    }
+
+
+def _some(paths: Sequence[str]) -> tuple[str, ...]:
+    if len(paths) <= _SHOWN:
+        return tuple(paths)
+    return (*paths[:_SHOWN], f"and {len(paths) - _SHOWN} more")
+
+
+# What PYTHONPATH does ------------------------------------------------------------------------
+
+
+@frozen
+class _Provider:
+    """A directory with something of a name, and the distributions whose it is there."""
+
+    site: Site
+    name: str
+    owners: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.owners)}  {self.site.directory}/{self.name}"
+
+
+def _check_hidden_modules(path: Sequence[Site]) -> Iterator[Finding]:
+    for name, providers in _find_providers(path).items():
+        if len(providers) < 2 or name in _NOBODYS_MODULES:
+            continue
+        # PEP 420: what has an __init__ goes before all that has not, wherever on the path.
+        winner = next((found for found in providers if _has_init(found)), None)
+        if winner is None or name in winner.site.listing.extended:
+            continue
+        hidden = [found for found in providers if _is_hidden_by(winner, found)]
+        if any(found.site.own for found in hidden):
+            yield Finding(
+                "python-module-twice",
+                Severity.WARNING,
+                f"the module {name} is of {1 + len(hidden)} distributions; with PYTHONPATH, that "
+                f"of {', '.join(winner.owners)} hides the others",
+                (str(winner), *map(str, hidden)),
+                f"{_TAKE_LINKED}; it merges them",
+            )
+
+
+def _find_providers(path: Sequence[Site]) -> dict[str, list[_Provider]]:
+    """Find who has each top-level module, as far as that is known, in the order of the path."""
+    providers: dict[str, list[_Provider]] = {}
+    for site in path:
+        owners: dict[str, list[str]] = {}
+        for found in site.listing.distributions:
+            for module in found.modules:
+                owners.setdefault(module, []).append(found.name)
+        for name, names in owners.items():
+            providers.setdefault(name, []).append(_Provider(site, name, tuple(names)))
+    return providers
+
+
+def _has_init(found: _Provider) -> bool:
+    return found.name not in found.site.listing.namespaces
+
+
+def _is_hidden_by(winner: _Provider, found: _Provider) -> bool:
+    """Whether it is something else; another version of the same distribution is told elsewhere."""
+    owners = set(map(canonicalize_name, found.owners))
+    return found is not winner and owners.isdisjoint(map(canonicalize_name, winner.owners))
+
+
+def _check_path_files(path: Sequence[Site]) -> Iterator[Finding]:
+    found = tuple(
+        f"{site.directory}/{name}"
+        for site in path
+        if site.own
+        for name in site.listing.path_files
+        if not _HARMLESS_PATH_FILE.fullmatch(name)
+    )
+    if found:
+        yield Finding(
+            "python-path-file-ignored",
+            Severity.WARNING,
+            "PYTHONPATH does not process .pth files: what only they reach cannot be imported",
+            found,
+            f"{_TAKE_LINKED}; it processes them",
+        )
+
+
+def _check_versions(projects: Mapping[str, Sequence[Installed]]) -> Iterator[Finding]:
+    for name, found in projects.items():
+        known = [one for one in found if one.distribution.version != "?"]
+        if len({one.distribution.version for one in known}) < 2:
+            continue
+        winner = found[0]
+        is_only_own = winner.site.own and not any(one.site.own for one in found[1:])
+        why = "it alone is the program's own" if is_only_own else "its directory comes first"
+        yield Finding(
+            "python-several-versions",
+            Severity.NOTE,
+            f"{name} is there in several versions; {winner.distribution.version} wins: {why}",
+            tuple(f"{one.distribution.version}  {one.site.directory}" for one in found),
+            f"{_TAKE_LINKED}; it leaves the others out",
+        )

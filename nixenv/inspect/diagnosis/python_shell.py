@@ -1,0 +1,156 @@
+"""What the shell does to the program's Python: what leaks in, and what comes before it. Pure."""
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+
+from nixenv.evidence.machine import Machine
+from nixenv.findings import Finding, Severity
+from nixenv.road.classify import Inventory
+
+Variables = Mapping[str, str | None]
+
+# So many modules are named of a directory that hides some of the closure's.
+_SHOWN = 10
+
+
+def check_shell(
+    inventory: Inventory,
+    variables: Variables,
+    machine: Machine,
+    export_command: str = "nixenv export",
+) -> Iterator[Finding]:
+    """Judge the variables and programs that a Python started now would see.
+
+    Args:
+        inventory: What the closure offers.
+        variables: The variables as the environment sets them; None for unset.
+        machine: The machine and the variables as they are.
+        export_command: What prints this environment for a shell.
+    """
+    yield from _check_path_leak(inventory, machine, export_command)
+    yield from _check_home_leak(inventory, machine)
+    if _is_active(variables, machine):
+        yield from _check_user_site(variables, machine)
+        yield from _check_shadow(inventory, variables, machine)
+
+
+def _is_active(variables: Variables, machine: Machine) -> bool:
+    """Whether this is a shell of the environment, be it in order or not."""
+    virtualenv = variables.get("VIRTUAL_ENV")
+    if virtualenv:
+        return machine.variables.get("VIRTUAL_ENV") == virtualenv
+    return not set(_entries(variables)).isdisjoint(_entries(machine.variables))
+
+
+def _entries(variables: Variables) -> list[str]:
+    path = variables.get("PYTHONPATH")
+    return path.split(os.pathsep) if path else []
+
+
+def _check_path_leak(
+    inventory: Inventory, machine: Machine, export_command: str
+) -> Iterator[Finding]:
+    ours = {os.path.normpath(part.directory) for part in inventory.site_packages}
+    allowed = _flox_directories(inventory, machine)
+    entries = _entries(machine.variables)
+    is_ours = [os.path.normpath(entry) in ours for entry in entries]
+    foreign = [
+        number
+        for number, entry in enumerate(entries)
+        if not is_ours[number] and os.path.normpath(entry) not in allowed
+    ]
+    if foreign:
+        is_first = any(is_ours[foreign[0] :]) or not any(is_ours)
+        yield Finding(
+            "python-path-leak",
+            Severity.WARNING,
+            "PYTHONPATH holds what is not the program's; Python finds modules there "
+            f"{'before' if is_first else 'after'} the program's own",
+            tuple(_describe_entry(entries[number], machine) for number in foreign),
+            f'unset PYTHONPATH; eval "$({export_command})"',
+        )
+
+
+def _describe_entry(entry: str, machine: Machine) -> str:
+    modules = [
+        found.name
+        for found in machine.foreign_files
+        if (found.variable, found.entry) == ("PYTHONPATH", entry)
+    ]
+    more = [f"and {len(modules) - _SHOWN} more"] if len(modules) > _SHOWN else []
+    held = f": has {', '.join([*modules[:_SHOWN], *more])}" if modules else ""
+    return f"{entry or '(empty: the current directory)'}{held}"
+
+
+def _flox_directories(inventory: Inventory, machine: Machine) -> set[str]:
+    """Give the directories that Flox itself sets in dev mode: what is installed beside it."""
+    version = inventory.interpreter.version
+    homes = _flox_environments(machine)
+    return {os.path.normpath(f"{home}/lib/python{version}/site-packages") for home in homes}
+
+
+def _flox_environments(machine: Machine) -> list[str]:
+    given = (machine.variables.get(name, "") for name in ("FLOX_ENV", "FLOX_ENV_DIRS"))
+    return [home for home in os.pathsep.join(given).split(os.pathsep) if home]
+
+
+def _check_home_leak(inventory: Inventory, machine: Machine) -> Iterator[Finding]:
+    home = machine.variables.get("PYTHONHOME")
+    if home and os.path.normpath(home) != inventory.interpreter.path:
+        yield Finding(
+            "python-home-leak",
+            Severity.ERROR,
+            "PYTHONHOME is set: the program's Python takes its standard library from there, or "
+            "does not start",
+            (f"PYTHONHOME={home}",),
+            "unset PYTHONHOME",
+        )
+
+
+def _check_user_site(variables: Variables, machine: Machine) -> Iterator[Finding]:
+    is_virtualenv = bool(variables.get("VIRTUAL_ENV"))  # which has no user site
+    if machine.user_site and not is_virtualenv and not machine.variables.get("PYTHONNOUSERSITE"):
+        yield Finding(
+            "python-user-site-leak",
+            Severity.WARNING,
+            "PYTHONNOUSERSITE is not set: the program's Python takes modules from the user's own "
+            "directory",
+            (machine.user_site,),
+            "export PYTHONNOUSERSITE=1",
+        )
+
+
+def _check_shadow(
+    inventory: Inventory, variables: Variables, machine: Machine
+) -> Iterator[Finding]:
+    exact = f"python{inventory.interpreter.version}"
+    home = variables.get("VIRTUAL_ENV") or inventory.interpreter.path
+    shadows = {
+        name: machine.programs[name]
+        for name in (exact, "python3")
+        # Where the programs of Flox environments lead to is not known: it may be the same one.
+        if name in machine.programs
+        and not _is_in(machine.programs[name], home, *_flox_environments(machine))
+    }
+    is_ours = os.path.dirname(machine.python_target or "") == f"{inventory.interpreter.path}/bin"
+    if is_ours and not variables.get("VIRTUAL_ENV"):
+        shadows.pop(exact, None)
+    if not shadows:
+        return
+    name, found = next(iter(shadows.items()))
+    # A virtual environment on top may be there on purpose, made with the program's Python. And
+    # what people type is not what a server is started with.
+    is_mild = name != exact or _is_in(found, machine.variables.get("VIRTUAL_ENV", ""))
+    yield Finding(
+        "python-shadowed",
+        Severity.WARNING if is_mild else Severity.ERROR,
+        f"{name} is not the program's: PATH finds another one first",
+        (f"PATH finds {found}", f"the program's is {home}/bin/{name}"),
+        f'export PATH={shlex.quote(f"{home}/bin")}:"$PATH"',
+    )
+
+
+def _is_in(program: str, *homes: str) -> bool:
+    directory = os.path.normpath(os.path.dirname(program))
+    return any(directory == os.path.normpath(f"{home}/bin") for home in homes if home)

@@ -1,0 +1,122 @@
+"""Whether the store objects are there and readable, and whether Nix itself answered. Pure."""
+
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+
+from nixenv.findings import Finding, Severity
+from nixenv.road.nix import repair_command
+from nixenv.road.probe import Fault, Probe
+from nixenv.road.query import Closure
+from nixenv.storepath import enclosing_store_path
+
+# The system's words for EACCES: what a change of permissions cures, and nothing else does.
+_DENIED = "Permission denied"
+
+_RECORD = "requisites.txt"
+
+
+def check_store(closure: Closure, probe: Probe, nix_store: str = "nix-store") -> Iterator[Finding]:
+    """Judge the closure's source and the store objects that could not be looked at.
+
+    Args:
+        closure: The closure.
+        probe: The notes on its store objects.
+        nix_store: How a user starts nix-store, which is on nobody's PATH in a Flox hook.
+    """
+    has_nix = os.path.basename(closure.source) != _RECORD
+    missing = tuple(fault.path for fault in probe.faults if fault.missing)
+    if missing:
+        yield Finding(
+            "store-object-missing",
+            Severity.ERROR,
+            f"of the closure, {_counted(missing)} not on disk; export refuses",
+            missing,
+            _repair(missing, nix_store) if has_nix else _FETCH_WITHOUT_NIX,
+        )
+    yield from _check_unreadable(closure, probe, nix_store)
+    yield from _check_damaged(closure, probe, nix_store)
+    if not has_nix:
+        yield Finding(
+            "nix-missing",
+            Severity.WARNING,
+            "there is no Nix to ask: the closure is the record of the whole Flox environment, "
+            "without order and references",
+            (closure.source,),
+            "put the directory of nix-store on PATH, or set NIX_BIN to the `nix` beside it; where "
+            "there is no Nix, record a snapshot on a machine with Nix "
+            "(`nixenv snapshot -o FILE`) and add `--from FILE` here",
+        )
+
+
+def _check_unreadable(closure: Closure, probe: Probe, nix_store: str) -> Iterator[Finding]:
+    store_dir = closure.root.rpartition("/")[0]
+    unreadable = [fault for fault in probe.faults if not fault.missing]
+    denied = [fault for fault in unreadable if fault.detail == _DENIED]
+    broken = [fault for fault in unreadable if fault.detail != _DENIED]
+    if denied:
+        objects = _objects_of(denied, store_dir)
+        yield _unreadable(
+            denied,
+            f"{_counted(objects)} of the closure closed to this user; export refuses",
+            f"as root, run `chmod -R a+rX {shlex.join(objects)}`",
+        )
+    if broken:
+        objects = _objects_of(broken, store_dir)
+        yield _unreadable(
+            broken,
+            f"{_counted(objects)} of the closure not readable; export refuses",
+            _repair(objects, nix_store),
+        )
+
+
+def _check_damaged(closure: Closure, probe: Probe, nix_store: str) -> Iterator[Finding]:
+    """Miss what the wrapper lists: nixpkgs lists directories that were there when it was built."""
+    store_dir = closure.root.rpartition("/")[0]
+    lost = set(_objects_of(probe.faults, store_dir))
+    there = {
+        f"{found.path}/lib/python{version}/site-packages"
+        for found in probe.objects
+        for version in found.site_packages
+    }
+    damaged = {
+        directory: path
+        for directory in (probe.wrapper.site_packages if probe.wrapper else ())
+        if (path := enclosing_store_path(directory, store_dir)) in closure.paths
+        and path not in lost
+        and directory not in there
+    }
+    if damaged:
+        objects = tuple(dict.fromkeys(path for path in damaged.values() if path))
+        yield Finding(
+            "store-object-damaged",
+            Severity.ERROR,
+            f"{_counted(objects)} not whole: the program's wrapper lists modules that are gone",
+            tuple(damaged),
+            _repair(objects, nix_store),
+        )
+
+
+def _unreadable(faults: Sequence[Fault], summary: str, remedy: str) -> Finding:
+    evidence = tuple(f"{fault.path}: {fault.detail}" for fault in faults)
+    return Finding("store-object-unreadable", Severity.ERROR, summary, evidence, remedy)
+
+
+def _objects_of(faults: Sequence[Fault], store_dir: str) -> tuple[str, ...]:
+    """Give the store objects, where the faults may name paths inside them."""
+    objects = (enclosing_store_path(fault.path, store_dir) or fault.path for fault in faults)
+    return tuple(dict.fromkeys(objects))
+
+
+def _counted(paths: Sequence[str]) -> str:
+    return "1 store object is" if len(paths) == 1 else f"{len(paths)} store objects are"
+
+
+def _repair(paths: Sequence[str], nix_store: str) -> str:
+    return f"as root, run `{repair_command(paths, nix_store)}`"
+
+
+_FETCH_WITHOUT_NIX = (
+    "there is no Nix here to fetch them: make the container image again (`flox containerize`), or "
+    "in Kubernetes delete the pod, so that the node fetches the environment again"
+)

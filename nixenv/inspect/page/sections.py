@@ -1,0 +1,283 @@
+"""The sections of the page, each a function of its part of the document."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from packaging.utils import canonicalize_name
+
+from nixenv.inspect.page.markup import Child, element, prose
+from nixenv.inspect.page.tables import (
+    Column,
+    cell,
+    number_cell,
+    path_cell,
+    row,
+    scrollable,
+    section,
+    size_cell,
+    table_section,
+    value_cell,
+)
+from nixenv.inspect.views.text import size_text
+
+Part = Mapping[str, Any]
+"""A JSON object of the document (docs/inspect.md)."""
+
+_GROUPS = {"python": "Python", "cuda": "CUDA", "other": "Rest"}
+_LOOKS = {"works": "good", "works with warnings": "warning", "broken": "error"}
+# Evidence beyond so many lines is folded away.
+_SHOWN = 3
+
+
+def summary(document: Part) -> Element:
+    """What one must know: the verdict, what to do, and of which program."""
+    root, verdict, step = document["root"], document["verdict"], document["next_step"]
+    look = _LOOKS[verdict]
+    return element(
+        "header",
+        element("p", "nixenv inspect", class_="tool"),
+        element("h1", root["program"] or root["path"]),
+        element(
+            "div",
+            element("p", _icon(look), verdict.capitalize(), class_="verdict"),
+            *_next(step),
+            class_=f"card {look}",
+        ),
+        element("dl", *_facts(document), class_="facts"),
+    )
+
+
+def links(linked: Iterable[Element]) -> Element:
+    """Links to the sections."""
+    titles = ((part.get("id", ""), part.findtext("h2", "").strip()) for part in linked)
+    anchors = (element("a", title, href=f"#{name}") for name, title in titles)
+    return element("nav", *anchors, aria_label="Sections")
+
+
+def findings(found: Sequence[Part]) -> Element:
+    """The findings, as they come: worst first."""
+    counts = Counter(finding["severity"] for finding in found)
+    told = ", ".join(f"{n} {kind}{'s' * (n > 1)}" for kind, n in counts.items())
+    return section(
+        "findings",
+        "Findings",
+        element("p", told or "None: nothing to know about it."),
+        *map(_finding, found),
+    )
+
+
+def sizes(members: Sequence[Part]) -> Element:
+    """Where the bytes are: the sums of each group; the script draws the map."""
+    known = [member for member in members if member["nar_size"] is not None]
+    if not known:
+        text = "Sizes are not known: there was no Nix to ask, or it did not answer."
+        return section("sizes", "Sizes", element("p", text))
+    total = sum(member["nar_size"] for member in known)
+    columns = (Column("Group"), *(Column(title, numeric=True) for title in ("Objects", "Size")))
+    rows = [_group_row(group, known) for group in _GROUPS]
+    rows.append(row("All", number_cell(len(known)), size_cell(total), class_="total"))
+    unknown = len(members) - len(known)
+    return section(
+        "sizes",
+        "Sizes",
+        scrollable("sizes-title", columns, rows),
+        *([element("p", f"The size of {unknown} more is not known.")] if unknown else []),
+        element("div", id="treemap"),
+    )
+
+
+def objects(members: Sequence[Part]) -> Element:
+    """The store objects of the closure, largest first."""
+    columns = (
+        Column("Name"),
+        Column("Group"),
+        Column("Own size", numeric=True, order="descending"),
+        Column("Closure size", numeric=True),
+        Column("Store path"),
+    )
+    # Those of unknown size come last, behind the empty ones.
+    ordered = sorted(members, key=lambda m: 1 if m["nar_size"] is None else -m["nar_size"])
+    rows = [
+        row(
+            member["name"],
+            cell(_GROUPS[member["group"]]),
+            size_cell(member["nar_size"]),
+            size_cell(member["closure_size"]),
+            path_cell(member["path"]),
+            data_group=member["group"],
+        )
+        for member in ordered
+    ]
+    note = "On paper only the first 100 are shown; the page holds all of them."
+    paper = [element("p", note, class_="paper")] if len(rows) > 100 else []
+    return table_section("objects", "Store objects", columns, rows, *paper)
+
+
+def distributions(modules: Sequence[Part]) -> Element:
+    """The Python distributions in their order of precedence."""
+    columns = tuple(map(Column, ("Distribution", "Version", "Wins", "Modules", "Directory")))
+    winners: dict[str, str] = {}
+    rows = []
+    for module in modules:
+        for found in module["distributions"]:
+            name = canonicalize_name(found["name"])
+            wins = "yes" if name not in winners else f"no, {winners[name]} comes first"
+            winners.setdefault(name, found["version"])
+            rows.append(
+                row(
+                    found["name"],
+                    cell(found["version"]),
+                    cell(wins),
+                    cell("the program's own" if module["own"] else "rest of the closure"),
+                    path_cell(module["directory"]),
+                )
+            )
+    return table_section("distributions", "Python distributions", columns, rows)
+
+
+def cuda(inventory: Part) -> Element:
+    """The CUDA toolkit, and what builds with it."""
+    toolkit = inventory["cuda"]
+    if toolkit is None:
+        return section("cuda", "CUDA", element("p", "None in the closure.", class_="none"))
+    facts = [
+        *_fact("Version", toolkit["version"]),
+        *_fact("nvcc", _code(toolkit["nvcc"])),
+        *_fact("Host compiler", _code(inventory["host_compiler"])),
+        *_fact("ninja", _code(inventory["ninja"])),
+        *_fact("Not chosen", *map(_code, toolkit["others"])),
+    ]
+    kinds = {"include": "include_dirs", "library": "library_dirs", "stubs": "stub_dirs"}
+    rows = [row(kind, path_cell(path)) for kind, field in kinds.items() for path in toolkit[field]]
+    columns = (Column("Kind"), Column("Directory"))
+    return table_section(
+        "cuda", "CUDA directories", columns, rows, element("dl", *facts, class_="facts")
+    )
+
+
+def variables(wanted: Mapping[str, str | None], machine: Part | None) -> Element:
+    """The variables as they would be set, beside what they are."""
+    columns = [Column("Variable"), Column("As it should be")]
+    if machine is None:
+        rows = [row(name, value_cell(value)) for name, value in wanted.items()]
+    else:
+        columns.append(Column("As it is"))
+        now = machine["variables"]
+        rows = [
+            row(name, value_cell(value), value_cell(now.get(name)))
+            for name, value in wanted.items()
+        ]
+    return table_section("variables", "Variables", columns, rows)
+
+
+def machine(looked_at: Part | None) -> Element:
+    """The machine as it was when the page was made."""
+    if looked_at is None:
+        return section("machine", "Machine", element("p", "Not looked at.", class_="none"))
+    return section("machine", "Machine", element("dl", *_machine_facts(looked_at), class_="facts"))
+
+
+def _facts(document: Part) -> Iterator[Element]:
+    root, inventory, members = document["root"], document["inventory"], document["members"]
+    yield from _fact("Root", _code(root["path"]), f"found: {root['origin']}")
+    if inventory is not None:
+        interpreter = inventory["interpreter"]
+        yield from _fact(
+            f"Python {interpreter['version']}",
+            _code(interpreter["path"]),
+            f"because {interpreter['reason']}",
+        )
+        toolkit = inventory["cuda"]
+        yield from _fact("CUDA", toolkit["version"] if toolkit else "none")
+    told = [member["nar_size"] for member in members if member["nar_size"] is not None]
+    size = [size_text(sum(told))] if told else []
+    source = [document["source"]] if document["source"] else []
+    yield from _fact("Closure", f"{len(members)} store objects", *size, *source)
+    yield from _fact("Profile", document["profile"], f"layout {document['layout']}")
+
+
+def _machine_facts(looked_at: Part) -> Iterator[Element]:
+    driver = looked_at["driver"]
+    avx2 = {True: "with AVX2", False: "without AVX2", None: "AVX2: not known"}[looked_at["avx2"]]
+    yield from _fact("Processor", f"{looked_at['architecture']}, {avx2}")
+    yield from _fact("GPUs", *(map(_gpu_text, driver["gpus"]) if driver["gpus"] else ["none seen"]))
+    yield from _fact("Driver", driver["version"] or "not known", driver["failure"])
+    yield from _fact("libcuda.so.1", _code(driver["libcuda"]))
+    for name, path in looked_at["programs"].items():
+        yield from _fact(name, _code(path))
+    for directory in looked_at["directories"]:
+        state = directory["problem"] or "can be written"
+        yield from _fact(directory["variable"], _code(directory["path"]), state)
+    for port in looked_at["ports"]:
+        yield from _fact(port["variable"], str(port["port"]), port["problem"] or "free")
+
+
+def _gpu_text(gpu: Part) -> str:
+    capability, memory = gpu["compute_capability"], gpu["memory"]
+    parts = [gpu["name"]]
+    parts += [f"compute capability {capability}"] if capability else []
+    parts += [f"{memory} MiB"] if memory is not None else []
+    return ", ".join(parts)
+
+
+def _finding(finding: Part) -> Element:
+    severity = finding["severity"]
+    documented = f"docs/findings.md#{finding['code']}"
+    parts = [
+        element(
+            "h3",
+            element("span", _icon(severity), severity.capitalize(), class_="severity"),
+            " ",
+            element("code", finding["code"]),
+        ),
+        element("p", *prose(finding["summary"])),
+        *_evidence(finding["evidence"]),
+        *_next(finding["remedy"]),
+        element("p", "Documented in ", element("code", documented), class_="documented"),
+    ]
+    return element("article", *parts, class_=f"card {severity}")
+
+
+def _next(step: str) -> Iterator[Element]:
+    if step:
+        yield element("p", element("strong", "Next: "), *prose(step))
+
+
+def _evidence(lines: Sequence[str]) -> Iterator[Element]:
+    shown = len(lines) if len(lines) <= _SHOWN + 1 else _SHOWN
+    if lines:
+        yield _listed(lines[:shown])
+    if lines[shown:]:
+        told = f"{len(lines) - shown} more"
+        yield element("details", element("summary", told), _listed(lines[shown:]))
+
+
+def _listed(lines: Iterable[str]) -> Element:
+    return element("ul", *(element("li", element("code", line)) for line in lines))
+
+
+def _group_row(group: str, members: Iterable[Part]) -> Element:
+    known = [member["nar_size"] for member in members if member["group"] == group]
+    swatch = element("span", class_=f"swatch {group}")
+    head = element("span", swatch, _GROUPS[group])
+    return row(head, number_cell(len(known)), size_cell(sum(known)))
+
+
+def _fact(name: str, *texts: Child) -> Iterator[Element]:
+    told = [text for text in texts if text != ""]
+    if told:
+        yield element(
+            "div",
+            element("dt", name),
+            *(element("dd", text) for text in told),
+        )
+
+
+def _code(path: str | None) -> Child:
+    return "none" if path is None else element("code", path)
+
+
+def _icon(name: str) -> Element:
+    return element("svg", element("use", href=f"#icon-{name}"), class_="icon", aria_hidden="true")

@@ -1,0 +1,45 @@
+"""Why something is in the closure, for a person's eyes."""
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.text import Text
+
+from nixenv.inspect.views.text import capture, line, section, size_text
+from nixenv.inspect.why import Explanation, Presence
+from nixenv.text import printable
+
+
+def show_presence(presence: Presence, *, colour: bool) -> str:
+    """Write the explanations as text."""
+    return capture(lambda console: _print_presence(presence, console), colour=colour)
+
+
+def _print_presence(presence: Presence, console: Console) -> None:
+    for explanation in presence.explanations:
+        section(console, explanation.path, _explanation_lines(explanation))
+    if presence.left_out:
+        text = f"{presence.left_out} more store paths match; name one of them more exactly"
+        line(console, Text(printable(text)))
+
+
+def _explanation_lines(explanation: Explanation) -> Iterator[str]:
+    own, whole = size_text(explanation.nar_size), size_text(explanation.closure_size)
+    yield f"meant, because {explanation.reason}"
+    yield f"{own}; {whole} with all that it needs"
+    if len(explanation.chain) == 1:
+        yield "it is the root"
+    elif explanation.chain:
+        yield "shortest chain from the root:"
+        yield from chain_lines(explanation.chain)
+    else:
+        yield "nothing leads from the root to it"
+    if explanation.referrers:
+        yield f"direct referrers ({len(explanation.referrers)}):"
+        yield from (f"  {path}" for path in explanation.referrers)
+
+
+def chain_lines(chain: tuple[str, ...]) -> Iterator[str]:
+    """Write one store path a line, each after the one that refers to it."""
+    yield f"     {chain[0]}"
+    yield from (f"  -> {path}" for path in chain[1:])

@@ -1,0 +1,226 @@
+"""The whole road for one request: what the command line and the hook ask for.
+
+Each station can be called by itself; this module only joins them, by the selection rules of
+docs/architecture.md. The environment is an argument.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from nixenv.errors import NothingSelected, SelectionContradicts
+from nixenv.places import find_cache_dir, find_store_dir
+from nixenv.road.profile import BUILT_IN, Profile, load_profile
+from nixenv.road.query import Closure, start_query
+from nixenv.road.root import Root, find_named_root, find_program_root
+
+# The later stations are imported while Nix is at work: that is time which costs nothing.
+if TYPE_CHECKING:
+    from nixenv.findings import Finding
+    from nixenv.road.classify import Inventory
+    from nixenv.road.farms import Farms
+    from nixenv.road.plan import Environment
+    from nixenv.road.probe import Probe
+    from nixenv.snapshot import Snapshot
+
+DEFAULT_PROFILE = "sglang"
+"""The profile when nothing says which."""
+
+PROJECT_PROFILE = "nixenv.toml"
+"""The file in ``$FLOX_ENV_PROJECT`` that is the profile when it exists."""
+
+
+class Selection(NamedTuple):
+    """What a request says.
+
+    Attributes:
+        binary: The program to look up on PATH.
+        root: The store path to take instead.
+        snapshot: The snapshot file to replay instead.
+        profile: A built-in profile's name, or a file.
+        python: The Python version ``X.Y``, before the profile's.
+        cuda: The CUDA version ``X.Y``, before the profile's.
+        cache_dir: The directory of the profile's cache directories, and of the farms.
+        layout: ``store`` or ``linked``; None for the first.
+    """
+
+    binary: str | None = None
+    root: str | None = None
+    snapshot: str | None = None
+    profile: str | None = None
+    python: str | None = None
+    cuda: str | None = None
+    cache_dir: str | None = None
+    layout: str | None = None
+
+
+class Material(NamedTuple):
+    """What was found out about the closure, live or from a snapshot.
+
+    Attributes:
+        root: The root.
+        closure: Its closure.
+        probe: The notes on its store objects.
+        profile: The profile of the request.
+    """
+
+    root: Root
+    closure: Closure
+    probe: "Probe"
+    profile: Profile
+
+
+class Export(NamedTuple):
+    """What an activation is made of.
+
+    Attributes:
+        text: The environment, written for the shell.
+        environment: The environment itself.
+        farms: The farms that it relies on, built; None in layout ``store``.
+        findings: What the user should know of the choices that were made.
+        material: What it was made from.
+    """
+
+    text: str
+    environment: "Environment"
+    farms: "Farms | None"
+    findings: "tuple[Finding, ...]"
+    material: Material
+
+
+def find_root(selection: Selection, environ: Mapping[str, str]) -> tuple[Root, Profile]:
+    """Find the root of a request that is not a replay, and its profile.
+
+    Raises:
+        RootError: there is no such root.
+        UsageError: nothing names one.
+        ProfileInvalid, Unreadable: the profile cannot be used.
+    """
+    profile = load_profile(_choose_profile(selection.profile, selection.binary, environ))
+    return _find_root(selection, profile.name, profile.binary, environ), profile
+
+
+def _find_root(
+    selection: Selection, profile: str, binary: str | None, environ: Mapping[str, str]
+) -> Root:
+    program = binary if selection.binary is None else selection.binary
+    store_dir = find_store_dir(environ)
+    if selection.root is not None:
+        return find_named_root(selection.root, selection.binary, store_dir, binary)
+    if program is not None:
+        return find_program_root(program, environ.get("PATH", ""), store_dir)
+    raise NothingSelected(profile)
+
+
+def gather(selection: Selection, environ: Mapping[str, str]) -> Material:
+    """Go as far as the probe: find the root, query its closure, look at its store objects.
+
+    Raises:
+        NixenvError: whatever of it fails; faults of single store objects are kept in the probe.
+    """
+    if selection.snapshot is not None:
+        return replay(selection, environ)[0]
+    name = _choose_profile(selection.profile, selection.binary, environ)
+    # One that is built in has its program told, and can be read while Nix is at work.
+    profile = None if name in BUILT_IN else load_profile(name)
+    binary = BUILT_IN[name] if profile is None else profile.binary
+    root = _find_root(selection, name, binary, environ)
+    finish_query = start_query(root.path, find_store_dir(environ), environ)
+    from nixenv import shells  # noqa: F401, PLC0415 -- for later, see above
+    from nixenv.road import classify, plan  # noqa: F401, PLC0415 -- for later, see above
+    from nixenv.road.probe import probe_closure, probe_head  # noqa: PLC0415 -- see above
+
+    profile = profile or load_profile(name)
+    head = probe_head(root.path, root.program)
+    closure = finish_query()
+    return Material(root, closure, probe_closure(closure, root.program, head), profile)
+
+
+def plan(
+    material: Material, selection: Selection, environ: Mapping[str, str]
+) -> "tuple[Inventory, Environment, Farms | None]":
+    """Go on from the probe: classify and plan.
+
+    Layout ``linked`` has farms: where they lie is part of the plan, to build them is not.
+
+    Raises:
+        NixenvError: whatever of it fails.
+    """
+    from nixenv.road.classify import classify  # noqa: PLC0415 -- see above
+    from nixenv.road.plan import plan_environment  # noqa: PLC0415 -- see above
+
+    profile = material.profile
+    inventory = classify(
+        material.closure,
+        material.probe,
+        python=selection.python or profile.python,
+        cuda=selection.cuda or profile.cuda,
+        cuda_required=profile.cuda_required,
+    )
+    cache_dir = os.path.abspath(selection.cache_dir or find_cache_dir(environ))
+    farms = None
+    if selection.layout == "linked":
+        from nixenv.road.farms import place_farms  # noqa: PLC0415 -- hashlib; only this layout
+
+        farms = place_farms(inventory, cache_dir)
+    return inventory, plan_environment(inventory, profile, cache_dir, farms), farms
+
+
+def export(selection: Selection, shell: str, environ: Mapping[str, str]) -> Export:
+    """Go the whole way, to the text.
+
+    Raises:
+        NixenvError: whatever of it fails.
+    """
+    material = gather(selection, environ)
+
+    from nixenv.road.classify import find_ambiguities  # noqa: PLC0415 -- see above
+    from nixenv.road.plan import resolve  # noqa: PLC0415 -- see above
+    from nixenv.road.probe import require_complete  # noqa: PLC0415 -- see above
+    from nixenv.shells import render  # noqa: PLC0415 -- see above
+
+    require_complete(material.probe)
+    inventory, environment, farms = plan(material, selection, environ)
+    resolve(environment, environ)  # refuses what is too long, whatever the shell
+    text = render(environment, shell, environ)
+    if farms is not None:
+        from nixenv.linked.build import build_farms  # noqa: PLC0415 -- only this layout
+
+        build_farms(inventory, farms)
+    return Export(text, environment, farms, find_ambiguities(inventory), material)
+
+
+def replay(selection: Selection, environ: Mapping[str, str]) -> "tuple[Material, Snapshot]":
+    """Take the material from the snapshot that the request names, and give that as well.
+
+    Raises:
+        NixenvError: it cannot be read, or is not what the request asks for.
+    """
+    file = selection.snapshot or ""
+    if selection.root is not None:
+        raise SelectionContradicts("--root and --from each name the root")
+    from nixenv.snapshot import load_snapshot  # noqa: PLC0415 -- cattrs; only replays need it
+
+    snapshot = load_snapshot(file)
+    program = os.path.basename(selection.binary) if selection.binary else snapshot.program
+    if snapshot.program and program != snapshot.program:
+        detail = f"{file} is a snapshot of {snapshot.program}, not of {program}"
+        raise SelectionContradicts(detail)
+    profile = load_profile(_choose_profile(selection.profile, program, environ))
+    root = Root(snapshot.closure.root, snapshot.program, f"recorded in {file}")
+    return Material(root, snapshot.closure, snapshot.probe, profile), snapshot
+
+
+def _choose_profile(name: str | None, binary: str | None, environ: Mapping[str, str]) -> str:
+    """Say which profile to load: a built-in one's name, or a file."""
+    if name is not None:
+        return name
+    project = environ.get("FLOX_ENV_PROJECT")
+    if project:
+        file = os.path.join(project, PROJECT_PROFILE)
+        if os.path.lexists(file):
+            return file
+    if binary is None:
+        return DEFAULT_PROFILE
+    program = os.path.basename(binary)
+    return program if program in BUILT_IN else "python-cuda"

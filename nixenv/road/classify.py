@@ -1,0 +1,90 @@
+"""The classify station: from the notes on the store objects to what the closure offers. Pure."""
+
+from typing import NamedTuple
+
+from nixenv.findings import Finding, Severity
+from nixenv.road.cuda import (
+    CudaToolkit,
+    choose_host_compiler,
+    choose_ninja,
+    choose_toolkit,
+    parse_cuda_version,
+)
+from nixenv.road.probe import Probe
+from nixenv.road.python import Interpreter, SitePackages, choose_interpreter, order_site_packages
+from nixenv.road.query import Closure
+from nixenv.storepath import StorePath, store_name
+
+
+class Inventory(NamedTuple):
+    """What the closure offers to an environment.
+
+    Attributes:
+        root: The root's store path.
+        interpreter: The chosen Python interpreter.
+        site_packages: All site-packages directories of its version, first wins.
+        cuda: The CUDA toolkit, if the closure has one.
+        host_compiler: The store object of the gcc wrapper that nvcc calls, if any.
+        ninja: The store object of ninja, if any.
+    """
+
+    root: StorePath
+    interpreter: Interpreter
+    site_packages: tuple[SitePackages, ...]
+    cuda: CudaToolkit | None
+    host_compiler: StorePath | None
+    ninja: StorePath | None
+
+
+def classify(
+    closure: Closure,
+    probe: Probe,
+    *,
+    python: str | None = None,
+    cuda: str | None = None,
+    cuda_required: bool = False,
+) -> Inventory:
+    """Sort the closure by the selection rules (docs/architecture.md).
+
+    Args:
+        closure: The closure.
+        probe: The notes on its store objects.
+        python: The Python version ``X.Y`` to take; None to find it out.
+        cuda: The CUDA version ``X.Y`` to take; None for the one of the closure's nvcc.
+        cuda_required: Whether a closure without nvcc is an error.
+
+    Raises:
+        PythonNotFound, PythonAmbiguous: no interpreter can be chosen.
+        CudaNotFound: no toolkit where one is wanted.
+    """
+    interpreter = choose_interpreter(closure, probe, python)
+    toolkit = choose_toolkit(probe, cuda, required=cuda_required)
+    return Inventory(
+        root=closure.root,
+        interpreter=interpreter,
+        site_packages=order_site_packages(closure, probe, interpreter.version),
+        cuda=toolkit,
+        host_compiler=choose_host_compiler(probe, toolkit),
+        ninja=choose_ninja(probe),
+    )
+
+
+def find_ambiguities(inventory: Inventory) -> tuple[Finding, ...]:
+    """Name the choices that could have gone another way and that matter at run time."""
+    toolkit = inventory.cuda
+    if toolkit is None:
+        return ()
+    others = tuple(
+        p for p in toolkit.others if parse_cuda_version(store_name(p)) != toolkit.version
+    )
+    if not others:
+        return ()
+    return (
+        Finding(
+            code="cuda-several-compilers",
+            severity=Severity.WARNING,
+            summary=f"several nvcc in the closure; took CUDA {toolkit.version} of {toolkit.nvcc}",
+            evidence=others,
+            remedy="choose with --cuda X.Y, or with `version` under [cuda] in the profile",
+        ),
+    )

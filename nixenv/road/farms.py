@@ -1,0 +1,65 @@
+"""Where the farms of an inventory lie. Pure: a name tells all that its farm depends on."""
+
+import hashlib
+import os
+from typing import NamedTuple
+
+from nixenv.road.classify import Inventory
+from nixenv.road.cuda import CudaToolkit
+from nixenv.storepath import StorePath, store_name
+
+FORMAT = 1
+"""What farms of this version look like; part of their names, so that no other version's is used."""
+
+
+class Farms(NamedTuple):
+    """The directories of layout ``linked``.
+
+    Attributes:
+        virtualenv: The virtual environment.
+        toolkit: The CUDA toolkit root; None where the closure has no CUDA.
+    """
+
+    virtualenv: str
+    toolkit: str | None
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """Those that there are."""
+        return (self.virtualenv,) if self.toolkit is None else (self.virtualenv, self.toolkit)
+
+
+def place_farms(inventory: Inventory, cache_dir: str) -> Farms:
+    """Say where the farms lie.
+
+    The virtual environment's name depends on the interpreter and on the site-packages in their
+    order, the toolkit root's on the CUDA set alone: flashinfer writes CUDA_HOME into its build
+    files, and builds all anew when that changes.
+
+    Args:
+        inventory: What the closure offers.
+        cache_dir: The absolute directory of writable state.
+    """
+    base = os.path.join(cache_dir, "nixenv", "linked")
+    interpreter = inventory.interpreter
+    modules = (part.directory for part in inventory.site_packages)
+    virtualenv = f"python{interpreter.version}-{_digest(interpreter.executable, *modules)}"
+    toolkit = None
+    if inventory.cuda is not None:
+        name = f"cuda{inventory.cuda.version}-{_digest(*canonical_members(inventory.cuda))}"
+        toolkit = os.path.join(base, name)
+    return Farms(os.path.join(base, virtualenv), toolkit)
+
+
+def canonical_members(toolkit: CudaToolkit) -> tuple[StorePath, ...]:
+    """Order the members of a toolkit by themselves: nvcc's first, then by name.
+
+    Closures that hold the same members in another order get the same toolkit root.
+    """
+    others = (path for path in toolkit.members if path != toolkit.nvcc)
+    return (toolkit.nvcc, *sorted(others, key=lambda path: (store_name(path), path)))
+
+
+def _digest(*parts: str) -> str:
+    text = "\0".join((str(FORMAT), *parts))
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:16]

@@ -1,0 +1,253 @@
+"""The plan station: from an inventory and a profile to an environment, as ordered operations.
+
+Pure, and free of any shell's syntax: ``nixenv.shells`` writes the operations down.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from nixenv.errors import ValueInvalid, VariableTooLong
+from nixenv.road.classify import Inventory
+from nixenv.road.profile import VARIABLE_NAME, Profile
+
+if TYPE_CHECKING:
+    from nixenv.road.farms import Farms
+
+VARIABLE_LIMIT = 131_071
+"""Bytes that ``NAME=value`` may have: Linux's MAX_ARG_STRLEN is 32 pages, its closing NUL included.
+
+execve(2), "Limits on size of arguments and environment".
+"""
+
+
+def _once(entries: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(entries))
+
+
+class Unset(NamedTuple):
+    """Remove a variable."""
+
+    name: str
+
+
+class Set(NamedTuple):
+    """Give a variable a value, whatever it held."""
+
+    name: str
+    value: str
+
+
+class Default(NamedTuple):
+    """Give a variable a value if it is unset; one that the user set, even to nothing, stays."""
+
+    name: str
+    value: str
+
+
+class Prepend(NamedTuple):
+    """Put entries before those of a path list, each once; empty entries are dropped.
+
+    (An empty entry would mean the current directory.)
+    """
+
+    name: str
+    entries: tuple[str, ...]
+
+
+class MakeDirectory(NamedTuple):
+    """Make a directory, and those above it, where it is missing."""
+
+    path: str
+
+
+Operation = Unset | Set | Default | Prepend | MakeDirectory
+
+
+class Environment(tuple[Operation, ...]):
+    """What to do to an environment, in order. Doing it twice is doing it once.
+
+    A tuple of operations that were checked: whoever writes it down relies on its names. The entries
+    of a `Prepend` are there once.
+
+    Raises:
+        ValueInvalid: a name that is none, or a value that no variable or path list can hold.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, operations: Iterable[Operation] = ()) -> Self:
+        """Check the operations."""
+        return super().__new__(cls, map(_checked, operations))
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """The operations."""
+        return self
+
+
+def _checked(operation: Operation) -> Operation:
+    match operation:
+        case MakeDirectory():
+            return operation
+        case Set(name=name, value=value) | Default(name=name, value=value) if "\0" in value:
+            raise ValueInvalid(name, "a NUL byte cannot stand in an environment variable")
+        case Prepend(name=name, entries=entries):
+            operation = Prepend(name, _check_entries(name, entries))
+    if not VARIABLE_NAME.fullmatch(operation.name):
+        raise ValueInvalid(repr(operation.name), "is no name of an environment variable")
+    return operation
+
+
+def _check_entries(name: str, entries: Iterable[str]) -> tuple[str, ...]:
+    """Give the entries of a path list, each once."""
+    checked = _once(entries)
+    if not checked:
+        raise ValueInvalid(name, "nothing to prepend")
+    for entry in checked:
+        if not entry or os.pathsep in entry or "\0" in entry:
+            raise ValueInvalid(name, f"{entry!r} cannot be an entry of a path list")
+    return checked
+
+
+def plan_environment(
+    inventory: Inventory, profile: Profile, cache_dir: str, farms: "Farms | None" = None
+) -> Environment:
+    """Plan layout ``store``, where every value points into the store, or layout ``linked``.
+
+    Args:
+        inventory: What the closure offers.
+        profile: What the environment wants beyond that.
+        cache_dir: The absolute directory below which the profile's cache directories lie.
+        farms: The farms of layout ``linked``, there or not; None for layout ``store``.
+
+    Raises:
+        ValueInvalid: a value that no variable can hold.
+    """
+    layout = (
+        _plan_store(inventory, profile)
+        if farms is None
+        else _plan_linked(inventory, profile, farms)
+    )
+    return Environment(
+        (
+            *layout,
+            *_plan_cache(profile, cache_dir),
+            *(Default(name, value) for name, value in profile.defaults.items()),
+            # Last, so that a profile that names a compiler is heard.
+            *_plan_compiler(inventory, profile),
+        )
+    )
+
+
+def resolve(environment: Environment, environ: Mapping[str, str]) -> dict[str, str | None]:
+    """Work out what each variable of the environment ends up as, None for unset.
+
+    Args:
+        environment: The operations.
+        environ: The variables before.
+
+    Raises:
+        VariableTooLong: one would be too long for Linux to pass on.
+    """
+    final = compute(environment, environ)
+    for name, held in final.items():
+        size = variable_size(name, held or "")
+        if size > VARIABLE_LIMIT:
+            raise VariableTooLong(name, size, VARIABLE_LIMIT)
+    return final
+
+
+def compute(environment: Environment, environ: Mapping[str, str]) -> dict[str, str | None]:
+    """Do as `resolve`, and take no offence at what is too long."""
+    final: dict[str, str | None] = {}
+    for operation in environment.operations:
+        match operation:
+            case Unset(name=name):
+                final[name] = None
+            case Set(name=name, value=value):
+                final[name] = value
+            case Default(name=name, value=value):
+                given = final.get(name, environ.get(name))
+                final[name] = value if given is None else given
+            case Prepend(name=name, entries=entries):
+                before = (final.get(name, environ.get(name)) or "").split(os.pathsep)
+                final[name] = os.pathsep.join(_once(filter(None, [*entries, *before])))
+            case MakeDirectory():
+                pass
+    return final
+
+
+def _plan_store(inventory: Inventory, profile: Profile) -> Iterable[Operation]:
+    nvcc = inventory.cuda.nvcc if inventory.cuda else None
+    yield from _plan_python(inventory)
+    yield _plan_path(inventory, profile, inventory.interpreter.path, nvcc)
+    yield from _plan_cuda(inventory)
+
+
+def _plan_linked(inventory: Inventory, profile: Profile, farms: "Farms") -> Iterable[Operation]:
+    yield Unset("PYTHONHOME")
+    # It would come before what the virtual environment holds. PYTHONNOUSERSITE is not needed: a
+    # virtual environment has no user site, and other Pythons of the shell keep theirs.
+    yield Unset("PYTHONPATH")
+    yield Set("VIRTUAL_ENV", farms.virtualenv)
+    yield _plan_path(inventory, profile, farms.virtualenv, farms.toolkit)
+    # CPATH and LIBRARY_PATH are left alone. A toolkit root is laid out as NVIDIA's installer does
+    # it, and what compiles against that one compiles against this one; the two variables would
+    # reach every other compiler of the shell, and stay unseen by ninja when they change.
+    if farms.toolkit is not None:
+        yield Set("CUDA_HOME", farms.toolkit)
+
+
+def variable_size(name: str, value: str) -> int:
+    """Give the bytes of ``NAME=value``, as `VARIABLE_LIMIT` counts them."""
+    return len(name) + 1 + len(os.fsencode(value))
+
+
+def _plan_python(inventory: Inventory) -> Iterable[Operation]:
+    yield Unset("PYTHONHOME")
+    directories = tuple(part.directory for part in inventory.site_packages)
+    if directories:
+        # Checked as a path list, then set: nothing else belongs on it.
+        name = "PYTHONPATH"
+        yield Set(name, os.pathsep.join(_check_entries(name, directories)))
+    else:
+        yield Unset("PYTHONPATH")
+    yield Set("PYTHONNOUSERSITE", "1")
+
+
+def _plan_path(inventory: Inventory, profile: Profile, python: str, nvcc: str | None) -> Operation:
+    parts = {
+        "nvcc": nvcc,
+        "ninja": inventory.ninja,
+        "host-compiler": inventory.host_compiler,
+    }
+    homes = (python, *filter(None, map(parts.get, profile.path)))
+    return Prepend("PATH", tuple(f"{home}/bin" for home in homes))
+
+
+def _plan_cuda(inventory: Inventory) -> Iterable[Operation]:
+    toolkit = inventory.cuda
+    if toolkit is None:
+        return
+    yield Set("CUDA_HOME", toolkit.nvcc)
+    if toolkit.include_dirs:
+        yield Prepend("CPATH", toolkit.include_dirs)
+    # Stubs come last, for linking against a driver that only the GPU machine has. They are never
+    # put on LD_LIBRARY_PATH: at run time a stub answers CUDA_ERROR_STUB_LIBRARY (34).
+    link_dirs = (*toolkit.library_dirs, *toolkit.stub_dirs)
+    if link_dirs:
+        yield Prepend("LIBRARY_PATH", link_dirs)
+
+
+def _plan_compiler(inventory: Inventory, profile: Profile) -> Iterable[Operation]:
+    if profile.compiler and inventory.host_compiler is not None:
+        yield Default("CC", f"{inventory.host_compiler}/bin/gcc")
+        yield Default("CXX", f"{inventory.host_compiler}/bin/g++")
+
+
+def _plan_cache(profile: Profile, cache_dir: str) -> Iterable[Operation]:
+    for name, subdirectory in profile.cache.items():
+        directory = os.path.join(cache_dir, subdirectory)
+        yield MakeDirectory(directory)
+        yield Default(name, directory)

@@ -1,0 +1,106 @@
+"""The query station: ask Nix for the closure of a root."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from nixenv.errors import NixNotFound, Unreadable, UnusableClosure
+from nixenv.road.nix import find_nix_store, nix_search_path, start_nix
+from nixenv.storepath import StorePath, parse_store_path
+
+
+class Closure(NamedTuple):
+    """The closure of a root.
+
+    Attributes:
+        root: The store path that was asked about.
+        paths: Its members, each once, in the order of the source: Nix gives references first and
+            the root last; requisites.txt is sorted by path.
+        source: What was asked, for a person: a command line or a file.
+        diagnostics: What Nix wrote to stderr although it succeeded, verbatim; may be empty.
+    """
+
+    root: StorePath
+    paths: tuple[StorePath, ...]
+    source: str
+    diagnostics: str = ""
+
+
+def query_closure(root: StorePath, store_dir: str, environ: Mapping[str, str]) -> Closure:
+    """Ask Nix for the closure, or read the one that Flox recorded where there is no Nix.
+
+    Args:
+        root: The store path.
+        store_dir: The store directory that every answer must lie in.
+        environ: The environment: PATH, NIX_BIN and HOME to find nix-store, FLOX_ENV to find
+            requisites.txt; nix-store is started with it.
+
+    Raises:
+        NixNotFound: no nix-store, and no requisites.txt.
+        NixNotRunnable, NixFailed: nix-store cannot be started, or fails.
+        UnusableClosure: the answer is no closure of ``root``.
+        Unreadable: requisites.txt is there and cannot be read.
+    """
+    return start_query(root, store_dir, environ)()
+
+
+def start_query(
+    root: StorePath, store_dir: str, environ: Mapping[str, str]
+) -> Callable[[], Closure]:
+    """Do as `query_closure` does, but return while Nix is at work; call the result to wait.
+
+    Raises:
+        NixNotFound, NixNotRunnable: at once; the result raises the others.
+    """
+    nix_store = find_nix_store(environ)
+    if nix_store:
+        argv = (nix_store, "-qR", root)
+        finish_nix = start_nix(argv, environ)
+
+        def finish() -> Closure:
+            stdout, diagnostics = finish_nix()
+            return parse_requisites(stdout, root, store_dir, " ".join(argv), diagnostics)
+
+        return finish
+    searched = nix_search_path(environ).split(os.pathsep)
+    if flox_env := environ.get("FLOX_ENV"):
+        requisites = os.path.join(flox_env, "requisites.txt")
+        searched.append(requisites)
+        if os.path.exists(requisites):
+            return lambda: _read_requisites(requisites, root, store_dir)
+    raise NixNotFound(searched)
+
+
+def parse_requisites(
+    text: str, root: StorePath, store_dir: str, source: str, diagnostics: str = ""
+) -> Closure:
+    """Parse a list of store paths, one a line.
+
+    ``nix-store -qR`` prints, for example::
+
+        /nix/store/3n58xw4373jp0ljirf06d8077j15pc4j-glibc-2.40-66
+        /nix/store/vs486qjklkkwfds3151h2918x2xc2vqf-python3.12-sglang-…-0.5.9
+
+    Raises:
+        UnusableClosure: a line is no store path, or the root is not among them.
+    """
+    paths: dict[StorePath, None] = {}
+    for line in text.splitlines():
+        try:
+            paths[parse_store_path(line, store_dir)] = None
+        except ValueError as error:
+            raise UnusableClosure(source, str(error)) from error
+    if not paths:
+        raise UnusableClosure(source, "it is empty")
+    if root not in paths:
+        raise UnusableClosure(source, f"{root} is not among its {len(paths)} store paths")
+    return Closure(root, tuple(paths), source, diagnostics)
+
+
+def _read_requisites(file: str, root: StorePath, store_dir: str) -> Closure:
+    try:
+        with open(file, encoding="utf-8", errors="surrogateescape") as stream:
+            text = stream.read()
+    except OSError as error:
+        raise Unreadable(file, error.strerror or str(error)) from error
+    return parse_requisites(text, root, store_dir, file)

@@ -1,0 +1,260 @@
+"""How the page looks: sizes of the window, light and dark, paper, no script, hostile names."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from nixenv.inspect.page.render import render_page
+from tests.inspect.page.conftest import DESKTOP, PHONE, Visit
+from tests.inspect.page.documents import FINDINGS, Document, document, member, works
+
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+# Of each element that shows text of its own: the contrast between that and what is behind it.
+CONTRASTS = """() => {
+  const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (colour) => channels(colour).slice(0, 3)
+    .map((c) => c / 255)
+    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, index) => sum + c * [0.2126, 0.7152, 0.0722][index], 0);
+  const behind = (element) => {
+    const colour = getComputedStyle(element).backgroundColor;
+    return channels(colour)[3] === 0 ? behind(element.parentElement) : colour;
+  };
+  const shows = (element) => element.getClientRects().length > 0 && [...element.childNodes]
+    .some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+  return [...document.body.querySelectorAll("*")].filter(shows).map((element) => {
+    const pair = [light(getComputedStyle(element).color), light(behind(element))];
+    return [
+      (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05),
+      element.outerHTML.slice(0, 80),
+    ];
+  });
+}"""
+
+ACCESSIBILITY_FAULTS = """() => {
+  const faults = [];
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  const name = (element) => element.ariaLabel || element.textContent.trim()
+    || (element.getAttribute("aria-labelledby") ?? "").split(" ")
+      .map((id) => document.getElementById(id)?.textContent ?? "").join("");
+  if (document.documentElement.lang !== "en") faults.push("no language");
+  if (!document.title) faults.push("no title");
+  for (const landmark of ["body > header", "body > nav", "body > main", "h1"]) {
+    if (all(landmark).length !== 1) faults.push(`not one ${landmark}`);
+  }
+  const ids = all("[id]").map((element) => element.id);
+  if (new Set(ids).size !== ids.length) faults.push("an id twice");
+  for (const element of all("button, a, summary, section, nav, [role=region], [role=group]")) {
+    if (!name(element)) faults.push(`no name: ${element.outerHTML.slice(0, 80)}`);
+  }
+  for (const input of all("input")) {
+    if (input.labels.length === 0) faults.push(`no label: ${input.id}`);
+  }
+  for (const link of all("a")) {
+    if (!document.querySelector(link.getAttribute("href"))) faults.push(`leads nowhere: ${link}`);
+  }
+  let level = 0;
+  for (const heading of all("h1, h2, h3, h4")) {
+    const next = Number(heading.tagName[1]);
+    if (next > level + 1) faults.push(`skips a level: ${heading.textContent}`);
+    level = next;
+  }
+  for (const table of all("table")) {
+    if (table.querySelector("thead th:not([scope=col]), tbody th:not([scope=row])")) {
+      faults.push("a heading of a table without scope");
+    }
+  }
+  for (const picture of all("body > svg, .icon")) {
+    if (picture.getAttribute("aria-hidden") !== "true") faults.push("a picture without words");
+  }
+  return faults;
+}"""
+
+HOSTILE = (
+    "</script><script>window.pwned = 1; alert(1)</script>",
+    "<img src=x onerror='window.pwned = 1'>",
+    "\u202egnp.exe\u2066 \u2028 \udcff \x00 \x1b[31m",
+    '" onclick="window.pwned = 1" x=\'',
+    "</title></style></table><iframe src='https://example.invalid/'></iframe>-->]]>",
+    "${script} $style {{ 7*7 }} `a` &lt; &amp;",
+)
+# What the schema itself chooses, so no name can be in its place.
+_OURS = {"schema", "verdict", "severity", "group", "layout"}
+
+
+def hostile(value: Any, text: str) -> Any:
+    """Put the text into every field that a file, a variable or a tool could fill."""
+    if isinstance(value, str):
+        return text
+    if isinstance(value, list):
+        return [hostile(item, text) for item in value]
+    if isinstance(value, dict):
+        return {key: item if key in _OURS else hostile(item, text) for key, item in value.items()}
+    return value
+
+
+def with_hostile_keys(text: str) -> Document:
+    """Of the objects whose keys are names, the keys too."""
+    made: Document = hostile(document(), text)
+    made["variables"] = {text: text, f"{text}2": None}
+    made["machine"]["variables"] = {text: text}
+    made["machine"]["programs"] = {text: text}
+    return made
+
+
+def contrasts(page: Page) -> list[tuple[float, str]]:
+    found: list[tuple[float, str]] = page.evaluate(CONTRASTS)
+    return found
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_page_is_no_wider_than_the_window(visit: Visit, size: tuple[int, int]) -> None:
+    """Long names break, and wide tables scroll by themselves."""
+    name = f"python3.12-{'x' * 200}"
+    finding = {**FINDINGS[0], "code": name, "summary": name, "evidence": [name], "remedy": name}
+    shown = document(findings=[finding, *FINDINGS], root={**document()["root"], "program": name})
+    shown["members"].append(member(name, "python", 10**9))
+    shown["variables"][name] = name
+    page = visit(shown, size)
+    assert page.evaluate(OVERFLOW) == 0
+    for more in page.locator("summary").all():
+        more.click()
+    assert page.evaluate(OVERFLOW) == 0
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("make", [document, works], ids=["broken", "works"])
+def test_all_text_can_be_read(visit: Visit, make: Any, dark: bool) -> None:
+    """Contrast as WCAG AA wants it of text of this size, and of each severity's label."""
+    page = visit(make(), dark=dark)
+    found = contrasts(page)
+    assert len(found) > 100
+    assert [(ratio, where) for ratio, where in found if ratio < 4.5] == []
+
+
+def test_dark_is_dark(visit: Visit) -> None:
+    """The page takes the reader's choice."""
+    background = "getComputedStyle(document.body).backgroundColor"
+    assert visit(document(), dark=True).evaluate(background) == "rgb(20, 23, 26)"
+    assert visit(document()).evaluate(background) == "rgb(247, 248, 249)"
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_groups_differ_by_lightness_too(visit: Visit, dark: bool) -> None:
+    """Who tells no colours apart still sees three."""
+    page = visit(document(), dark=dark)
+    light = page.evaluate(
+        """() => ["python", "cuda", "other"].map((group) => {
+          const colour = getComputedStyle(document.querySelector(`.tile.${group}`)).backgroundColor;
+          const [r, g, b] = colour.match(/\\d+/g).map((c) => (c / 255) ** 2.2);
+          return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+        }).sort()"""
+    )
+    assert light[1] / light[0] > 1.4
+    assert light[2] / light[1] > 1.4
+
+
+@pytest.mark.parametrize("severity", ["error", "warning", "note"])
+def test_severity_is_told_by_word_and_shape(visit: Visit, severity: str) -> None:
+    """Not by colour alone."""
+    label = visit(document()).locator(f"article.{severity} .severity")
+    assert label.inner_text().strip().lower() == severity
+    assert label.locator("use").get_attribute("href") == f"#icon-{severity}"
+    box = label.locator("svg").bounding_box()
+    assert box is not None
+    assert box["width"] > 10
+
+
+@pytest.mark.parametrize("shown", [document(), works(members=[])], ids=["broken", "bare"])
+def test_the_page_is_built_as_assistive_software_wants_it(visit: Visit, shown: Document) -> None:
+    """Language, landmarks, names, labels, headings in order."""
+    assert visit(shown).evaluate(ACCESSIBILITY_FAULTS) == []
+
+
+def test_without_script_nothing_is_missing(visit: Visit) -> None:
+    """Findings, sums and all rows of all tables are in the page itself."""
+    shown = document(members=[member(f"name-{n}", "python", n) for n in range(400)])
+    page = visit(shown, script=False)
+    assert page.locator("#findings article").count() == len(FINDINGS)
+    assert page.locator("#objects tbody tr:visible").count() == 400
+    assert page.locator("#sizes .total").inner_text().split() == ["All", "400", "79.8", "kB"]
+    assert page.locator("input, thead button").count() == 0
+
+
+def test_on_paper_all_evidence_is_open_and_the_table_is_short(visit: Visit) -> None:
+    """Nobody prints ten thousand rows, nor presses a button there."""
+    page = visit(document(members=[member(f"name-{n}", "python", n + 1) for n in range(400)]))
+    page.emulate_media(media="print")
+    assert page.get_by_text("/evidence/11", exact=True).is_visible()
+    assert page.locator("#objects tbody tr:visible").count() == 100
+    assert page.get_by_text("On paper only the first 100 are shown").is_visible()
+    assert page.locator("input:visible, nav:visible").count() == 0
+    assert page.locator(".map").is_visible()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_name_becomes_more_than_text(visit: Visit, text: str) -> None:
+    """In whatever field it comes, it is shown and does nothing."""
+    page = visit(with_hostile_keys(text))
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("img, iframe, [onclick], [onerror]").count() == 0
+    assert page.locator("script").count() == 1
+    page.locator(".tile").first.focus()
+    page.keyboard.press("Enter")
+    page.locator("#objects thead button").first.click()
+    page.locator("#objects-search").fill(text.replace("\0", ""))
+    assert page.evaluate("window.pwned") is None
+
+
+@pytest.mark.parametrize("text", HOSTILE[:2] + HOSTILE[3:])
+def test_a_hostile_name_can_be_read(visit: Visit, text: str) -> None:
+    """The reader must see what it is."""
+    shown = document(modules=[])
+    shown["members"] = [member(text, "python", 5)]
+    page = visit(shown)
+    assert page.locator("#objects tbody th").inner_text() == text
+    assert (page.locator(".tile").get_attribute("aria-label") or "").startswith(f"{text}, ")
+
+
+@pytest.mark.parametrize(
+    ("attempt", "directive"),
+    [
+        (
+            "document.body.append(Object.assign(document.createElement('script'), "
+            "{ textContent: 'window.pwned = 1' }))",
+            "script-src-elem",
+        ),
+        ("fetch('https://example.invalid/').catch(() => 0)", "connect-src"),
+        ("document.createElement('img').src = 'https://example.invalid/'", "img-src"),
+        (
+            "document.body.append(Object.assign(document.createElement('form'), "
+            "{ action: 'https://example.invalid/' })); document.forms[0].submit()",
+            "form-action",
+        ),
+        ("document.body.setAttribute('onclick', 'pwned = 1')", "script-src-attr"),
+    ],
+    ids=["script", "fetch", "image", "form", "handler"],
+)
+def test_the_policy_is_in_force(
+    browser: Browser, tmp_path: Path, attempt: str, directive: str
+) -> None:
+    """Even if something got in, it could neither run nor call out."""
+    # Not by `visit`: Chromium says on the console what it refuses.
+    file = tmp_path / "page.html"
+    file.write_text(render_page(document()))
+    page = browser.new_page()
+    page.goto(file.as_uri())
+    told = page.evaluate(
+        f"""() => new Promise((resolve) => {{
+          document.addEventListener("securitypolicyviolation", (event) =>
+            resolve(event.effectiveDirective));
+          setTimeout(resolve, 3000, "nothing was refused");
+          {attempt};
+        }})"""
+    )
+    assert told == directive
+    assert page.evaluate("window.pwned") is None
+    page.close()

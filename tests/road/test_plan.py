@@ -1,0 +1,148 @@
+"""The plan station and the final values."""
+
+import os
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nixenv import (
+    CudaToolkit,
+    Default,
+    Environment,
+    Interpreter,
+    Inventory,
+    MakeDirectory,
+    NixenvError,
+    Prepend,
+    Profile,
+    Set,
+    SitePackages,
+    Unset,
+    plan_environment,
+    resolve,
+)
+from nixenv.errors import VariableTooLong
+from nixenv.road.plan import VARIABLE_LIMIT
+from tests.closures import described, store_path
+
+PYTHON = store_path("python3-3.12.12")
+NVCC = store_path("cuda12.8-cuda_nvcc-12.8.93")
+GCC = store_path("gcc-wrapper-14.3.0")
+NINJA = store_path("ninja-1.13.1")
+INVENTORY = Inventory(
+    root=store_path("sglang"),
+    interpreter=Interpreter(PYTHON, "3.12", "", ()),
+    site_packages=(SitePackages("/s/one", own=True), SitePackages("/s/two", own=False)),
+    cuda=CudaToolkit("12.8", NVCC, (NVCC,), ("/i",), ("/l",), ("/l/stubs",), ()),
+    host_compiler=GCC,
+    ninja=NINJA,
+)
+CPU_ONLY = Inventory(INVENTORY.root, INVENTORY.interpreter, (), None, None, None)
+
+
+def test_layout_store_plans_the_documented_operations() -> None:
+    """Every value points into the store; the profile adds its parts, caches and defaults."""
+    profile = Profile(
+        "p",
+        path=("nvcc", "ninja", "host-compiler"),
+        compiler=True,
+        cache={"TRITON_CACHE_DIR": "triton"},
+        defaults={"SGLANG_PORT": "30000"},
+    )
+    assert described(plan_environment(INVENTORY, profile, "/cache")) == [
+        (Unset, "PYTHONHOME"),
+        (Set, "PYTHONPATH", "/s/one:/s/two"),
+        (Set, "PYTHONNOUSERSITE", "1"),
+        (Prepend, "PATH", (f"{PYTHON}/bin", f"{NVCC}/bin", f"{NINJA}/bin", f"{GCC}/bin")),
+        (Set, "CUDA_HOME", NVCC),
+        (Prepend, "CPATH", ("/i",)),
+        (Prepend, "LIBRARY_PATH", ("/l", "/l/stubs")),
+        (MakeDirectory, "/cache/triton"),
+        (Default, "TRITON_CACHE_DIR", "/cache/triton"),
+        (Default, "SGLANG_PORT", "30000"),
+        (Default, "CC", f"{GCC}/bin/gcc"),
+        (Default, "CXX", f"{GCC}/bin/g++"),
+    ]
+
+
+def test_a_profile_that_asks_for_nothing_gets_no_tools() -> None:
+    """PATH then has the interpreter alone, and CC and CXX are left alone."""
+    operations = plan_environment(INVENTORY, Profile("p"), "/cache").operations
+    assert Prepend("PATH", (f"{PYTHON}/bin",)) in operations
+    assert not any(isinstance(operation, Default) for operation in operations)
+
+
+def test_a_closure_without_cuda_leaves_the_cuda_variables_alone() -> None:
+    """No toolkit is not an error, and nothing is set to an empty value."""
+    profile = Profile("p", path=("nvcc", "ninja", "host-compiler"), compiler=True)
+    assert described(plan_environment(CPU_ONLY, profile, "/cache")) == [
+        (Unset, "PYTHONHOME"),
+        (Unset, "PYTHONPATH"),
+        (Set, "PYTHONNOUSERSITE", "1"),
+        (Prepend, "PATH", (f"{PYTHON}/bin",)),
+    ]
+
+
+def test_a_store_directory_with_a_colon_is_refused() -> None:
+    """A colon would split one entry of PYTHONPATH into two."""
+    modules = (SitePackages("/a:b/site-packages", own=True),)
+    inventory = Inventory(INVENTORY.root, INVENTORY.interpreter, modules, None, None, None)
+    with pytest.raises(NixenvError, match="PYTHONPATH: '/a:b/site-packages' cannot be an entry"):
+        plan_environment(inventory, Profile("p"), "/cache")
+
+
+names = st.sampled_from(["A", "B", "C"])
+texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
+entries = st.lists(texts.filter(lambda text: text and ":" not in text), min_size=1, max_size=3)
+operations = st.one_of(
+    st.builds(Unset, names),
+    st.builds(Set, names, texts),
+    st.builds(Default, names, texts),
+    st.builds(Prepend, names, entries.map(tuple)),
+)
+
+
+def apply(environment: Environment, environ: dict[str, str]) -> dict[str, str]:
+    final = {**environ, **resolve(environment, environ)}
+    return {name: value for name, value in final.items() if value is not None}
+
+
+@given(operation=operations, environ=st.dictionaries(names, texts))
+def test_resolving_twice_is_resolving_once(
+    operation: Unset | Set | Default | Prepend, environ: dict[str, str]
+) -> None:
+    """An operation on its own result changes nothing."""
+    environment = Environment((operation,))
+    once = apply(environment, environ)
+    assert apply(environment, once) == once
+
+
+@given(planned=st.lists(operations, max_size=6), environ=st.dictionaries(names, texts))
+def test_operations_see_what_those_before_them_made(
+    planned: list[Unset | Set | Default | Prepend], environ: dict[str, str]
+) -> None:
+    """Resolving them all is resolving one after the other."""
+    step = environ
+    for operation in planned:
+        step = apply(Environment((operation,)), step)
+    assert apply(Environment(tuple(planned)), environ) == step
+
+
+def test_the_limit_is_the_kernels() -> None:
+    """NAME=value of that many bytes still starts a program; one byte more does not."""
+    fits = "v" * (VARIABLE_LIMIT - len("NAME="))
+    resolve(Environment((Set("NAME", fits),)), {})
+    subprocess.run(["true"], env={"PATH": os.defpath, "NAME": fits}, check=True)
+    with pytest.raises(VariableTooLong, match="NAME would be 131072 bytes"):
+        resolve(Environment((Set("NAME", f"{fits}v"),)), {})
+    with pytest.raises(OSError, match="Argument list too long"):
+        subprocess.run(["true"], env={"PATH": os.defpath, "NAME": f"{fits}v"}, check=True)
+
+
+def test_what_was_there_counts_towards_the_limit() -> None:
+    """A prepend onto a long list is refused as well, in bytes, not characters."""
+    environment = Environment((Prepend("CPATH", ("/a",)),))
+    with pytest.raises(VariableTooLong, match="CPATH"):
+        resolve(environment, {"CPATH": "é" * (VARIABLE_LIMIT // 2)})
