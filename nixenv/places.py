@@ -1,10 +1,46 @@
 """Where things are, by the environment: the store, and what may be written."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from nixenv.errors import CacheDirUnknown, StoreDirInvalid
+from nixenv.errors import UsageError
 from nixenv.storepath import DEFAULT_STORE_DIR
+
+
+class StoreDirInvalid(UsageError):
+    """NIX_STORE_DIR or NIX_STORE is no directory that Nix would take."""
+
+    store_dir: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"the store directory {self.store_dir!r} is no absolute path",
+            "correct NIX_STORE_DIR (or NIX_STORE), or unset it for /nix/store",
+        )
+
+
+class CacheDirUnknown(UsageError):
+    """Nothing says where writable state may go."""
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            "no directory for caches: none of FLOX_ENV_CACHE, XDG_CACHE_HOME and HOME is set",
+            "set one of them, or name the directory with --cache-dir",
+        )
+
+
+class LayoutUnknown(UsageError):
+    """NIXENV_LAYOUT names no layout."""
+
+    layout: str
+    known: Sequence[str]
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"no layout {self.layout!r}",
+            f"set NIXENV_LAYOUT to one of {', '.join(self.known)}, or unset it",
+        )
+
 
 LAYOUTS = ("store", "linked")
 """Where the values may point: into the store, or to farms of links in the cache directory."""

@@ -8,7 +8,6 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from nixenv.errors import NothingSelected, SelectionContradicts
 from nixenv.places import find_cache_dir, find_store_dir
 from nixenv.road.profile import BUILT_IN, Profile, load_profile
 from nixenv.road.query import Closure, start_query
@@ -22,6 +21,29 @@ if TYPE_CHECKING:
     from nixenv.road.plan import Environment
     from nixenv.road.probe import Probe
     from nixenv.snapshot import Snapshot
+from nixenv.errors import UsageError
+
+
+class NothingSelected(UsageError):
+    """No program, root or snapshot, and a profile that names no program."""
+
+    profile: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"no program to look up: the profile {self.profile} names none",
+            "name one (`nixenv export PROGRAM`), or --root PATH, or `binary` in the profile",
+        )
+
+
+class SelectionContradicts(UsageError):
+    """Two parts of a request that cannot both hold."""
+
+    detail: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (self.detail, "drop one of the two")
+
 
 DEFAULT_PROFILE = "sglang"
 """The profile when nothing says which."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import cattrs
 from attrs import frozen
 
-from nixenv.errors import ProfileInvalid, SnapshotInvalid, Unreadable
+from nixenv.errors import NixenvError, Unreadable
 from nixenv.evidence.contents import Contents
 from nixenv.evidence.distributions import SiteListing
 from nixenv.evidence.graph import Graph, Registration
@@ -20,10 +20,25 @@ from nixenv.evidence.toolkit_files import ToolkitFiles
 from nixenv.places import LAYOUTS
 from nixenv.plain import make_converter
 from nixenv.road.probe import Probe
-from nixenv.road.profile import VARIABLE_NAME, Profile, parse_profile, to_document
+from nixenv.road.profile import VARIABLE_NAME, Profile, ProfileInvalid, parse_profile, to_document
 from nixenv.road.query import Closure
 from nixenv.storepath import StorePath, enclosing_store_path, parse_store_path
+from nixenv.text import printable
 from nixenv.versions import MINOR_VERSION
+
+
+class SnapshotInvalid(NixenvError):
+    """A file that is no snapshot, or one of another schema."""
+
+    file: str
+    detail: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"{self.file} is no snapshot that can be read: {printable(self.detail)}",
+            "take it again with `nixenv snapshot -o FILE`, or update nixenv if theirs is newer",
+        )
+
 
 SCHEMA = 2
 """The schema that this version writes; it reads no other one."""

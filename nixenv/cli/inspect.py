@@ -10,12 +10,8 @@ import click
 
 from nixenv.cli.options import selection_of, selection_options
 from nixenv.console import emit, pass_on, say
-from nixenv.errors import (
-    NothingSelected,
-    ReferencesUnknown,
-    RootError,
-    SelectionContradicts,
-)
+from nixenv.errors import RootError
+from nixenv.evidence.graph import ReferencesUnknown
 from nixenv.files import write_atomically
 from nixenv.inspect.comparison import Inspected, compare
 from nixenv.inspect.examination import STAGES, Examination, Survey, examine, survey
@@ -30,7 +26,7 @@ from nixenv.inspect.views.why import show_presence
 from nixenv.inspect.why import explain_presence
 from nixenv.places import find_store_dir
 from nixenv.plain import to_plain
-from nixenv.request import Selection, find_root
+from nixenv.request import NothingSelected, Selection, SelectionContradicts, find_root
 from nixenv.road.root import Root, find_program_root
 from nixenv.storepath import enclosing_store_path
 

@@ -13,9 +13,30 @@ from itertools import islice
 
 from attrs import field, frozen, validators
 
-from nixenv.errors import NixFailed, NixNotFound, NixNotRunnable, UnusableClosure
-from nixenv.road.nix import find_nix_store, nix_search_path, start_nix
+from nixenv.errors import NixError
+from nixenv.road.nix import (
+    NixFailed,
+    NixNotFound,
+    NixNotRunnable,
+    find_nix_store,
+    nix_search_path,
+    start_nix,
+)
+from nixenv.road.query import UnusableClosure
 from nixenv.storepath import StorePath, parse_store_path
+
+
+class ReferencesUnknown(NixError):
+    """The references of a closure are asked for, and its source does not tell them."""
+
+    source: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"{self.source} does not tell what refers to what",
+            "ask where there is Nix, or from a snapshot that was taken there",
+        )
+
 
 # What Nix itself can hold: it keeps sizes in 64 bits.
 _LARGEST_SIZE = 2**63 - 1

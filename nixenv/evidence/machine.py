@@ -15,9 +15,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 from attrs import field, frozen
 
-from nixenv.errors import StoreDirInvalid
 from nixenv.evidence.gpu import GpuDriver, query_driver, read_kernel_file
-from nixenv.places import find_store_dir
+from nixenv.places import StoreDirInvalid, find_store_dir
 from nixenv.road.root import find_executable
 from nixenv.storepath import DEFAULT_STORE_DIR
 

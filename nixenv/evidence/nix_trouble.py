@@ -6,9 +6,9 @@ import shlex
 import socket
 from collections.abc import Mapping
 
-from nixenv.errors import NixenvError, NixFailed, NixNotFound
+from nixenv.errors import NixenvError
 from nixenv.findings import Finding, Severity
-from nixenv.road.nix import find_nix_store, nix_search_path, start_nix
+from nixenv.road.nix import NixFailed, NixNotFound, find_nix_store, nix_search_path, start_nix
 from nixenv.road.root import find_executable
 from nixenv.storepath import StorePath
 

@@ -12,9 +12,23 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from nixenv.console import emit, pass_on, run_program, say, say_findings
-from nixenv.errors import LayoutUnknown, NotForPeople, OutputFailed
-from nixenv.places import LAYOUTS
+from nixenv.errors import UsageError
+from nixenv.files import OutputFailed
+from nixenv.places import LAYOUTS, LayoutUnknown
 from nixenv.request import Export, Selection, export
+
+
+class NotForPeople(UsageError):
+    """A command that only the hook gives, given otherwise."""
+
+    command: str
+    instead: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"`{self.command}` is what hooks/on-activate.bash runs, with a file and a directory",
+            f"take `{self.instead}`; or does the hook belong to another version of nixenv?",
+        )
 
 
 def main() -> NoReturn:

@@ -13,14 +13,7 @@ from typing import NamedTuple
 
 from attrs import evolve
 
-from nixenv.errors import (
-    CudaNotFound,
-    NixenvError,
-    NixError,
-    PythonAmbiguous,
-    PythonNotFound,
-    VariableTooLong,
-)
+from nixenv.errors import NixenvError, NixError
 from nixenv.evidence.contents import Contents
 from nixenv.evidence.distributions import probe_distributions
 from nixenv.evidence.graph import Graph, query_graph
@@ -47,10 +40,12 @@ from nixenv.linked.inspection import inspect_farms
 from nixenv.places import LAYOUTS, find_cache_dir
 from nixenv.request import Material, Selection, find_root, gather, plan, replay
 from nixenv.road.classify import Inventory, find_ambiguities
+from nixenv.road.cuda import CudaNotFound
 from nixenv.road.farms import Farms
 from nixenv.road.nix import find_nix_store
-from nixenv.road.plan import Environment, compute, resolve
+from nixenv.road.plan import Environment, VariableTooLong, compute, resolve
 from nixenv.road.profile import Profile
+from nixenv.road.python import PythonAmbiguous, PythonNotFound
 from nixenv.road.root import Root
 from nixenv.snapshot import Request, Snapshot
 from nixenv.storepath import store_name

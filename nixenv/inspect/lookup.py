@@ -6,9 +6,28 @@ from difflib import get_close_matches
 from attrs import frozen
 from packaging.utils import canonicalize_name
 
+from nixenv.errors import NixenvError
 from nixenv.evidence.distributions import SiteListing
 from nixenv.inspect.components import parse_component
 from nixenv.storepath import StorePath, enclosing_store_path, store_name
+from nixenv.text import printable
+
+
+class NothingCalled(NixenvError):
+    """A name that nothing in the closure has."""
+
+    name: str
+    close: Sequence[str]
+
+    def _texts(self) -> tuple[str, str]:
+        reason = f"nothing in the closure is called {self.name!r}"
+        if self.close:
+            return (reason, f"did you mean {printable(' or '.join(self.close))}?")
+        return (
+            reason,
+            "give the name of a distribution, module, header, library, program or store path; "
+            "`nixenv inspect` lists what there is",
+        )
 
 
 @frozen

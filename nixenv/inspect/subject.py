@@ -11,7 +11,6 @@ from enum import StrEnum
 from attrs import frozen
 from packaging.utils import canonicalize_name
 
-from nixenv.errors import NothingCalled
 from nixenv.evidence.contents import Contents
 from nixenv.evidence.distributions import Distribution, SiteListing
 from nixenv.evidence.graph import closure_sizes, find_chain, find_referrers
@@ -19,7 +18,14 @@ from nixenv.evidence.machine import Machine
 from nixenv.evidence.toolkit_files import DirectoryListing
 from nixenv.findings import Finding
 from nixenv.inspect.components import Group, group_of, parse_component
-from nixenv.inspect.lookup import Match, find_store_paths, holder_of, names_of, suggest
+from nixenv.inspect.lookup import (
+    Match,
+    NothingCalled,
+    find_store_paths,
+    holder_of,
+    names_of,
+    suggest,
+)
 from nixenv.road.classify import Inventory
 from nixenv.road.probe import Probe, StoreObject
 from nixenv.road.query import Closure

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from nixenv.errors import NothingCalled
 from nixenv.evidence.distributions import SiteListing
 from nixenv.evidence.graph import Graph, closure_sizes, find_chain, find_referrers
-from nixenv.inspect.lookup import find_store_paths, names_of, suggest
+from nixenv.inspect.lookup import NothingCalled, find_store_paths, names_of, suggest
 from nixenv.storepath import StorePath
 
 MATCH_LIMIT = 10

@@ -19,11 +19,12 @@ from typing import Any
 
 from attrs import asdict, frozen
 
-from nixenv.errors import OutputFailed, StoreObjectsMissing, Unreadable
-from nixenv.files import TEMPORARY_PREFIX
+from nixenv.errors import Unreadable
+from nixenv.files import TEMPORARY_PREFIX, OutputFailed
 from nixenv.linked.tree import Conflict, Entry, Link
 from nixenv.places import FARM_RECORD
 from nixenv.road.nix import repair_command
+from nixenv.road.probe import StoreObjectsMissing
 
 _LOCK = ".lock"
 

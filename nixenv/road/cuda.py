@@ -7,9 +7,37 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from nixenv.errors import CudaNotFound
+from nixenv.errors import NixenvError, listed
 from nixenv.road.probe import Probe, StoreObject
 from nixenv.storepath import StorePath, store_name
+
+
+class CudaNotFound(NixenvError):
+    """No store object with bin/nvcc, or none of the wanted version, where one is required."""
+
+    wanted: str | None
+    present: Sequence[str]
+
+    def _texts(self) -> tuple[str, str]:
+        version = f" of CUDA {self.wanted}" if self.wanted else ""
+        others = f"; nvcc there is:{listed(self.present)}" if self.present else ""
+        reason = f"no store object with bin/nvcc{version} in the closure{others}"
+        if self.present and self.wanted:
+            return (
+                reason,
+                "choose one of these with --cuda X.Y, or drop the version from the profile",
+            )
+        if self.present:
+            return (
+                reason,
+                "ask one of these for its version (`nvcc --version`), and give it as --cuda X.Y",
+            )
+        return (
+            reason,
+            "JIT compilers need it: take a CUDA build of the program, or set "
+            "`required = false` under [cuda] in the profile",
+        )
+
 
 # cuda12.8-cuda_cudart-12.8.90-lib: nixpkgs 25.11 and later
 _PREFIXED = re.compile(r"cuda(?P<version>\d+\.\d+)-.+")

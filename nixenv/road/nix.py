@@ -1,11 +1,57 @@
 """Nix's own program: where it is, and how it is asked."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from nixenv.errors import NixFailed, NixNotRunnable
+from nixenv.errors import NixError, indented, listed
 from nixenv.road.root import find_executable
+
+
+class NixNotFound(NixError):
+    """No nix-store, and no recorded closure either."""
+
+    searched: Sequence[str]
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"no nix-store to ask for the closure; looked in{listed(self.searched)}",
+            "put nix-store on PATH or set NIX_BIN to Nix's `nix`; without Nix, "
+            "$FLOX_ENV/requisites.txt or a snapshot (--from FILE) will do",
+        )
+
+
+class NixFailed(NixError):
+    """A Nix command ended with another status than 0."""
+
+    argv: Sequence[str]
+    returncode: int
+    stderr: str
+
+    def _texts(self) -> tuple[str, str]:
+        ended = f"exit status {self.returncode}"
+        if self.returncode < 0:
+            ended = f"killed by {signal.Signals(-self.returncode).name}"
+        said = f"; it said:\n{indented(self.stderr)}" if self.stderr.strip() else ", saying nothing"
+        return (
+            f"`{' '.join(self.argv)}` failed ({ended}){said}",
+            f"run it by hand; `nix-store --verify-path {self.argv[-1]}` tells whether it is valid",
+        )
+
+
+class NixNotRunnable(NixError):
+    """A Nix command could not be started at all."""
+
+    argv: Sequence[str]
+    detail: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"`{' '.join(self.argv)}` could not be started: {self.detail}",
+            "check that this file is Nix's own program, and that the environment is not too large",
+        )
+
 
 # Where Nix's own installers put its programs; a Flox hook has none of them on PATH.
 _PROFILE_BIN_DIRS = ("/nix/var/nix/profiles/default/bin", "/run/current-system/sw/bin")

@@ -7,12 +7,49 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from nixenv.errors import ValueInvalid, VariableTooLong
 from nixenv.road.classify import Inventory
 from nixenv.road.profile import VARIABLE_NAME, Profile
 
 if TYPE_CHECKING:
     from nixenv.road.farms import Farms
+from nixenv.errors import NixenvError
+
+
+class ValueInvalid(NixenvError):
+    """A value that no environment variable can hold."""
+
+    name: str
+    detail: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"{self.name}: {self.detail}",
+            "change it where it comes from: the profile, the snapshot, the cache directory or the "
+            "store directory",
+        )
+
+
+class VariableTooLong(NixenvError):
+    """NAME=value is longer than Linux passes to a program (MAX_ARG_STRLEN)."""
+
+    name: str
+    size: int
+    limit: int
+
+    def _texts(self) -> tuple[str, str]:
+        reason = (
+            f"{self.name} would be {self.size} bytes long; Linux takes {self.limit} for "
+            "NAME=value together, and every program started after that would fail with "
+            "'Argument list too long'"
+        )
+        if self.name == "PYTHONPATH":
+            return (
+                reason,
+                "take --layout linked, which does without PYTHONPATH; or name a smaller root with "
+                "--root: there is one entry for each Python store object of the closure",
+            )
+        return (reason, f"look at what {self.name} holds already, and at what the profile gives it")
+
 
 VARIABLE_LIMIT = 131_071
 """Bytes that ``NAME=value`` may have: Linux's MAX_ARG_STRLEN is 32 pages, its closing NUL included.

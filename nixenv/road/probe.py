@@ -9,14 +9,28 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from nixenv.errors import StoreObjectsMissing, Unreadable
+from nixenv.errors import NixenvError, Unreadable, listed
 from nixenv.road.launcher import Wrapper, parse_wrapper
 from nixenv.road.nix import repair_command
 from nixenv.road.query import Closure
 from nixenv.storepath import StorePath, enclosing_store_path
+
+
+class StoreObjectsMissing(NixenvError):
+    """Members of the closure are not on disk."""
+
+    paths: Sequence[str]
+    repair: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"the closure names store objects that are not on disk:{listed(self.paths)}",
+            f"as root, run `{self.repair}`; without Nix, make the container image again",
+        )
+
 
 PROGRAMS = ("nvcc", "ninja", "gcc", "g++")
 """The programs whose presence in ``bin/`` is noted, beside the Python interpreters."""

@@ -2,12 +2,41 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from nixenv.errors import ProfileInvalid, ProfileNotFound, Unreadable
+from nixenv.errors import NixenvError, Unreadable, UsageError
 from nixenv.versions import MINOR_VERSION
+
+
+class ProfileNotFound(UsageError):
+    """Neither a built-in profile nor a file."""
+
+    name: str
+    built_in: Sequence[str]
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"no profile {self.name!r}: it is no file and no built-in profile",
+            f"take one of {', '.join(self.built_in)}, or the path of a TOML file",
+        )
+
+
+class ProfileInvalid(NixenvError):
+    """A profile that is not what the schema wants."""
+
+    file: str
+    key: str
+    detail: str
+
+    def _texts(self) -> tuple[str, str]:
+        where = f"{self.file}: {self.key}" if self.key else self.file
+        return (
+            f"{where}: {self.detail}",
+            "correct it there; docs/profiles.md lists the keys and their types",
+        )
+
 
 BUILT_IN: Mapping[str, str | None] = {"python-cuda": None, "sglang": "sglang", "vllm": "vllm"}
 """The profiles that come with nixenv, files of the same format, and the program of each.

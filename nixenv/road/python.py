@@ -4,13 +4,44 @@ Pure: everything is decided from names and from the probe's notes.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from nixenv.errors import PythonAmbiguous, PythonNotFound
+from nixenv.errors import NixenvError, listed
 from nixenv.road.probe import Probe, StoreObject
 from nixenv.road.query import Closure
 from nixenv.storepath import StorePath, enclosing_store_path, store_name
+
+
+class PythonNotFound(NixenvError):
+    """The closure holds no interpreter, or none of the wanted version."""
+
+    wanted: str | None
+    present: Sequence[str]
+
+    def _texts(self) -> tuple[str, str]:
+        version = f" {self.wanted}" if self.wanted else ""
+        others = f"; it holds:{listed(self.present)}" if self.present else ""
+        reason = f"no Python{version} interpreter in the closure{others}"
+        if self.present:
+            return (
+                reason,
+                "choose one of these with --python X.Y, or drop the version from the profile",
+            )
+        return (reason, "check that this is the program you mean: its closure has no bin/pythonX.Y")
+
+
+class PythonAmbiguous(NixenvError):
+    """Several Python versions, and nothing that tells which one the program runs on."""
+
+    present: Sequence[str]
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"several Python versions in the closure and no hint:{listed(self.present)}",
+            "choose one with --python X.Y, or with `version` under [python] in the profile",
+        )
+
 
 # What packaging's Version takes: 3.12.12, 3.15.0rc1.
 _PLAIN_NAME = re.compile(r"python3?-(?P<version>\d+(?:\.\d+)+(?:(?:a|b|rc)\d+)?)")

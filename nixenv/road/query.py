@@ -4,9 +4,23 @@ import os
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from nixenv.errors import NixNotFound, Unreadable, UnusableClosure
-from nixenv.road.nix import find_nix_store, nix_search_path, start_nix
+from nixenv.errors import NixError, Unreadable
+from nixenv.road.nix import NixNotFound, find_nix_store, nix_search_path, start_nix
 from nixenv.storepath import StorePath, parse_store_path
+
+
+class UnusableClosure(NixError):
+    """Nix, or the recorded closure, gave something that is no closure of the root."""
+
+    source: str
+    detail: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"{self.source} gave no usable closure: {self.detail}",
+            "run it by hand and compare; if the store is not /nix/store, set NIX_STORE_DIR; "
+            "is another nix-store first on PATH?",
+        )
 
 
 class Closure(NamedTuple):

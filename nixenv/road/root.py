@@ -5,9 +5,65 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nixenv.errors import BrokenLink, NotInStore, ProgramNotFound, RootMissing
+from nixenv.errors import RootError
 from nixenv.places import FARM_RECORD
 from nixenv.storepath import StorePath, enclosing_store_path
+
+
+class ProgramNotFound(RootError):
+    """No executable of that name on the search path."""
+
+    program: str
+    search_path: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"no program {self.program!r} on PATH ({self.search_path or 'PATH is empty'})",
+            "install it in this environment, or name its store path with --root",
+        )
+
+
+class BrokenLink(RootError):
+    """A link on the way to the root leads nowhere, or in a circle."""
+
+    path: str
+    target: str
+    detail: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"{self.path} cannot be followed to its end, {self.target}: {self.detail}",
+            "the store object may have been garbage-collected: reinstall the program, "
+            "or name its store path with --root",
+        )
+
+
+class NotInStore(RootError):
+    """The path lies outside the store directory."""
+
+    path: str
+    resolved: str
+    store_dir: str
+
+    def _texts(self) -> tuple[str, str]:
+        arrow = "" if self.path == self.resolved else f" (that is, {self.resolved})"
+        return (
+            f"{self.path}{arrow} is not in the Nix store {self.store_dir}",
+            "take the program that Nix or Flox installed (is another one first on PATH?), "
+            "name a store path with --root, or set NIX_STORE_DIR if the store is elsewhere",
+        )
+
+
+class RootMissing(RootError):
+    """The root names a store object that is not on disk."""
+
+    path: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"{self.path} does not exist",
+            f"fetch it with `nix-store --realise {self.path}`, or name another root",
+        )
 
 
 class Root(NamedTuple):

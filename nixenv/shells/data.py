@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 
-from nixenv.errors import NotExpressible
+from nixenv.errors import NixenvError
 from nixenv.road.plan import (
     Default,
     Environment,
@@ -16,6 +16,21 @@ from nixenv.road.plan import (
     Unset,
     resolve,
 )
+
+
+class NotExpressible(NixenvError):
+    """A value that the chosen output format has no way to write."""
+
+    name: str
+    shell: str
+    detail: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"{self.name} cannot be written as {self.shell}: {self.detail}",
+            "take --shell json, which holds every value, or change this one",
+        )
+
 
 # Docker takes all behind "=" literally; python-dotenv strips blanks, knows quotes, comments behind
 # a blank, and ${NAME}. Where the two would read different values, there is no honest line.

@@ -20,7 +20,7 @@ from fixtures.closure import SglangClosure
 from fixtures.private_store import PrivateStore
 from fixtures.synthetic import load_synthetic_closure
 from nixenv import StorePath, query_closure
-from nixenv.errors import NixFailed
+from nixenv.road.nix import NixFailed
 from tests.conftest import Nixenv
 from tests.real_shells import SEARCH_PATH, require_tool
 

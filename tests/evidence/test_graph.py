@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from fixtures.closure import SglangClosure
 from fixtures.private_store import PrivateStore, StoreRecord
 from nixenv import StorePath, query_closure
-from nixenv.errors import NixFailed, NixNotFound, UnusableClosure
 from nixenv.evidence.graph import (
     Graph,
     Registration,
@@ -27,6 +26,8 @@ from nixenv.evidence.graph import (
     parse_dump,
     query_graph,
 )
+from nixenv.road.nix import NixFailed, NixNotFound
+from nixenv.road.query import UnusableClosure
 from tests.closures import store_path
 
 STORE_DIR = "/nix/store"

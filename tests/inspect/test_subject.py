@@ -20,12 +20,12 @@ from nixenv import (
     probe_distributions,
     query_closure,
 )
-from nixenv.errors import NothingCalled
 from nixenv.evidence.contents import Contents
 from nixenv.evidence.graph import Graph, Registration, query_graph
 from nixenv.evidence.machine import Machine
 from nixenv.evidence.toolkit_files import DirectoryListing, ToolkitFiles, probe_toolkit_files
 from nixenv.inspect.components import Group
+from nixenv.inspect.lookup import NothingCalled
 from nixenv.inspect.subject import OBJECT_LIMIT, Aspect, Kind, Subject, describe_subject
 from nixenv.inspect.views.subject import show_subject
 from nixenv.road.cuda import CudaToolkit

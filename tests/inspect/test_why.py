@@ -13,9 +13,8 @@ from nixenv import (
     probe_distributions,
     query_closure,
 )
-from nixenv.errors import NothingCalled
 from nixenv.evidence.graph import Graph, Registration, query_graph
-from nixenv.inspect.lookup import find_store_paths, suggest
+from nixenv.inspect.lookup import NothingCalled, find_store_paths, suggest
 from nixenv.inspect.views.why import show_presence
 from nixenv.inspect.why import MATCH_LIMIT, Presence, explain_presence
 from nixenv.storepath import store_name

@@ -3,8 +3,8 @@
 import pytest
 
 from nixenv import StoreObject
-from nixenv.errors import CudaNotFound
 from nixenv.road.cuda import (
+    CudaNotFound,
     CudaToolkit,
     choose_host_compiler,
     choose_ninja,

@@ -23,8 +23,7 @@ from nixenv import (
     plan_environment,
     resolve,
 )
-from nixenv.errors import VariableTooLong
-from nixenv.road.plan import VARIABLE_LIMIT
+from nixenv.road.plan import VARIABLE_LIMIT, VariableTooLong
 from tests.closures import described, store_path
 
 PYTHON = store_path("python3-3.12.12")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from nixenv import load_profile
-from nixenv.errors import ProfileInvalid, ProfileNotFound, Unreadable
-from nixenv.road.profile import BUILT_IN
+from nixenv.errors import Unreadable
+from nixenv.road.profile import BUILT_IN, ProfileInvalid, ProfileNotFound
 
 
 @pytest.mark.parametrize(("name", "binary"), BUILT_IN.items())

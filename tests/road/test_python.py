@@ -5,9 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nixenv import StoreObject
-from nixenv.errors import PythonAmbiguous, PythonNotFound
 from nixenv.road.launcher import Wrapper, parse_wrapper
-from nixenv.road.python import choose_interpreter, order_site_packages
+from nixenv.road.python import (
+    PythonAmbiguous,
+    PythonNotFound,
+    choose_interpreter,
+    order_site_packages,
+)
 from tests.closures import (
     closure_of,
     interpreter,

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from nixenv import Default, Environment, MakeDirectory, NixenvError, Prepend, Set, Unset, render
-from nixenv.errors import NotExpressible
 from nixenv.road.plan import resolve
+from nixenv.shells.data import NotExpressible
 from tests.real_shells import EVAL, LANGUAGE, SEARCH_PATH, SHELLS, SOURCE, evaluate
 
 BOTH_WAYS = [(shell, way) for shell in SHELLS for way in ("source", "eval")]
