@@ -257,7 +257,6 @@ def test_nix_is_asked_before_the_stations_are_imported(
         "nixenv.request",
         "nixenv.road.root",
         "nixenv.storepath",
-        "nixenv.text",
         "nixenv.versions",
     }
     assert loaded & {"attr", "attrs", "click", "inspect", "dataclasses", "tomllib"} == set()
@@ -310,7 +309,6 @@ def test_an_activation_loads_what_it_needs_and_no_more(
         "nixenv.shells",
         "nixenv.shells.posix",
         "nixenv.storepath",
-        "nixenv.text",
         "nixenv.versions",
         "nixenv.road.launcher",
     }
