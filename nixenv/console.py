@@ -6,8 +6,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NoReturn
 
-from nixenv.errors import NixenvError, NixError, RootError, UsageError
-from nixenv.files import OutputFailed
+from nixenv.errors import NixenvError, NixError, OutputFailed, RootError, UsageError
 
 if TYPE_CHECKING:
     from nixenv.findings import Finding

@@ -67,6 +67,19 @@ class Unreadable(NixenvError):
         )
 
 
+class OutputFailed(NixenvError):
+    """The result could not be written."""
+
+    target: str
+    detail: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"{self.target} could not be written: {self.detail}",
+            "check that path: whether it exists, its permissions, and the free space there",
+        )
+
+
 def indented(text: str) -> str:
     """Set the lines of a tool's own words apart."""
     return "\n".join(f"    {line}" for line in text.rstrip("\n").split("\n"))

@@ -3,21 +3,7 @@
 import contextlib
 import os
 
-from nixenv.errors import NixenvError
-
-
-class OutputFailed(NixenvError):
-    """The result could not be written."""
-
-    target: str
-    detail: str
-
-    def _texts(self) -> tuple[str, str]:
-        return (
-            f"{self.target} could not be written: {self.detail}",
-            "check that path: whether it exists, its permissions, and the free space there",
-        )
-
+from nixenv.errors import OutputFailed
 
 TEMPORARY_PREFIX = ".nixenv-"
 """What the names of unfinished files begin with."""

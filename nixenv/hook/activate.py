@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from nixenv.console import emit, pass_on, run_program, say, say_findings
-from nixenv.errors import UsageError
-from nixenv.files import OutputFailed
+from nixenv.errors import OutputFailed, UsageError
 from nixenv.places import LAYOUTS, LayoutUnknown
 from nixenv.request import Export, Selection, export
 

@@ -27,7 +27,8 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
-from nixenv.files import TEMPORARY_PREFIX, OutputFailed, write_atomically
+from nixenv.errors import OutputFailed
+from nixenv.files import TEMPORARY_PREFIX, write_atomically
 from nixenv.road.plan import Environment
 from nixenv.road.root import Root
 from nixenv.shells import posix

@@ -19,8 +19,8 @@ from typing import Any
 
 from attrs import asdict, frozen
 
-from nixenv.errors import Unreadable
-from nixenv.files import TEMPORARY_PREFIX, OutputFailed
+from nixenv.errors import OutputFailed, Unreadable
+from nixenv.files import TEMPORARY_PREFIX
 from nixenv.linked.tree import Conflict, Entry, Link
 from nixenv.places import FARM_RECORD
 from nixenv.road.nix import repair_command

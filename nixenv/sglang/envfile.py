@@ -10,7 +10,8 @@ import re
 import stat
 from collections.abc import Mapping
 
-from nixenv.files import OutputFailed, write_atomically
+from nixenv.errors import OutputFailed
+from nixenv.files import write_atomically
 from nixenv.sglang.cache import entry_name, find_distrust, locate_cache, make_private_directory
 from nixenv.sglang.errors import CacheUntrusted, CacheUnwritable, EnvFileUnusable
 from nixenv.sglang.model import Resolution, is_model_directory

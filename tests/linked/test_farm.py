@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.closure import SglangClosure
-from nixenv.errors import Unreadable
-from nixenv.files import OutputFailed
+from nixenv.errors import OutputFailed, Unreadable
 from nixenv.linked import farm as farm_module
 from nixenv.linked.build import build_farms
 from nixenv.linked.farm import (
