@@ -10,7 +10,7 @@ from tests.conftest import Nixenv
 
 SOURCES = "".join(
     file.read_text()
-    for directory in ("inspect/diagnosis", "linked", "road", "inspect", ".")
+    for directory in ("inspect/diagnosis", "evidence", "linked", "road", "inspect", ".")
     for file in Path(nixenv.__file__).parent.joinpath(directory).glob("*.py")
 )
 AREAS = "store|nix|python|cuda|torch|gpu|environment|value|cache|port|cpu|farm"

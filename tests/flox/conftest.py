@@ -9,7 +9,7 @@ from tests.flox.activation import PROJECT, Scene, link_flox_env
 
 MODEL = "microsoft/Phi-4-mini-instruct-FP8-TORCHAO"
 
-PACKAGE = PROJECT / ".flox/pkgs/nixenv.road.nix"
+PACKAGE = PROJECT / ".flox/pkgs/nixenv.nix"
 STUBS = Path(__file__).with_name("stub-nixpkgs.nix")
 
 
