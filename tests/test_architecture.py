@@ -26,7 +26,7 @@ HOUSE = (
 # Within the road: a station imports an earlier one, never a later one.
 STATIONS = (
     *("root", "nix", "query", "launcher", "probe"),
-    *("python", "cuda", "classify", "profile", "farms", "plan"),
+    *("choice", "python", "cuda", "classify", "profile", "farms", "plan"),
 )
 
 
@@ -164,7 +164,10 @@ def test_the_process_belongs_to_the_command_line(thing: str) -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        *(f"road.{station}" for station in ("launcher", "python", "cuda", "classify", "plan")),
+        *(
+            f"road.{station}"
+            for station in ("launcher", "choice", "python", "cuda", "classify", "plan")
+        ),
         *(f"inspect.{module}" for module in ("report", "components", "lookup", "why", "subject")),
         *("inspect.comparison", "linked.tree", "road.farms", "shells"),
         *(
@@ -292,6 +295,7 @@ def test_an_activation_loads_what_it_needs_and_no_more(
         "nixenv.road",
         "nixenv.road.query",
         "nixenv.console",
+        "nixenv.road.choice",
         "nixenv.road.cuda",
         "nixenv.entry",
         "nixenv.road.plan",

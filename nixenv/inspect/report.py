@@ -17,7 +17,7 @@ from nixenv.road.query import Closure
 from nixenv.road.root import Root
 from nixenv.storepath import StorePath, store_name
 
-SCHEMA = 2
+SCHEMA = 3
 """The schema of ``inspect --json``."""
 
 
@@ -143,5 +143,5 @@ def list_members(closure: Closure, probe: Probe, graph: Graph | None) -> tuple[M
 
 
 def to_document(report: Report) -> dict[str, object]:
-    """Give the report as plain JSON data, schema 2."""
+    """Give the report as plain JSON data, schema 3."""
     return {"schema": SCHEMA, **to_plain(report)}

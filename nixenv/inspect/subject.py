@@ -26,6 +26,7 @@ from nixenv.inspect.lookup import (
     names_of,
     suggest,
 )
+from nixenv.road.choice import because
 from nixenv.road.classify import Inventory
 from nixenv.road.probe import Probe, StoreObject
 from nixenv.road.query import Closure
@@ -386,7 +387,7 @@ def _given(listings: Iterable[DirectoryListing]) -> dict[str, str]:
 
 def _describe_program(name: str, scene: _Scene) -> Aspect | None:
     holders = [found.path for found in scene.probe.objects if name in _programs(found)]
-    chosen, reason = _choose_program(name, scene)
+    chosen, reason = _chosen_program(name, scene.inventory) if scene.inventory else (None, "")
     found = {f"{path}/bin/{name}": "" for path in holders}
     places = {f"{chosen}/bin/{name}": reason} if chosen else {}
     now = scene.machine.programs.get(name) if scene.machine else None
@@ -407,27 +408,18 @@ def _programs(found: StoreObject) -> Iterator[str]:
     yield from (f"python{version}" for version in found.pythons)
 
 
-def _choose_program(name: str, scene: _Scene) -> tuple[StorePath | None, str]:
-    inventory = scene.inventory
-    if inventory is None:
-        return None, ""
-    if name == f"python{inventory.interpreter.version}":
-        return inventory.interpreter.path, inventory.interpreter.reason
-    if name == "nvcc" and inventory.cuda:
-        return inventory.cuda.nvcc, f"it is that of CUDA {inventory.cuda.version}, as CUDA_HOME"
-    if name == "ninja":
-        return inventory.ninja, "the newest ninja"
-    if name in ("gcc", "g++"):
-        return inventory.host_compiler, _host_compiler_reason(inventory, scene.probe)
-    return None, ""
-
-
-def _host_compiler_reason(inventory: Inventory, probe: Probe) -> str:
-    nvcc = inventory.cuda.nvcc if inventory.cuda else None
-    named = next((found.host_compiler for found in probe.objects if found.path == nvcc), None)
-    if named is not None and named == f"{inventory.host_compiler}/bin":
-        return "nvcc.profile names it"
-    return "the newest gcc wrapper"
+def _chosen_program(name: str, inventory: Inventory) -> tuple[StorePath | None, str]:
+    interpreter, toolkit = inventory.interpreter, inventory.cuda
+    if name == f"python{interpreter.version}":
+        return interpreter.path, because(interpreter.reasons)
+    if name == "nvcc" and toolkit:
+        return toolkit.nvcc, f"CUDA {toolkit.version}: {because(toolkit.reasons)}"
+    chosen = {
+        "ninja": inventory.ninja,
+        "gcc": inventory.host_compiler,
+        "g++": inventory.host_compiler,
+    }
+    return chosen.get(name) or (None, "")
 
 
 # Store objects -----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from nixenv.findings import Finding, Severity
+from nixenv.road.choice import Choice
 from nixenv.road.cuda import (
     CudaToolkit,
     choose_host_compiler,
@@ -24,16 +25,16 @@ class Inventory(NamedTuple):
         interpreter: The chosen Python interpreter.
         site_packages: All site-packages directories of its version, first wins.
         cuda: The CUDA toolkit, if the closure has one.
-        host_compiler: The store object of the gcc wrapper that nvcc calls, if any.
-        ninja: The store object of ninja, if any.
+        host_compiler: The gcc wrapper that nvcc calls, if any.
+        ninja: Whatever has the program ninja, if anything.
     """
 
     root: StorePath
     interpreter: Interpreter
     site_packages: tuple[SitePackages, ...]
     cuda: CudaToolkit | None
-    host_compiler: StorePath | None
-    ninja: StorePath | None
+    host_compiler: Choice | None
+    ninja: Choice | None
 
 
 def classify(

@@ -4,10 +4,11 @@ Pure: everything is decided from names and from the probe's notes.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from nixenv.errors import NixenvError, listed
+from nixenv.road.choice import Choice, Reason
 from nixenv.road.probe import Probe, StoreObject
 from nixenv.storepath import StorePath, store_name
 
@@ -59,6 +60,7 @@ class CudaToolkit(NamedTuple):
     Attributes:
         version: ``X.Y``.
         nvcc: The store object that holds ``bin/nvcc``.
+        reasons: Why this version, and why this nvcc of it.
         members: The store paths that belong to this version, in closure order.
         include_dirs: Their include directories, each real directory once.
         library_dirs: Their library directories, each real directory once.
@@ -68,6 +70,7 @@ class CudaToolkit(NamedTuple):
 
     version: str
     nvcc: StorePath
+    reasons: tuple[Reason, ...]
     members: tuple[StorePath, ...]
     include_dirs: tuple[str, ...]
     library_dirs: tuple[str, ...]
@@ -121,6 +124,7 @@ def choose_toolkit(probe: Probe, wanted: str | None, *, required: bool) -> CudaT
     return CudaToolkit(
         version=version,
         nvcc=nvcc,
+        reasons=(_version_reason(wanted, told), _nvcc_reason(nvcc)),
         members=tuple(found.path for found in members),
         include_dirs=_once(found.include_dirs for found in members),
         library_dirs=tuple(path for path in library_dirs if path not in stub_dirs),
@@ -129,7 +133,7 @@ def choose_toolkit(probe: Probe, wanted: str | None, *, required: bool) -> CudaT
     )
 
 
-def choose_host_compiler(probe: Probe, toolkit: CudaToolkit | None) -> StorePath | None:
+def choose_host_compiler(probe: Probe, toolkit: CudaToolkit | None) -> Choice | None:
     """Choose the gcc wrapper: the one that ``nvcc.profile`` names, else the newest by name."""
     wrappers = {
         found.path: store_name(found.path).removeprefix("gcc-wrapper-")
@@ -140,19 +144,38 @@ def choose_host_compiler(probe: Probe, toolkit: CudaToolkit | None) -> StorePath
         named = next(f.host_compiler for f in probe.objects if f.path == toolkit.nvcc)
         for path in wrappers:
             if named == f"{path}/bin":
-                return path
-    return max(wrappers, key=lambda path: _numbers(wrappers[path]), default=None)
+                return Choice(path, Reason.NVCC_NAMES_IT)
+    newest = max(wrappers, key=lambda path: _numbers(wrappers[path]), default=None)
+    return Choice(newest, Reason.NEWEST_GCC) if newest else None
 
 
-def choose_ninja(probe: Probe) -> StorePath | None:
+def choose_ninja(probe: Probe) -> Choice | None:
     """Choose ninja itself, the newest by name; else whatever brings the program."""
     holders = [found.path for found in probe.objects if "ninja" in found.programs]
 
-    def rank(path: StorePath) -> tuple[bool, tuple[int, ...]]:
-        name = store_name(path)
-        return name.startswith("ninja-"), _numbers(name)
+    def is_ninja(path: StorePath) -> bool:
+        return store_name(path).startswith("ninja-")
 
-    return max(holders, key=rank, default=None)
+    def rank(path: StorePath) -> tuple[bool, tuple[int, ...]]:
+        return is_ninja(path), _numbers(store_name(path))
+
+    best = max(holders, key=rank, default=None)
+    if best is None:
+        return None
+    return Choice(best, Reason.NEWEST_NINJA if is_ninja(best) else Reason.HAS_NINJA)
+
+
+def _version_reason(wanted: str | None, told: Collection[str]) -> Reason:
+    if wanted is not None:
+        return Reason.ASKED_FOR
+    return Reason.ONLY_VERSION if len(told) == 1 else Reason.HIGHEST_VERSION
+
+
+def _nvcc_reason(nvcc: StorePath) -> Reason:
+    name = store_name(nvcc)
+    if parse_cuda_version(name) is None:
+        return Reason.TOLD_BY_USER
+    return Reason.JOINED_TOOLKIT if _JOINED.fullmatch(name) else Reason.NVCC_OF_VERSION
 
 
 def _toolkit_rank(path: StorePath) -> tuple[bool, tuple[int, ...]]:

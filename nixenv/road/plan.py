@@ -256,8 +256,8 @@ def _plan_python(inventory: Inventory) -> Iterable[Operation]:
 def _plan_path(inventory: Inventory, profile: Profile, python: str, nvcc: str | None) -> Operation:
     parts = {
         "nvcc": nvcc,
-        "ninja": inventory.ninja,
-        "host-compiler": inventory.host_compiler,
+        "ninja": inventory.ninja and inventory.ninja.path,
+        "host-compiler": inventory.host_compiler and inventory.host_compiler.path,
     }
     homes = (python, *filter(None, map(parts.get, profile.path)))
     return Prepend("PATH", tuple(f"{home}/bin" for home in homes))
@@ -279,8 +279,8 @@ def _plan_cuda(inventory: Inventory) -> Iterable[Operation]:
 
 def _plan_compiler(inventory: Inventory, profile: Profile) -> Iterable[Operation]:
     if profile.compiler and inventory.host_compiler is not None:
-        yield Default("CC", f"{inventory.host_compiler}/bin/gcc")
-        yield Default("CXX", f"{inventory.host_compiler}/bin/g++")
+        yield Default("CC", f"{inventory.host_compiler.path}/bin/gcc")
+        yield Default("CXX", f"{inventory.host_compiler.path}/bin/g++")
 
 
 def _plan_cache(profile: Profile, cache_dir: str) -> Iterable[Operation]:

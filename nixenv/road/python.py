@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from nixenv.errors import NixenvError, listed
+from nixenv.road.choice import Reason
 from nixenv.road.probe import Probe, StoreObject
 from nixenv.road.query import Closure
 from nixenv.storepath import StorePath, enclosing_store_path, store_name
@@ -54,13 +55,13 @@ class Interpreter(NamedTuple):
     Attributes:
         path: Its store path.
         version: ``X.Y``.
-        reason: Why this version and this store object, for a person.
+        reasons: Why this version, and why this store object.
         others: The other store objects of the closure with an interpreter of any version.
     """
 
     path: StorePath
     version: str
-    reason: str
+    reasons: tuple[Reason, ...]
     others: tuple[StorePath, ...]
 
     @property
@@ -96,14 +97,14 @@ def choose_interpreter(closure: Closure, probe: Probe, wanted: str | None) -> In
     named = _shebang_object(closure, probe, holders)
     version, why = _choose_version(closure.root, probe, holders, named, wanted)
     if named is not None and version in holders[named].pythons:
-        chosen, which = named, "the wrapper's shebang names it"
+        chosen, which = named, Reason.SHEBANG
     else:
         plain = _plain_interpreters(f for f in holders.values() if version in f.pythons)
         if not plain:
             raise PythonNotFound(version, _described(holders.values()))
-        chosen, which = _highest(plain), "the plain interpreter of that version"
+        chosen, which = _highest(plain), Reason.PLAIN_INTERPRETER
     others = tuple(path for path in holders if path != chosen)
-    return Interpreter(chosen, version, f"{why}; {which}", others)
+    return Interpreter(chosen, version, (why, which), others)
 
 
 def order_site_packages(closure: Closure, probe: Probe, version: str) -> tuple[SitePackages, ...]:
@@ -144,23 +145,23 @@ def _choose_version(
     holders: Mapping[StorePath, StoreObject],
     named: StorePath | None,
     wanted: str | None,
-) -> tuple[str, str]:
+) -> tuple[str, Reason]:
     versions = sorted({version for found in holders.values() for version in found.pythons})
     if wanted is not None:
-        return wanted, "asked for"
+        return wanted, Reason.ASKED_FOR
     if not versions:
         raise PythonNotFound(None, ())
     held = next((found.site_packages for found in probe.objects if found.path == root), ())
     if len(held) == 1:
-        return held[0], "the root holds site-packages of that version"
+        return held[0], Reason.ROOT_HAS_MODULES
     if named is not None and probe.wrapper is not None:
         spelled = _SHEBANG_VERSION.fullmatch(probe.wrapper.interpreter.rpartition("/")[2])
         if spelled and spelled[1] in holders[named].pythons:
-            return spelled[1], "the wrapper's shebang names that version"
+            return spelled[1], Reason.SHEBANG_HAS_VERSION
         if len(holders[named].pythons) == 1:
-            return holders[named].pythons[0], "the wrapper's shebang names that version"
+            return holders[named].pythons[0], Reason.SHEBANG_HAS_VERSION
     if len(versions) == 1:
-        return versions[0], "the only version in the closure"
+        return versions[0], Reason.ONLY_VERSION
     raise PythonAmbiguous(_described(holders.values()))
 
 

@@ -127,7 +127,7 @@ def codes(document: dict[str, Any]) -> list[str]:
 def test_the_fixture_closure(nixenv: Nixenv, active: Environ, sglang: SglangClosure) -> None:
     """Live, as JSON: the real names and versions, and the findings that its traps are for."""
     document = inspected(nixenv, active)
-    assert document["schema"] == 2
+    assert document["schema"] == 3
     assert document["root"]["path"] == sglang.root
     assert {m["name"]: m["path"] for m in document["members"]} == dict(sglang.objects)
     sizes = {m["name"]: (m["nar_size"], m["closure_size"]) for m in document["members"]}

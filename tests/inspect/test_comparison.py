@@ -57,7 +57,7 @@ def side(
     paths = tuple(store_path(name) for name in names)
     modules = [name for name in names if name.startswith(f"python{python}-")]
     nvcc = store_path("nvcc")
-    toolkit = CudaToolkit(cuda, nvcc, (), (), (), (), ()) if cuda else None
+    toolkit = CudaToolkit(cuda, nvcc, (), (), (), (), (), ()) if cuda else None
     sites = tuple(
         SiteListing(
             site_packages(name, python),
@@ -77,7 +77,7 @@ def side(
         ),
         Inventory(
             paths[-1],
-            Interpreter(store_path("python"), python, "", ()),
+            Interpreter(store_path("python"), python, (), ()),
             tuple(SitePackages(site_packages(name, python), own=name in own) for name in order),
             toolkit,
             None,

@@ -28,6 +28,7 @@ from nixenv.inspect.components import Group
 from nixenv.inspect.lookup import NothingCalled
 from nixenv.inspect.subject import OBJECT_LIMIT, Aspect, Kind, Subject, describe_subject
 from nixenv.inspect.views.subject import show_subject
+from nixenv.road.choice import Choice, Reason
 from nixenv.road.cuda import CudaToolkit
 from nixenv.road.python import Interpreter, SitePackages
 from tests.closures import site_packages, store_path
@@ -43,10 +44,26 @@ STUBS = store_path("cuda12.8-cuda_cudart-12.8.90-stubs")
 CUDART13 = store_path("cuda13.0-cuda_cudart-13.0.48")
 CUBLAS = store_path("cuda12.8-libcublas-12.8.4.1-lib")
 GCC = store_path("gcc-wrapper-14.3.0")
+NINJA = store_path("python3.12-ninja-1.11.1")
 GCC13 = store_path("gcc-wrapper-13.4.0")
 ZLIB = store_path("zlib-1.3.1")
 
-PATHS = (ZLIB, OLD, PYTHON, OTHER, NVCC, CUDART13, CUDART, STUBS, CUBLAS, GCC13, GCC, NEW, ROOT)
+PATHS = (
+    ZLIB,
+    OLD,
+    PYTHON,
+    OTHER,
+    NVCC,
+    CUDART13,
+    CUDART,
+    STUBS,
+    CUBLAS,
+    GCC13,
+    GCC,
+    NINJA,
+    NEW,
+    ROOT,
+)
 CLOSURE = Closure(ROOT, PATHS, "test")
 PROBE = Probe(
     (
@@ -54,11 +71,12 @@ PROBE = Probe(
         StoreObject(NVCC, programs=("nvcc",), host_compiler=f"{GCC}/bin", cuda_marker=True),
         StoreObject(GCC13, programs=("gcc", "g++")),
         StoreObject(GCC, programs=("gcc", "g++")),
+        StoreObject(NINJA, programs=("ninja",)),
     )
 )
 INVENTORY = Inventory(
     ROOT,
-    Interpreter(PYTHON, "3.12", "the only version in the closure", ()),
+    Interpreter(PYTHON, "3.12", (Reason.ONLY_VERSION,), ()),
     (
         SitePackages(site_packages("python3.12-packaging-25.0"), own=True),
         SitePackages(site_packages("python3.12-packaging-20.9"), own=False),
@@ -66,14 +84,15 @@ INVENTORY = Inventory(
     CudaToolkit(
         "12.8",
         NVCC,
+        (Reason.ASKED_FOR, Reason.NVCC_OF_VERSION),
         (NVCC, CUDART, STUBS, CUBLAS),
         (f"{NVCC}/include", f"{CUDART}/include"),
         (f"{CUBLAS}/lib", f"{CUDART}/lib"),
         (f"{STUBS}/lib/stubs",),
         (),
     ),
-    GCC,
-    None,
+    Choice(GCC, Reason.NEWEST_GCC),
+    Choice(NINJA, Reason.HAS_NINJA),
 )
 SITES = (
     SiteListing(
@@ -239,8 +258,9 @@ def test_a_stub_and_a_library_of_no_toolkit() -> None:
 @pytest.mark.parametrize(
     ("name", "winner", "reason"),
     [
-        ("nvcc", NVCC, "it is that of CUDA 12.8, as CUDA_HOME"),
-        ("g++", GCC, "nvcc.profile names it"),
+        ("nvcc", NVCC, "CUDA 12.8: asked for; the highest nvcc of that version"),
+        ("g++", GCC, "the newest gcc wrapper"),
+        ("ninja", NINJA, "it has a ninja, and nothing is called so"),
         ("python3.12", PYTHON, "the only version in the closure"),
     ],
 )
@@ -255,7 +275,7 @@ def test_a_program_that_path_finds_elsewhere() -> None:
     found = aspect("nvcc", Kind.PROGRAM)
     assert ranking(found)[1] == ("/usr/local/cuda/bin/nvcc", False)
     assert found.providers[1].detail == "what PATH finds now"
-    assert ranking(aspect("ninja", Kind.PROGRAM)) == [("/n", False)]
+    assert ranking(aspect("ninja", Kind.PROGRAM)) == [(f"{NINJA}/bin/ninja", True), ("/n", False)]
 
 
 def test_a_store_path() -> None:

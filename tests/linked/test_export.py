@@ -25,6 +25,8 @@ def test_the_plan_points_into_the_farms(planned: Planned) -> None:
     inventory, farms = planned
     profile = Profile("p", path=("nvcc", "ninja", "host-compiler"), compiler=True)
     assert farms.toolkit is not None
+    assert inventory.ninja is not None
+    assert inventory.host_compiler is not None
     assert described(plan_environment(inventory, profile, "/cache", farms)) == [
         (Unset, "PYTHONHOME"),
         (Unset, "PYTHONPATH"),
@@ -35,13 +37,13 @@ def test_the_plan_points_into_the_farms(planned: Planned) -> None:
             (
                 f"{farms.virtualenv}/bin",
                 f"{farms.toolkit}/bin",
-                f"{inventory.ninja}/bin",
-                f"{inventory.host_compiler}/bin",
+                f"{inventory.ninja.path}/bin",
+                f"{inventory.host_compiler.path}/bin",
             ),
         ),
         (Set, "CUDA_HOME", farms.toolkit),
-        (Default, "CC", f"{inventory.host_compiler}/bin/gcc"),
-        (Default, "CXX", f"{inventory.host_compiler}/bin/g++"),
+        (Default, "CC", f"{inventory.host_compiler.path}/bin/gcc"),
+        (Default, "CXX", f"{inventory.host_compiler.path}/bin/g++"),
     ]
 
 

@@ -161,6 +161,7 @@ def test_cuda_13(tmp_path: Path) -> None:
     toolkit = CudaToolkit(
         version="13.0",
         nvcc=nvcc,
+        reasons=(),
         members=(cudart, cccl, nvvm, stubs, nvcc),
         include_dirs=(f"{cudart}/include", f"{cccl}/include", f"{cccl}/include/cccl"),
         library_dirs=(),

@@ -192,7 +192,7 @@ def make_farm(tmp_path: Path, *directories: str, name: str = "farm") -> Path:
     (interpreter / "bin/python3.12").chmod(0o755)
     inventory = Inventory(
         root=StorePath("/root"),
-        interpreter=Interpreter(StorePath(str(interpreter)), "3.12", "", ()),
+        interpreter=Interpreter(StorePath(str(interpreter)), "3.12", (), ()),
         site_packages=tuple(SitePackages(directory, own=True) for directory in directories),
         cuda=None,
         host_compiler=None,
@@ -339,7 +339,7 @@ def interpreter_of(path: str, *others: str) -> Interpreter:
     def full(name: str) -> StorePath:
         return StorePath(f"/nix/store/{'a' * 32}-{name}")
 
-    return Interpreter(full(path), "3.12", "", tuple(map(full, others)))
+    return Interpreter(full(path), "3.12", (), tuple(map(full, others)))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import pytest
 
 from nixenv import StoreObject
+from nixenv.road.choice import Choice, Reason
 from nixenv.road.cuda import (
     CudaNotFound,
     CudaToolkit,
@@ -108,6 +109,23 @@ def test_a_joined_toolkit_goes_before_the_compiler_alone() -> None:
     assert toolkit(NVCC, JOINED).nvcc == JOINED.path
 
 
+@pytest.mark.parametrize(
+    ("objects", "wanted", "reasons"),
+    [
+        ((NVCC,), None, (Reason.ONLY_VERSION, Reason.NVCC_OF_VERSION)),
+        ((NVCC, NVCC_13), None, (Reason.HIGHEST_VERSION, Reason.NVCC_OF_VERSION)),
+        ((NVCC, NVCC_13), "12.8", (Reason.ASKED_FOR, Reason.NVCC_OF_VERSION)),
+        ((NVCC, JOINED), None, (Reason.ONLY_VERSION, Reason.JOINED_TOOLKIT)),
+        ((cuda("my-own-toolkit", "nvcc"),), "12.8", (Reason.ASKED_FOR, Reason.TOLD_BY_USER)),
+    ],
+)
+def test_the_toolkit_tells_why_it_was_chosen(
+    objects: tuple[StoreObject, ...], wanted: str | None, reasons: tuple[Reason, ...]
+) -> None:
+    """Why this version, then why this store object."""
+    assert toolkit(*objects, wanted=wanted).reasons == reasons
+
+
 def test_members_have_the_marker_or_the_name_and_the_version() -> None:
     """Another version stays out although marked; a library that numbers itself needs the marker."""
     members = [
@@ -142,21 +160,25 @@ def test_the_host_compiler_is_the_one_that_nvcc_names() -> None:
     other = StoreObject(store_path("gcc-14.3.0"), programs=("gcc", "g++"))
     naming = StoreObject(NVCC.path, programs=("nvcc",), host_compiler=f"{old.path}/bin")
     probe = probe_of(old, other, new, naming)
-    assert choose_host_compiler(probe, choose_toolkit(probe, None, required=True)) == old.path
+    assert choose_host_compiler(probe, choose_toolkit(probe, None, required=True)) == (
+        old.path,
+        Reason.NVCC_NAMES_IT,
+    )
     probe = probe_of(old, other, new, NVCC)
-    assert choose_host_compiler(probe, choose_toolkit(probe, None, required=True)) == new.path
-    assert choose_host_compiler(probe_of(old, other, new), None) == new.path
+    newest = Choice(new.path, Reason.NEWEST_GCC)
+    assert choose_host_compiler(probe, choose_toolkit(probe, None, required=True)) == newest
+    assert choose_host_compiler(probe_of(old, other, new), None) == newest
     assert choose_host_compiler(probe_of(other), None) is None
 
 
 def test_ninja_is_the_newest() -> None:
-    """By number."""
+    """By number, of those that are called so; what else brings the program comes behind them."""
     old, new = (
         StoreObject(store_path(f"ninja-{version}"), programs=("ninja",))
         for version in ("1.9", "1.13.1")
     )
     module = StoreObject(store_path("python3.12-ninja-1.11.1"), programs=("ninja",))
-    assert choose_ninja(probe_of(old, new, module)) == new.path
-    assert choose_ninja(probe_of(module, new, old)) == new.path
-    assert choose_ninja(probe_of(module)) == module.path
+    assert choose_ninja(probe_of(old, new, module)) == (new.path, Reason.NEWEST_NINJA)
+    assert choose_ninja(probe_of(module, new, old)) == (new.path, Reason.NEWEST_NINJA)
+    assert choose_ninja(probe_of(module)) == (module.path, Reason.HAS_NINJA)
     assert choose_ninja(probe_of()) is None

@@ -23,6 +23,7 @@ from nixenv import (
     plan_environment,
     resolve,
 )
+from nixenv.road.choice import Choice, Reason
 from nixenv.road.plan import VARIABLE_LIMIT, VariableTooLong
 from tests.closures import described, store_path
 
@@ -32,11 +33,11 @@ GCC = store_path("gcc-wrapper-14.3.0")
 NINJA = store_path("ninja-1.13.1")
 INVENTORY = Inventory(
     root=store_path("sglang"),
-    interpreter=Interpreter(PYTHON, "3.12", "", ()),
+    interpreter=Interpreter(PYTHON, "3.12", (), ()),
     site_packages=(SitePackages("/s/one", own=True), SitePackages("/s/two", own=False)),
-    cuda=CudaToolkit("12.8", NVCC, (NVCC,), ("/i",), ("/l",), ("/l/stubs",), ()),
-    host_compiler=GCC,
-    ninja=NINJA,
+    cuda=CudaToolkit("12.8", NVCC, (), (NVCC,), ("/i",), ("/l",), ("/l/stubs",), ()),
+    host_compiler=Choice(GCC, Reason.NEWEST_GCC),
+    ninja=Choice(NINJA, Reason.NEWEST_NINJA),
 )
 CPU_ONLY = Inventory(INVENTORY.root, INVENTORY.interpreter, (), None, None, None)
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nixenv import StoreObject
+from nixenv.road.choice import Reason
 from nixenv.road.launcher import Wrapper, parse_wrapper
 from nixenv.road.python import (
     PythonAmbiguous,
@@ -53,6 +54,22 @@ def test_the_roots_own_site_packages_tell_the_version() -> None:
     """Without a wrapper, what the root holds decides among several versions."""
     root = module("python3.13-vllm-0.9", "3.13")
     assert chosen(P312, P313, root) == f"{P313.path} 3.13"
+
+
+@pytest.mark.parametrize(
+    ("objects", "wanted", "reasons"),
+    [
+        ((P312, ENV), None, (Reason.ONLY_VERSION, Reason.PLAIN_INTERPRETER)),
+        ((P312, P313), "3.12", (Reason.ASKED_FOR, Reason.PLAIN_INTERPRETER)),
+    ],
+)
+def test_the_interpreter_tells_why_it_was_chosen(
+    objects: tuple[StoreObject, ...], wanted: str | None, reasons: tuple[Reason, ...]
+) -> None:
+    """Why this version, then why this store object."""
+    objects = (*objects, ROOT)
+    found = choose_interpreter(closure_of(*objects), probe_of(*objects), wanted)
+    assert found.reasons == reasons
 
 
 def test_the_only_version_needs_no_hint() -> None:

@@ -332,7 +332,7 @@ def _find_host_compiler(inventory: Inventory, machine: Machine | None) -> str | 
     """Give the gcc that JIT compilers take: CC, which they hand to nvcc, else the closure's."""
     given = machine is not None and machine.variables.get("CC")
     if inventory.host_compiler is not None and not given:
-        return f"{inventory.host_compiler}/bin/gcc"
+        return f"{inventory.host_compiler.path}/bin/gcc"
     return machine.compiler_target if machine is not None else None
 
 
@@ -373,7 +373,7 @@ def _explain_no_compiler(
     else:
         summary = "CC names no program; nvcc and triton call it"
         home = inventory.host_compiler
-        remedy = _set_compiler(home) if home else _install_compiler(newest)
+        remedy = _set_compiler(home.path) if home else _install_compiler(newest)
     evidence = (f"CC={given}",) if given else ()
     return Finding("cuda-no-host-compiler", Severity.WARNING, summary, evidence, remedy)
 

@@ -10,6 +10,7 @@ from nixenv.evidence.distributions import TAGGED_EXTENSION, SiteListing
 from nixenv.findings import Finding, Severity
 from nixenv.inspect.diagnosis.requirements import check_requirements
 from nixenv.inspect.diagnosis.site_path import Installed, Site, group_by_project, order_sites
+from nixenv.road.choice import Reason, because
 from nixenv.road.classify import Inventory
 from nixenv.road.python import Interpreter
 from nixenv.storepath import store_name
@@ -103,11 +104,12 @@ def _holds_modules(site: Site) -> bool:
 
 def _check_interpreters(inventory: Inventory) -> Iterator[Finding]:
     chosen = inventory.interpreter
-    if chosen.others and not chosen.reason.startswith("asked for"):
+    if chosen.others and Reason.ASKED_FOR not in chosen.reasons:
         yield Finding(
             "python-several-interpreters",
             Severity.NOTE,
-            f"several interpreters in the closure; took {chosen.path}, because {chosen.reason}",
+            f"several interpreters in the closure; took {chosen.path}, because "
+            f"{because(chosen.reasons)}",
             chosen.others,
             f'settle it: `--python {chosen.version}`, or `version = "{chosen.version}"` under '
             "[python] in nixenv.toml",

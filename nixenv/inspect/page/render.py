@@ -16,7 +16,7 @@ def render_page(document: Mapping[str, Any]) -> str:
     """Give the page as HTML.
 
     Args:
-        document: What ``inspect --json`` writes, schema 2 (docs/inspect.md).
+        document: What ``inspect --json`` writes, schema 3 (docs/inspect.md).
     """
     style, script = _read("page.css"), _read("page.js")
     parts = list(_sections(document))

@@ -144,9 +144,9 @@ def cuda(inventory: Part) -> Element:
         return section("cuda", "CUDA", element("p", "None in the closure.", class_="none"))
     facts = [
         *_fact("Version", toolkit["version"]),
-        *_fact("nvcc", _code(toolkit["nvcc"])),
-        *_fact("Host compiler", _code(inventory["host_compiler"])),
-        *_fact("ninja", _code(inventory["ninja"])),
+        *_fact("nvcc", _code(toolkit["nvcc"]), _because(toolkit["reasons"])),
+        *_fact("Host compiler", *_chosen(inventory["host_compiler"])),
+        *_fact("ninja", *_chosen(inventory["ninja"])),
         *_fact("Not chosen", *map(_code, toolkit["others"])),
     ]
     kinds = {"include": "include_dirs", "library": "library_dirs", "stubs": "stub_dirs"}
@@ -187,7 +187,7 @@ def _facts(document: Part) -> Iterator[Element]:
         yield from _fact(
             f"Python {interpreter['version']}",
             _code(interpreter["path"]),
-            f"because {interpreter['reason']}",
+            _because(interpreter["reasons"]),
         )
         toolkit = inventory["cuda"]
         yield from _fact("CUDA", toolkit["version"] if toolkit else "none")
@@ -273,6 +273,14 @@ def _fact(name: str, *texts: Child) -> Iterator[Element]:
             element("dt", name),
             *(element("dd", text) for text in told),
         )
+
+
+def _chosen(choice: Part | None) -> Sequence[Child]:
+    return ("none",) if choice is None else (_code(choice["path"]), _because([choice["reason"]]))
+
+
+def _because(reasons: Sequence[str]) -> str:
+    return f"because {'; '.join(reasons)}"
 
 
 def _code(path: str | None) -> Child:

@@ -11,6 +11,7 @@ from nixenv.findings import Finding, Severity
 from nixenv.inspect.components import Group
 from nixenv.inspect.report import Member, Module, Report, Verdict
 from nixenv.inspect.views.text import capture, line, section, size_text
+from nixenv.road.choice import Choice, because
 from nixenv.road.classify import Inventory
 from nixenv.storepath import store_name
 from nixenv.text import printable
@@ -104,7 +105,7 @@ def _inventory_sections(
     interpreter, toolkit = inventory.interpreter, inventory.cuda
     yield (
         f"Python {interpreter.version}",
-        (interpreter.executable, f"because {interpreter.reason}"),
+        (interpreter.executable, f"because {because(interpreter.reasons)}"),
     )
     yield f"site-packages: {len(report.modules)}, first wins", _module_lines(report, full=full)
     if toolkit is None:
@@ -114,13 +115,18 @@ def _inventory_sections(
         f"CUDA {toolkit.version}",
         (
             f"nvcc: {toolkit.nvcc}/bin/nvcc",
-            f"host compiler: {inventory.host_compiler or 'none'}",
-            f"ninja: {inventory.ninja or 'none'}",
+            f"because {because(toolkit.reasons)}",
+            _choice_line("host compiler", inventory.host_compiler),
+            _choice_line("ninja", inventory.ninja),
         ),
     )
     yield "include directories", _few(toolkit.include_dirs, full=full)
     yield "library directories", _few(toolkit.library_dirs, full=full)
     yield "stub directories, for linking only", _few(toolkit.stub_dirs, full=full)
+
+
+def _choice_line(name: str, choice: Choice | None) -> str:
+    return f"{name}: {choice.path}, {choice.reason}" if choice else f"{name}: none"
 
 
 def _module_lines(report: Report, *, full: bool) -> Iterator[str]:

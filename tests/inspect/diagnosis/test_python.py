@@ -40,11 +40,12 @@ from nixenv.evidence.machine import Machine
 from nixenv.findings import Finding, Severity
 from nixenv.inspect.diagnosis.python import check_python
 from nixenv.inspect.diagnosis.python_shell import check_shell
+from nixenv.road.choice import Reason
 from nixenv.road.farms import place_farms
 from nixenv.road.python import Interpreter, SitePackages
 from tests.closures import closure_of, interpreter, module, probe_of, site_packages, store_path
 
-PYTHON = Interpreter(store_path("python3-3.12.12"), "3.12", "it is the only one", ())
+PYTHON = Interpreter(store_path("python3-3.12.12"), "3.12", (Reason.ONLY_VERSION,), ())
 LINKED = {"PYTHONPATH": None, "VIRTUAL_ENV": "/cache/linked/python3.12-1"}
 ONE, TWO, THREE = "/one", "/two", "/three"
 
@@ -417,7 +418,7 @@ def test_markers_are_those_of_the_closures_interpreter() -> None:
     """What packaging takes of the running Python, for one of the same version."""
     version = platform.python_version()
     minor = ".".join(version.split(".")[:2])
-    python = Interpreter(store_path(f"python3-{version}-env"), minor, "test", ())
+    python = Interpreter(store_path(f"python3-{version}-env"), minor, (), ())
     real = default_environment()
     names = [
         *("implementation_name", "implementation_version", "os_name", "python_version"),
@@ -477,7 +478,7 @@ def test_extension_modules_for_another_machine() -> None:
 
 def test_a_debug_build_loads_those_of_a_release() -> None:
     """And its own."""
-    python = Interpreter(store_path("python3-3.12.12-debug"), "3.12", "test", ())
+    python = Interpreter(store_path("python3-3.12.12-debug"), "3.12", (), ())
     for tag in ("cpython-312", "cpython-312d"):
         files = (f"a/_x.{tag}-x86_64-linux-gnu.so",)
         assert findings(site(ONE, distribution("a"), extensions=files), python=python) == []
@@ -502,7 +503,7 @@ def test_extension_modules_for_several_pythons(other: str) -> None:
 def test_the_suffixes_of_the_running_python_fit() -> None:
     """As the real import system has them."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    python = Interpreter(store_path(f"python3-{platform.python_version()}"), version, "test", ())
+    python = Interpreter(store_path(f"python3-{platform.python_version()}"), version, (), ())
     suffixes = importlib.machinery.EXTENSION_SUFFIXES
     assert any("cpython" in suffix for suffix in suffixes)
     for suffix in suffixes:

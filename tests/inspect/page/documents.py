@@ -69,7 +69,7 @@ def member(name: str, group: str, nar_size: int | None) -> Document:
 def document(**changes: Any) -> Document:
     """Make a document of an environment with a finding of each severity."""
     return {
-        "schema": 2,
+        "schema": 3,
         "verdict": "broken",
         "next_step": FINDINGS[0]["remedy"],
         "root": {
@@ -109,7 +109,7 @@ def inventory() -> Document:
         "interpreter": {
             "path": store_path("python3-3.12.12"),
             "version": "3.12",
-            "reason": "the wrapper's shebang names it",
+            "reasons": ["the wrapper's shebang names it"],
             "others": [],
         },
         "site_packages": [
@@ -118,13 +118,17 @@ def inventory() -> Document:
         "cuda": {
             "version": "12.8",
             "nvcc": nvcc,
+            "reasons": ["asked for"],
             "members": [nvcc, cudart],
             "include_dirs": [f"{nvcc}/include", f"{cudart}/include"],
             "library_dirs": [f"{cudart}/lib"],
             "stub_dirs": [f"{cudart}/lib/stubs"],
             "others": [store_path("cuda12.4-cuda_nvcc-12.4.131")],
         },
-        "host_compiler": store_path("gcc-wrapper-14.3.0"),
+        "host_compiler": {
+            "path": store_path("gcc-wrapper-14.3.0"),
+            "reason": "nvcc.profile names it",
+        },
         "ninja": None,
     }
 

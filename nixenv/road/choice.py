@@ -1,0 +1,45 @@
+"""What was chosen from a closure, and why: who shows a choice repeats the chooser's reasons."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from nixenv.storepath import StorePath
+
+
+class Reason(StrEnum):
+    """What a choice rests on. Code compares the members; their values are for people."""
+
+    ASKED_FOR = "asked for"
+    ONLY_VERSION = "the only version in the closure"
+    # Python
+    ROOT_HAS_MODULES = "the root holds site-packages of that version"
+    SHEBANG_HAS_VERSION = "the wrapper's shebang names that version"
+    SHEBANG = "the wrapper's shebang names it"
+    PLAIN_INTERPRETER = "the plain interpreter of that version"
+    # CUDA
+    HIGHEST_VERSION = "the highest version that has an nvcc"
+    JOINED_TOOLKIT = "a joined toolkit, which is a whole CUDA_HOME"
+    NVCC_OF_VERSION = "the highest nvcc of that version"
+    TOLD_BY_USER = "its name tells no version, so the one that was asked for is believed"
+    # Beside the toolkit
+    NVCC_NAMES_IT = "nvcc.profile names it"
+    NEWEST_GCC = "the newest gcc wrapper"
+    NEWEST_NINJA = "the newest one that is called ninja"
+    HAS_NINJA = "it has a ninja, and nothing is called so"
+
+
+class Choice(NamedTuple):
+    """A store object that was chosen.
+
+    Attributes:
+        path: Its store path.
+        reason: Why this one.
+    """
+
+    path: StorePath
+    reason: Reason
+
+
+def because(reasons: tuple[Reason, ...]) -> str:
+    """Give several reasons as one text."""
+    return "; ".join(reasons)
