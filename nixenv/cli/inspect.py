@@ -144,7 +144,7 @@ def _examine(options: Mapping[str, str | None], binary: str | None = None) -> Ex
 
 def _show_report(report: Report, html: str | None, *, full: bool, as_json: bool) -> None:
     if html is not None:
-        _write_page(html, to_document(report))
+        _write_page(html, render_page(report))
     elif as_json:
         _emit_json(to_document(report))
     else:
@@ -218,8 +218,7 @@ def _show(value: Any, show: Callable[..., str], *, as_json: bool) -> None:
         emit(show(value, colour=_has_colour()))
 
 
-def _write_page(file: str, document: Mapping[str, object]) -> None:
-    page = render_page(document)
+def _write_page(file: str, page: str) -> None:
     if file == "-":
         emit(page)
         return

@@ -1,46 +1,46 @@
-"""From the document of ``inspect --json`` to the page. Reads the package's own files, no others."""
+"""From the report to the page. Reads the package's own files, no others."""
 
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from hashlib import sha256
 from importlib.resources import files
 from string import Template
-from typing import Any
 from xml.etree.ElementTree import Element
 
 from nixenv.inspect.page import sections
 from nixenv.inspect.page.markup import element, to_html
+from nixenv.inspect.report import Report
 
 
-def render_page(document: Mapping[str, Any]) -> str:
+def render_page(report: Report) -> str:
     """Give the page as HTML.
 
     Args:
-        document: What ``inspect --json`` writes, schema 3 (docs/inspect.md).
+        report: What is to be shown.
     """
     style, script = _read("page.css"), _read("page.js")
-    parts = list(_sections(document))
-    name = document["root"]["program"] or document["root"]["path"]
+    parts = list(_sections(report))
+    name = report.root.program or report.root.path
     return Template(_read("page.html")).substitute(
         policy=_policy(style, script),
-        title=to_html(element("title", f"{name}: {document['verdict']} - nixenv inspect")),
+        title=to_html(element("title", f"{name}: {report.verdict} - nixenv inspect")),
         style=style,
         script=script,
-        summary=to_html(sections.summary(document)),
+        summary=to_html(sections.summary(report)),
         nav=to_html(sections.links(parts)),
         sections=to_html(*parts),
     )
 
 
-def _sections(document: Mapping[str, Any]) -> Iterator[Element]:
-    yield sections.findings(document["findings"])
-    yield sections.sizes(document["members"])
-    yield sections.objects(document["members"])
-    yield sections.distributions(document["modules"])
-    if document["inventory"] is not None:
-        yield sections.cuda(document["inventory"])
-    yield sections.variables(document["variables"], document["machine"])
-    yield sections.machine(document["machine"])
+def _sections(report: Report) -> Iterator[Element]:
+    yield sections.findings(report.findings)
+    yield sections.sizes(report.members)
+    yield sections.objects(report.members)
+    yield sections.distributions(report.modules)
+    if report.inventory is not None:
+        yield sections.cuda(report.inventory)
+    yield sections.variables(report.variables, report.machine)
+    yield sections.machine(report.machine)
 
 
 def _policy(style: str, script: str) -> str:

@@ -1,12 +1,15 @@
-"""The sections of the page, each a function of its part of the document."""
+"""The sections of the page, each a function of its part of the report."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 from xml.etree.ElementTree import Element
 
 from packaging.utils import canonicalize_name
 
+from nixenv.evidence.gpu import Gpu
+from nixenv.evidence.machine import Machine
+from nixenv.findings import Finding
+from nixenv.inspect.components import Group
 from nixenv.inspect.page.markup import Child, element, prose
 from nixenv.inspect.page.tables import (
     Column,
@@ -20,32 +23,32 @@ from nixenv.inspect.page.tables import (
     table_section,
     value_cell,
 )
+from nixenv.inspect.report import Member, Module, Report, Verdict
 from nixenv.inspect.views.text import size_text
+from nixenv.road.choice import Choice, because
+from nixenv.road.classify import Inventory
 
-Part = Mapping[str, Any]
-"""A JSON object of the document (docs/inspect.md)."""
-
-_GROUPS = {"python": "Python", "cuda": "CUDA", "other": "Rest"}
-_LOOKS = {"works": "good", "works with warnings": "warning", "broken": "error"}
+_GROUPS = {Group.PYTHON: "Python", Group.CUDA: "CUDA", Group.OTHER: "Rest"}
+_LOOKS = {Verdict.WORKS: "good", Verdict.WARNINGS: "warning", Verdict.BROKEN: "error"}
 # Evidence beyond so many lines is folded away.
 _SHOWN = 3
 
 
-def summary(document: Part) -> Element:
+def summary(report: Report) -> Element:
     """What one must know: the verdict, what to do, and of which program."""
-    root, verdict, step = document["root"], document["verdict"], document["next_step"]
+    root, verdict, step = report.root, report.verdict, report.next_step
     look = _LOOKS[verdict]
     return element(
         "header",
         element("p", "nixenv inspect", class_="tool"),
-        element("h1", root["program"] or root["path"]),
+        element("h1", root.program or root.path),
         element(
             "div",
             element("p", _icon(look), verdict.capitalize(), class_="verdict"),
             *_next(step),
             class_=f"card {look}",
         ),
-        element("dl", *_facts(document), class_="facts"),
+        element("dl", *_facts(report), class_="facts"),
     )
 
 
@@ -56,9 +59,9 @@ def links(linked: Iterable[Element]) -> Element:
     return element("nav", *anchors, aria_label="Sections")
 
 
-def findings(found: Sequence[Part]) -> Element:
+def findings(found: Sequence[Finding]) -> Element:
     """The findings, as they come: worst first."""
-    counts = Counter(finding["severity"] for finding in found)
+    counts = Counter(finding.severity for finding in found)
     told = ", ".join(f"{n} {kind}{'s' * (n > 1)}" for kind, n in counts.items())
     return section(
         "findings",
@@ -68,16 +71,15 @@ def findings(found: Sequence[Part]) -> Element:
     )
 
 
-def sizes(members: Sequence[Part]) -> Element:
+def sizes(members: Sequence[Member]) -> Element:
     """Where the bytes are: the sums of each group; the script draws the map."""
-    known = [member for member in members if member["nar_size"] is not None]
+    known = [size for member in members if (size := member.nar_size) is not None]
     if not known:
         text = "Sizes are not known: there was no Nix to ask, or it did not answer."
         return section("sizes", "Sizes", element("p", text))
-    total = sum(member["nar_size"] for member in known)
     columns = (Column("Group"), *(Column(title, numeric=True) for title in ("Objects", "Size")))
-    rows = [_group_row(group, known) for group in _GROUPS]
-    rows.append(row("All", number_cell(len(known)), size_cell(total), class_="total"))
+    rows = [_group_row(group, members) for group in _GROUPS]
+    rows.append(row("All", number_cell(len(known)), size_cell(sum(known)), class_="total"))
     unknown = len(members) - len(known)
     return section(
         "sizes",
@@ -88,7 +90,7 @@ def sizes(members: Sequence[Part]) -> Element:
     )
 
 
-def objects(members: Sequence[Part]) -> Element:
+def objects(members: Sequence[Member]) -> Element:
     """The store objects of the closure, largest first."""
     columns = (
         Column("Name"),
@@ -98,15 +100,15 @@ def objects(members: Sequence[Part]) -> Element:
         Column("Store path"),
     )
     # Those of unknown size come last, behind the empty ones.
-    ordered = sorted(members, key=lambda m: 1 if m["nar_size"] is None else -m["nar_size"])
+    ordered = sorted(members, key=lambda m: 1 if m.nar_size is None else -m.nar_size)
     rows = [
         row(
-            member["name"],
-            cell(_GROUPS[member["group"]]),
-            size_cell(member["nar_size"]),
-            size_cell(member["closure_size"]),
-            path_cell(member["path"]),
-            data_group=member["group"],
+            member.name,
+            cell(_GROUPS[member.group]),
+            size_cell(member.nar_size),
+            size_cell(member.closure_size),
+            path_cell(member.path),
+            data_group=member.group,
         )
         for member in ordered
     ]
@@ -115,56 +117,60 @@ def objects(members: Sequence[Part]) -> Element:
     return table_section("objects", "Store objects", columns, rows, *paper)
 
 
-def distributions(modules: Sequence[Part]) -> Element:
+def distributions(modules: Sequence[Module]) -> Element:
     """The Python distributions in their order of precedence."""
     columns = tuple(map(Column, ("Distribution", "Version", "Wins", "Modules", "Directory")))
     winners: dict[str, str] = {}
     rows = []
     for module in modules:
-        for found in module["distributions"]:
-            name = canonicalize_name(found["name"])
+        for found in module.distributions:
+            name = canonicalize_name(found.name)
             wins = "yes" if name not in winners else f"no, {winners[name]} comes first"
-            winners.setdefault(name, found["version"])
+            winners.setdefault(name, found.version)
             rows.append(
                 row(
-                    found["name"],
-                    cell(found["version"]),
+                    found.name,
+                    cell(found.version),
                     cell(wins),
-                    cell("the program's own" if module["own"] else "rest of the closure"),
-                    path_cell(module["directory"]),
+                    cell("the program's own" if module.own else "rest of the closure"),
+                    path_cell(module.directory),
                 )
             )
     return table_section("distributions", "Python distributions", columns, rows)
 
 
-def cuda(inventory: Part) -> Element:
+def cuda(inventory: Inventory) -> Element:
     """The CUDA toolkit, and what builds with it."""
-    toolkit = inventory["cuda"]
+    toolkit = inventory.cuda
     if toolkit is None:
         return section("cuda", "CUDA", element("p", "None in the closure.", class_="none"))
     facts = [
-        *_fact("Version", toolkit["version"]),
-        *_fact("nvcc", _code(toolkit["nvcc"]), _because(toolkit["reasons"])),
-        *_fact("Host compiler", *_chosen(inventory["host_compiler"])),
-        *_fact("ninja", *_chosen(inventory["ninja"])),
-        *_fact("Not chosen", *map(_code, toolkit["others"])),
+        *_fact("Version", toolkit.version),
+        *_fact("nvcc", _code(toolkit.nvcc), f"because {because(toolkit.reasons)}"),
+        *_fact("Host compiler", *_chosen(inventory.host_compiler)),
+        *_fact("ninja", *_chosen(inventory.ninja)),
+        *_fact("Not chosen", *map(_code, toolkit.others)),
     ]
-    kinds = {"include": "include_dirs", "library": "library_dirs", "stubs": "stub_dirs"}
-    rows = [row(kind, path_cell(path)) for kind, field in kinds.items() for path in toolkit[field]]
+    kinds = {
+        "include": toolkit.include_dirs,
+        "library": toolkit.library_dirs,
+        "stubs": toolkit.stub_dirs,
+    }
+    rows = [row(kind, path_cell(path)) for kind, paths in kinds.items() for path in paths]
     columns = (Column("Kind"), Column("Directory"))
     return table_section(
         "cuda", "CUDA directories", columns, rows, element("dl", *facts, class_="facts")
     )
 
 
-def variables(wanted: Mapping[str, str | None], machine: Part | None) -> Element:
+def variables(wanted: Mapping[str, str | None], machine: Machine | None) -> Element:
     """The variables as they would be set, beside what they are."""
     columns = [Column("Variable"), Column("As it should be")]
     if machine is None:
         rows = [row(name, value_cell(value)) for name, value in wanted.items()]
     else:
         columns.append(Column("As it is"))
-        now = machine["variables"]
+        now = machine.variables
         rows = [
             row(name, value_cell(value), value_cell(now.get(name)))
             for name, value in wanted.items()
@@ -172,69 +178,69 @@ def variables(wanted: Mapping[str, str | None], machine: Part | None) -> Element
     return table_section("variables", "Variables", columns, rows)
 
 
-def machine(looked_at: Part | None) -> Element:
+def machine(looked_at: Machine | None) -> Element:
     """The machine as it was when the page was made."""
     if looked_at is None:
         return section("machine", "Machine", element("p", "Not looked at.", class_="none"))
     return section("machine", "Machine", element("dl", *_machine_facts(looked_at), class_="facts"))
 
 
-def _facts(document: Part) -> Iterator[Element]:
-    root, inventory, members = document["root"], document["inventory"], document["members"]
-    yield from _fact("Root", _code(root["path"]), f"found: {root['origin']}")
+def _facts(report: Report) -> Iterator[Element]:
+    root, inventory, members = report.root, report.inventory, report.members
+    yield from _fact("Root", _code(root.path), f"found: {root.origin}")
     if inventory is not None:
-        interpreter = inventory["interpreter"]
+        interpreter = inventory.interpreter
         yield from _fact(
-            f"Python {interpreter['version']}",
-            _code(interpreter["path"]),
-            _because(interpreter["reasons"]),
+            f"Python {interpreter.version}",
+            _code(interpreter.path),
+            f"because {because(interpreter.reasons)}",
         )
-        toolkit = inventory["cuda"]
-        yield from _fact("CUDA", toolkit["version"] if toolkit else "none")
-    told = [member["nar_size"] for member in members if member["nar_size"] is not None]
+        toolkit = inventory.cuda
+        yield from _fact("CUDA", toolkit.version if toolkit else "none")
+    told = [member.nar_size for member in members if member.nar_size is not None]
     size = [size_text(sum(told))] if told else []
-    source = [document["source"]] if document["source"] else []
+    source = [report.source] if report.source else []
     yield from _fact("Closure", f"{len(members)} store objects", *size, *source)
-    yield from _fact("Profile", document["profile"], f"layout {document['layout']}")
+    yield from _fact("Profile", report.profile, f"layout {report.layout}")
 
 
-def _machine_facts(looked_at: Part) -> Iterator[Element]:
-    driver = looked_at["driver"]
-    avx2 = {True: "with AVX2", False: "without AVX2", None: "AVX2: not known"}[looked_at["avx2"]]
-    yield from _fact("Processor", f"{looked_at['architecture']}, {avx2}")
-    yield from _fact("GPUs", *(map(_gpu_text, driver["gpus"]) if driver["gpus"] else ["none seen"]))
-    yield from _fact("Driver", driver["version"] or "not known", driver["failure"])
-    yield from _fact("libcuda.so.1", _code(driver["libcuda"]))
-    for name, path in looked_at["programs"].items():
+def _machine_facts(looked_at: Machine) -> Iterator[Element]:
+    driver = looked_at.driver
+    avx2 = {True: "with AVX2", False: "without AVX2", None: "AVX2: not known"}[looked_at.avx2]
+    yield from _fact("Processor", f"{looked_at.architecture}, {avx2}")
+    yield from _fact("GPUs", *(map(_gpu_text, driver.gpus) if driver.gpus else ["none seen"]))
+    yield from _fact("Driver", driver.version or "not known", driver.failure)
+    yield from _fact("libcuda.so.1", _code(driver.libcuda))
+    for name, path in looked_at.programs.items():
         yield from _fact(name, _code(path))
-    for directory in looked_at["directories"]:
-        state = directory["problem"] or "can be written"
-        yield from _fact(directory["variable"], _code(directory["path"]), state)
-    for port in looked_at["ports"]:
-        yield from _fact(port["variable"], str(port["port"]), port["problem"] or "free")
+    for directory in looked_at.directories:
+        state = directory.problem or "can be written"
+        yield from _fact(directory.variable, _code(directory.path), state)
+    for port in looked_at.ports:
+        yield from _fact(port.variable, str(port.port), port.problem or "free")
 
 
-def _gpu_text(gpu: Part) -> str:
-    capability, memory = gpu["compute_capability"], gpu["memory"]
-    parts = [gpu["name"]]
+def _gpu_text(gpu: Gpu) -> str:
+    capability, memory = gpu.compute_capability, gpu.memory
+    parts = [gpu.name]
     parts += [f"compute capability {capability}"] if capability else []
     parts += [f"{memory} MiB"] if memory is not None else []
     return ", ".join(parts)
 
 
-def _finding(finding: Part) -> Element:
-    severity = finding["severity"]
-    documented = f"docs/findings.md#{finding['code']}"
+def _finding(finding: Finding) -> Element:
+    severity = finding.severity
+    documented = f"docs/findings.md#{finding.code}"
     parts = [
         element(
             "h3",
             element("span", _icon(severity), severity.capitalize(), class_="severity"),
             " ",
-            element("code", finding["code"]),
+            element("code", finding.code),
         ),
-        element("p", *prose(finding["summary"])),
-        *_evidence(finding["evidence"]),
-        *_next(finding["remedy"]),
+        element("p", *prose(finding.summary)),
+        *_evidence(finding.evidence),
+        *_next(finding.remedy),
         element("p", "Documented in ", element("code", documented), class_="documented"),
     ]
     return element("article", *parts, class_=f"card {severity}")
@@ -258,8 +264,8 @@ def _listed(lines: Iterable[str]) -> Element:
     return element("ul", *(element("li", element("code", line)) for line in lines))
 
 
-def _group_row(group: str, members: Iterable[Part]) -> Element:
-    known = [member["nar_size"] for member in members if member["group"] == group]
+def _group_row(group: Group, members: Iterable[Member]) -> Element:
+    known = [m.nar_size for m in members if m.group is group and m.nar_size is not None]
     swatch = element("span", class_=f"swatch {group}")
     head = element("span", swatch, _GROUPS[group])
     return row(head, number_cell(len(known)), size_cell(sum(known)))
@@ -275,12 +281,8 @@ def _fact(name: str, *texts: Child) -> Iterator[Element]:
         )
 
 
-def _chosen(choice: Part | None) -> Sequence[Child]:
-    return ("none",) if choice is None else (_code(choice["path"]), _because([choice["reason"]]))
-
-
-def _because(reasons: Sequence[str]) -> str:
-    return f"because {'; '.join(reasons)}"
+def _chosen(choice: Choice | None) -> Sequence[Child]:
+    return ("none",) if choice is None else (_code(choice.path), f"because {choice.reason}")
 
 
 def _code(path: str | None) -> Child:

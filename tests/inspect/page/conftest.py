@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from nixenv.inspect.page.render import render_page
-from tests.inspect.page.documents import Document
+from nixenv.inspect.report import Report
 from tests.real_shells import require_tool
 
 Visit = Callable[..., Page]
@@ -29,7 +29,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, tmp_path: Path) -> Iterator[Visit]:
-    """Open a document's page, or one that is made already; at the end hold it to have been quiet.
+    """Open a report's page, or one that is made already; at the end hold it to have been quiet.
 
     Quiet: no error, nothing on the console, no dialog, and no request but for the page itself.
     """
@@ -37,7 +37,7 @@ def visit(browser: Browser, tmp_path: Path) -> Iterator[Visit]:
     heard: list[str] = []
 
     def open_page(
-        shown: Document | str,
+        shown: Report | str,
         size: tuple[int, int] = DESKTOP,
         *,
         dark: bool = False,

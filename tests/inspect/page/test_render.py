@@ -1,11 +1,15 @@
-"""The page as text: what it holds with and without the parts that a document may lack."""
+"""The page as text: what it holds with and without the parts that a report may lack."""
 
 import re
+from typing import Any
 
 import pytest
+from attrs import evolve
 
+from nixenv.evidence.gpu import Gpu, GpuDriver
+from nixenv.inspect.components import Group
 from nixenv.inspect.page.render import render_page
-from tests.inspect.page.documents import Document, document, member, works
+from tests.inspect.page.reports import DRIVER, INVENTORY, MACHINE, ROOT, member, report, works
 
 
 def text_of(page: str) -> str:
@@ -13,14 +17,14 @@ def text_of(page: str) -> str:
     return " ".join(re.sub("<[^>]*>", " ", body).split())
 
 
-def test_the_same_document_gives_the_same_page() -> None:
+def test_the_same_report_gives_the_same_page() -> None:
     """Nothing of the moment or of the machine is in it."""
-    assert render_page(document()) == render_page(document())
+    assert render_page(report()) == render_page(report())
 
 
 def test_verdict_and_next_step_come_first() -> None:
     """They are what the reader has ten minutes for."""
-    text = text_of(render_page(document()))
+    text = text_of(render_page(report()))
     assert text.startswith("nixenv inspect sglang Broken Next: run nix-store --repair-path ")
 
 
@@ -34,14 +38,14 @@ def test_where_all_is_well_nothing_is_to_be_done() -> None:
 
 def test_a_finding_names_its_documentation() -> None:
     """As text: the page is read where the documentation is not."""
-    page = render_page(document())
+    page = render_page(report())
     assert "docs/findings.md#cuda-header-missing" in page
     assert 'href="docs' not in page
 
 
 def test_the_first_of_several_distributions_wins() -> None:
     """By their normalised names, in the order of the directories."""
-    page = render_page(document())
+    page = render_page(report())
     assert re.search("packaging</th><td>25.0</td><td>yes</td>", page)
     assert re.search("Packaging</th><td>24.2</td><td>no, 25.0 comes first</td>", page)
     assert re.search("packaging</th><td>20.9</td><td>no, 25.0 comes first</td>", page)
@@ -49,13 +53,13 @@ def test_the_first_of_several_distributions_wins() -> None:
 
 def test_the_sums_of_the_groups() -> None:
     """Of the objects whose size is known; the others are counted."""
-    members = [
-        member("a", "python", 1000),
-        member("b", "python", 2000),
-        member("c", "cuda", 5000),
-        member("d", "other", None),
-    ]
-    text = text_of(render_page(document(members=members)))
+    members = (
+        member("a", Group.PYTHON, 1000),
+        member("b", Group.PYTHON, 2000),
+        member("c", Group.CUDA, 5000),
+        member("d", Group.OTHER, None),
+    )
+    text = text_of(render_page(report(members=members)))
     assert (
         "Group Objects Size Python 2 3.0 kB CUDA 1 5.0 kB Rest 0 0 bytes All 3 8.0 kB "
         "The size of 1 more is not known."
@@ -64,8 +68,8 @@ def test_the_sums_of_the_groups() -> None:
 
 def test_without_sizes_there_is_no_map() -> None:
     """But a word on why."""
-    members = [member("a", "python", None), member("b", "cuda", None)]
-    page = render_page(document(members=members))
+    members = (member("a", Group.PYTHON, None), member("b", Group.CUDA, None))
+    page = render_page(report(members=members))
     assert "Sizes are not known: there was no Nix to ask" in page
     assert 'id="treemap"' not in page
 
@@ -73,49 +77,38 @@ def test_without_sizes_there_is_no_map() -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"inventory": None, "modules": [], "variables": {}}, "Variables None."),
+        ({"inventory": None, "modules": (), "variables": {}}, "Variables None."),
         ({"machine": None}, "Machine Not looked at."),
-        ({"members": [], "source": None}, "Store objects None."),
-        ({"root": {**document()["root"], "program": None}}, "nixenv inspect /nix/store/"),
-        ({"inventory": {**document()["inventory"], "cuda": None}}, "CUDA None in the closure."),
+        ({"members": (), "source": None}, "Store objects None."),
+        ({"root": ROOT._replace(program=None)}, "nixenv inspect /nix/store/"),
+        ({"inventory": INVENTORY._replace(cuda=None)}, "CUDA None in the closure."),
     ],
     ids=["inventory", "machine", "members", "program", "cuda"],
 )
-def test_a_part_may_be_missing(changes: Document, told: str) -> None:
+def test_a_part_may_be_missing(changes: dict[str, Any], told: str) -> None:
     """The page says so, where it is not plain."""
-    assert told in text_of(render_page(document(**changes)))
+    assert told in text_of(render_page(report(**changes)))
 
 
 def test_a_machine_without_gpu() -> None:
     """Nothing is made up."""
-    machine = document()["machine"]
-    nothing: Document = {
-        "devices": [],
-        "gpus": [],
-        "nvidia_smi": None,
-        "version": None,
-        "libcuda": None,
-    }
-    bare = {**machine, "avx2": None, "driver": {**machine["driver"], **nothing}}
-    text = text_of(render_page(document(machine=bare)))
+    bare = evolve(MACHINE, avx2=None, driver=GpuDriver())
+    text = text_of(render_page(report(machine=bare)))
     assert "GPUs none seen Driver not known libcuda.so.1 none" in text
     assert "x86_64, AVX2: not known" in text
 
 
 def test_a_gpu_that_tells_little() -> None:
     """An old nvidia-smi knows neither compute capability nor memory."""
-    machine = document()["machine"]
-    gpu = {"name": "Tesla K80", "compute_capability": None, "memory": None}
-    old = {**machine, "driver": {**machine["driver"], "gpus": [gpu], "failure": "exit status 9"}}
-    assert "GPUs Tesla K80 Driver 570.86.15 exit status 9" in text_of(
-        render_page(document(machine=old))
-    )
+    driver = evolve(DRIVER, gpus=(Gpu("Tesla K80", None, None),), failure="exit status 9")
+    text = text_of(render_page(report(machine=evolve(MACHINE, driver=driver))))
+    assert "GPUs Tesla K80 Driver 570.86.15 exit status 9" in text
 
 
 def test_a_long_list_is_folded_into_its_entries() -> None:
     """One a line; a long value that is no list stays whole."""
     path, prose = ":".join(f"/directory/{n}" for n in range(100)), "a:b" * 100
-    page = render_page(document(variables={"PYTHONPATH": path, "OTHER": prose, "EMPTY": ""}))
+    page = render_page(report(variables={"PYTHONPATH": path, "OTHER": prose, "EMPTY": ""}))
     assert f"<summary>100 entries, {len(path)} characters</summary>" in page
     assert "<li><code>/directory/99</code></li>" in page
     assert f"<summary>one long value, 300 characters</summary><ul><li><code>{prose}" in page

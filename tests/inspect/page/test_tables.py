@@ -3,15 +3,16 @@
 import pytest
 from playwright.sync_api import Locator, Page
 
+from nixenv.inspect.components import Group
 from tests.inspect.page.conftest import DESKTOP, PHONE, Visit
-from tests.inspect.page.documents import document, member
+from tests.inspect.page.reports import member, members, report
 
-MEMBERS = [
-    member("beta-2", "cuda", 10),
-    member("alpha-10", "python", 300),
-    member("Gamma", "other", None),
-    member("alpha-9", "python", 2000),
-]
+MEMBERS = (
+    member("beta-2", Group.CUDA, 10),
+    member("alpha-10", Group.PYTHON, 300),
+    member("Gamma", Group.OTHER, None),
+    member("alpha-9", Group.PYTHON, 2000),
+)
 
 
 def names(page: Page, table: str = "objects") -> list[str]:
@@ -30,7 +31,7 @@ def heading(page: Page, title: str) -> Locator:
 
 def test_the_largest_come_first(visit: Visit) -> None:
     """That is what the table is looked at for; what has no known size is last."""
-    page = visit(document(members=MEMBERS))
+    page = visit(report(members=MEMBERS))
     assert names(page) == ["alpha-9", "alpha-10", "beta-2", "Gamma"]
     assert orders(page) == ["none", "none", "descending", "none", "none"]
 
@@ -38,7 +39,7 @@ def test_the_largest_come_first(visit: Visit) -> None:
 @pytest.mark.parametrize("way", ["click", "Enter", "Space"])
 def test_a_heading_sorts_by_click_and_by_key(visit: Visit, way: str) -> None:
     """Up, then down; numbers in names count as numbers; assistive software is told."""
-    page = visit(document(members=MEMBERS))
+    page = visit(report(members=MEMBERS))
     button = heading(page, "Name")
 
     def press() -> None:
@@ -57,7 +58,7 @@ def test_a_heading_sorts_by_click_and_by_key(visit: Visit, way: str) -> None:
 
 def test_sizes_sort_as_numbers_and_the_unknown_come_last(visit: Visit) -> None:
     """Either way: 10 bytes are less than 2.0 kB."""
-    page = visit(document(members=MEMBERS))
+    page = visit(report(members=MEMBERS))
     button = heading(page, "Own size")
     button.click()
     assert names(page) == ["beta-2", "alpha-10", "alpha-9", "Gamma"]
@@ -71,7 +72,7 @@ def test_sizes_sort_as_numbers_and_the_unknown_come_last(visit: Visit) -> None:
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_a_search_leaves_what_has_all_its_words(visit: Visit, size: tuple[int, int]) -> None:
     """In whatever cell and case; the count is said aloud."""
-    page = visit(document(members=MEMBERS), size)
+    page = visit(report(members=MEMBERS), size)
     search = page.get_by_role("searchbox", name="Search Store objects")
     count = page.locator("#objects").get_by_role("status")
     assert count.inner_text() == "4 of 4 found"
@@ -87,7 +88,7 @@ def test_a_search_leaves_what_has_all_its_words(visit: Visit, size: tuple[int, i
 
 def test_a_search_outlives_sorting(visit: Visit) -> None:
     """The two do not know of each other."""
-    page = visit(document(members=MEMBERS))
+    page = visit(report(members=MEMBERS))
     page.locator("#objects-search").fill("alpha")
     heading(page, "Own size").click()
     assert names(page) == ["alpha-10", "alpha-9"]
@@ -96,7 +97,7 @@ def test_a_search_outlives_sorting(visit: Visit) -> None:
 @pytest.mark.parametrize("table", ["objects", "distributions", "cuda", "variables"])
 def test_every_table_is_searched_by_itself(visit: Visit, table: str) -> None:
     """And has sortable headings; the table of sums is too short for either."""
-    page = visit(document())
+    page = visit(report())
     before = {name: len(names(page, name)) for name in ("objects", "distributions", "variables")}
     page.locator(f"#{table}-search").fill("no row has this")
     assert names(page, table) == []
@@ -111,7 +112,7 @@ def test_every_table_is_searched_by_itself(visit: Visit, table: str) -> None:
 
 def test_thousands_of_rows_are_not_laid_out_at_once(visit: Visit) -> None:
     """The first 300 of those that are found; the others at a button's press."""
-    page = visit(document(members=[member(f"name-{n}", "python", n) for n in range(3000)]))
+    page = visit(report(members=members(*range(3000))))
     assert len(names(page)) == 300
     count = page.locator("#objects").get_by_role("status")
     assert count.inner_text() == "3000 of 3000 found, 300 of them shown"
@@ -130,7 +131,7 @@ def test_thousands_of_rows_are_not_laid_out_at_once(visit: Visit) -> None:
 
 def test_everything_is_reached_with_tab(visit: Visit) -> None:
     """In the order of the page; of the map one block, from where the arrow keys go on."""
-    page = visit(document())
+    page = visit(report())
     assert page.locator(".tile[tabindex='0']").count() == 1
     page.evaluate(
         """window.wanted = new Set([...document.querySelectorAll(
@@ -146,7 +147,7 @@ def test_everything_is_reached_with_tab(visit: Visit) -> None:
 
 def test_focus_can_be_seen(visit: Visit) -> None:
     """On whatever it is."""
-    page = visit(document())
+    page = visit(report())
     for _ in range(60):
         page.keyboard.press("Tab")
         outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")

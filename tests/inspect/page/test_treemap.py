@@ -7,13 +7,13 @@ from typing import NamedTuple
 import pytest
 from playwright.sync_api import Page
 
+from nixenv.inspect.components import Group
+from nixenv.inspect.report import Member, Report
 from tests.inspect.page.conftest import DESKTOP, PHONE, Visit
-from tests.inspect.page.documents import Document, document, member
+from tests.inspect.page.reports import MEMBERS, member, report
 
 # A few large ones and a long tail, as closures have.
-TAIL = [
-    member(f"lib{n}-1.0", ("python", "cuda", "other")[n % 3], 10**9 // n**2) for n in range(1, 900)
-]
+TAIL = tuple(member(f"lib{n}-1.0", tuple(Group)[n % 3], 10**9 // n**2) for n in range(1, 900))
 
 
 class Tile(NamedTuple):
@@ -53,33 +53,33 @@ def overlap(one: Tile, other: Tile) -> float:
     return max(width, 0) * max(height, 0)
 
 
-def size_of(tile: Tile, shown: Document, merged: dict[str, int]) -> int:
+def size_of(tile: Tile, shown: Report, merged: dict[str, int]) -> int:
     name = tile.label.partition(", ")[0]
     if name.endswith(" smaller"):
         return merged[tile.group]
-    return next(int(m["nar_size"]) for m in shown["members"] if m["name"] == name)
+    return next(m.nar_size or 0 for m in shown.members if m.name == name)
 
 
-def merged_sizes(found: list[Tile], shown: Document) -> dict[str, int]:
+def merged_sizes(found: list[Tile], shown: Report) -> dict[str, int]:
     """What the blocks that stand for several must be: all that has no block of its own."""
     own = {tile.label.partition(", ")[0] for tile in found}
     left: dict[str, int] = {}
-    for item in shown["members"]:
-        if item["name"] not in own:
-            left[item["group"]] = left.get(item["group"], 0) + item["nar_size"]
+    for item in shown.members:
+        if item.name not in own:
+            left[item.group] = left.get(item.group, 0) + (item.nar_size or 0)
     return left
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE, (700, 500)], ids=["desktop", "phone", "tablet"])
-@pytest.mark.parametrize("members", [document()["members"], TAIL], ids=["few", "many"])
+@pytest.mark.parametrize("members", [MEMBERS, TAIL], ids=["few", "many"])
 def test_areas_are_as_sizes_and_fill_the_map(
-    visit: Visit, members: list[Document], size: tuple[int, int]
+    visit: Visit, members: tuple[Member, ...], size: tuple[int, int]
 ) -> None:
     """Every byte has the same area, whatever block it is in."""
-    shown = document(members=members)
+    shown = report(members=members)
     page = visit(shown, size)
     found, whole = tiles(page), map_of(page)
-    total = sum(item["nar_size"] for item in members)
+    total = sum(item.nar_size or 0 for item in members)
     merged = merged_sizes(found, shown)
     for tile in found:
         wanted = whole.area * size_of(tile, shown, merged) / total
@@ -98,7 +98,7 @@ def test_areas_are_as_sizes_and_fill_the_map(
 
 def test_groups_lie_together(visit: Visit) -> None:
     """Each in one box of its own, so that its share is seen at once."""
-    page = visit(document(members=TAIL))
+    page = visit(report(members=TAIL))
     found = tiles(page)
     for group in ("python", "cuda", "other"):
         part = [tile for tile in found if tile.group == group]
@@ -114,7 +114,7 @@ def test_groups_lie_together(visit: Visit) -> None:
 )
 def test_the_table_of_sums_is_the_legend(visit: Visit, group: str, title: str) -> None:
     """It shows each group's colour beside its name."""
-    page = visit(document())
+    page = visit(report())
     colour = "element => getComputedStyle(element).backgroundColor"
     row = page.locator("#sizes tbody tr").filter(has_text=title)
     swatch = row.locator(".swatch").evaluate(colour)
@@ -123,7 +123,7 @@ def test_the_table_of_sums_is_the_legend(visit: Visit, group: str, title: str) -
 
 def test_blocks_are_near_to_squares(visit: Visit) -> None:
     """Slivers can neither be compared nor hit."""
-    found = tiles(visit(document(members=TAIL)))
+    found = tiles(visit(report(members=TAIL)))
     ratios = sorted(max(t.width / t.height, t.height / t.width) for t in found)
     assert ratios[len(ratios) // 2] < 2
     assert len([ratio for ratio in ratios if ratio > 5]) <= 3
@@ -131,7 +131,7 @@ def test_blocks_are_near_to_squares(visit: Visit) -> None:
 
 def test_what_is_too_small_is_one_block(visit: Visit) -> None:
     """With the number and the sum of what it stands for."""
-    page = visit(document(members=TAIL))
+    page = visit(report(members=TAIL))
     found = tiles(page)
     smaller = [tile for tile in found if " smaller, " in tile.label]
     assert {tile.group for tile in smaller} == {"python", "cuda", "other"}
@@ -146,7 +146,7 @@ def test_what_is_too_small_is_one_block(visit: Visit) -> None:
 
 def test_a_block_says_what_it_is(visit: Visit) -> None:
     """To assistive software always; to the eye as far as it fits, and when pointed at."""
-    page = visit(document())
+    page = visit(report())
     tile = page.locator(".tile").first
     label = "python3.12-torch-2.9.1, Python: 1.9 GB, with all that it needs 3.8 GB"
     assert tile.get_attribute("aria-label") == label
@@ -161,20 +161,22 @@ def test_a_block_says_what_it_is(visit: Visit) -> None:
     assert hint.inner_text() == label.replace(", Python", " Python", 1)
 
 
-@pytest.mark.parametrize("others", [[], [member("full", "python", 100)]], ids=["alone", "beside"])
-def test_an_empty_object_has_no_block(visit: Visit, others: list[Document]) -> None:
+@pytest.mark.parametrize(
+    "others", [(), (member("full", Group.PYTHON, 100),)], ids=["alone", "beside"]
+)
+def test_an_empty_object_has_no_block(visit: Visit, others: tuple[Member, ...]) -> None:
     """It would have no area; where there is nothing else, there is no map."""
-    page = visit(document(members=[member("empty", "other", 0), *others]))
+    page = visit(report(members=(member("empty", Group.OTHER, 0), *others)))
     assert [tile.label.partition(", ")[0] for tile in tiles(page)] == [
-        other["name"] for other in others
+        other.name for other in others
     ]
     assert page.locator(".map").count() == len(others)
 
 
-@pytest.mark.parametrize("members", [document()["members"], TAIL], ids=["few", "many"])
-def test_arrow_keys_reach_every_block(visit: Visit, members: list[Document]) -> None:
+@pytest.mark.parametrize("members", [MEMBERS, TAIL], ids=["few", "many"])
+def test_arrow_keys_reach_every_block(visit: Visit, members: tuple[Member, ...]) -> None:
     """From the one that Tab reaches."""
-    page = visit(document(members=members))
+    page = visit(report(members=members))
     reached = page.evaluate(
         """() => {
           const left = [document.querySelector(".tile[tabindex='0']")];
@@ -197,7 +199,7 @@ def test_arrow_keys_reach_every_block(visit: Visit, members: list[Document]) -> 
 
 def test_an_arrow_key_goes_where_it_points(visit: Visit) -> None:
     """And takes the place in the tab order along."""
-    page = visit(document())
+    page = visit(report())
     first = page.locator(".tile").first
     first.focus()
     before = first.bounding_box()
@@ -215,7 +217,7 @@ def test_an_arrow_key_goes_where_it_points(visit: Visit) -> None:
 @pytest.mark.parametrize("way", ["click", "Enter"])
 def test_a_block_leads_to_its_row(visit: Visit, way: str) -> None:
     """Even if a search had hidden it."""
-    page = visit(document())
+    page = visit(report())
     page.locator("#objects-search").fill("glibc")
     tile = page.locator(".tile[aria-label^='cuda12.8-libcublas']")
     if way == "click":
@@ -233,7 +235,7 @@ def test_a_block_leads_to_its_row(visit: Visit, way: str) -> None:
 
 def test_a_block_leads_to_a_row_beyond_the_first_ones(visit: Visit) -> None:
     """The table then shows all."""
-    page = visit(document(members=TAIL))
+    page = visit(report(members=TAIL))
     page.locator("#objects thead button:text-is('Own size')").click()
     page.locator(".tile[aria-label^='lib1-1.0,']").click()
     assert page.locator("tr:focus th").inner_text() == "lib1-1.0"
@@ -242,12 +244,13 @@ def test_a_block_leads_to_a_row_beyond_the_first_ones(visit: Visit) -> None:
 
 def test_the_map_follows_the_window(visit: Visit) -> None:
     """Turned phones and dragged windows; the focus stays on its block."""
-    page = visit(document())
+    page = visit(report())
     page.locator(".tile").nth(2).focus()
     label = page.locator(":focus").get_attribute("aria-label")
-    page.evaluate("window.old = document.querySelector('.tile')")
+    page.locator(".tile").first.evaluate("tile => tile.classList.add('old')")
     page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
-    page.wait_for_function("!window.old.isConnected")
+    # Not `wait_for_function`: it evaluates text, as the page's policy forbids.
+    page.locator(".old").wait_for(state="detached")
     whole = map_of(page)
     assert whole.width < PHONE[0]
     assert sum(tile.area for tile in tiles(page)) == pytest.approx(whole.area, rel=0.005)
@@ -256,7 +259,7 @@ def test_the_map_follows_the_window(visit: Visit) -> None:
 
 def test_one_object_fills_the_map(visit: Visit) -> None:
     """The smallest closure that there is."""
-    page = visit(document(members=[member("alone", "other", 1)]))
+    page = visit(report(members=(member("alone", Group.OTHER, 1),)))
     (tile,) = tiles(page)
     assert tile.label == "alone, Rest: 1 byte, with all that it needs 1.0 kB"
     assert tile.area == pytest.approx(map_of(page).area, rel=0.001)
