@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from nixenv.inspect.why import explain_presence as explain_presence
     from nixenv.places import find_cache_dir as find_cache_dir
     from nixenv.places import find_store_dir as find_store_dir
-    from nixenv.request import Export as Export
+    from nixenv.request import Prepared as Prepared
     from nixenv.request import Selection as Selection
     from nixenv.road.classify import Inventory as Inventory
     from nixenv.road.classify import classify as classify
@@ -109,7 +109,7 @@ _PUBLIC = {
     "road.profile": ("Profile", "load_profile", "parse_profile"),
     "road.python": ("Interpreter", "SitePackages"),
     "inspect.report": ("Report", "Verdict", "to_document"),
-    "request": ("Export", "Selection"),
+    "request": ("Prepared", "Selection"),
     "road.root": ("Root", "find_named_root", "find_program_root"),
     "shells": ("SHELLS", "render"),
     "snapshot": ("Snapshot", "dump_snapshot", "load_snapshot", "parse_snapshot"),

@@ -4,6 +4,7 @@ Each station can be called by itself; this module only joins them, by the select
 docs/architecture.md. The environment is an argument.
 """
 
+import contextlib
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
@@ -92,18 +93,18 @@ class Material(NamedTuple):
     profile: Profile
 
 
-class Export(NamedTuple):
-    """What an activation is made of.
+class Prepared(NamedTuple):
+    """An environment that can be had, and what it rests on.
 
     Attributes:
-        text: The environment, written for the shell.
-        environment: The environment itself.
-        farms: The farms that it relies on, built; None in layout ``store``.
+        inventory: What the closure offers.
+        environment: The environment.
+        farms: The farms that it relies on, there or not; None in layout ``store``.
         findings: What the user should know of the choices that were made.
         material: What it was made from.
     """
 
-    text: str
+    inventory: "Inventory"
     environment: "Environment"
     farms: "Farms | None"
     findings: "tuple[Finding, ...]"
@@ -188,28 +189,63 @@ def plan(
     return inventory, plan_environment(inventory, profile, cache_dir, farms), farms
 
 
-def export(selection: Selection, shell: str, environ: Mapping[str, str]) -> Export:
-    """Go the whole way, to the text.
+def prepare(selection: Selection, environ: Mapping[str, str]) -> Prepared:
+    """Go as far as the environment. Nothing is written yet.
 
     Raises:
-        NixenvError: whatever of it fails.
+        NixenvError: whatever of it fails; a value that is too long for Linux, too.
     """
     material = gather(selection, environ)
 
     from nixenv.road.classify import find_ambiguities  # noqa: PLC0415 -- see above
     from nixenv.road.plan import resolve  # noqa: PLC0415 -- see above
     from nixenv.road.probe import require_complete  # noqa: PLC0415 -- see above
-    from nixenv.shells import render  # noqa: PLC0415 -- see above
 
     require_complete(material.probe)
     inventory, environment, farms = plan(material, selection, environ)
-    resolve(environment, environ)  # refuses what is too long, whatever the shell
-    text = render(environment, shell, environ)
-    if farms is not None:
+    resolve(environment, environ)
+    return Prepared(inventory, environment, farms, find_ambiguities(inventory), material)
+
+
+def build(prepared: Prepared) -> None:
+    """Build the farms that an environment relies on, where it has any.
+
+    Raises:
+        NixenvError: one cannot be built.
+    """
+    if prepared.farms is not None:
         from nixenv.linked.build import build_farms  # noqa: PLC0415 -- only this layout
 
-        build_farms(inventory, farms)
-    return Export(text, environment, farms, find_ambiguities(inventory), material)
+        build_farms(prepared.inventory, prepared.farms)
+
+
+def make_directories(environment: "Environment") -> None:
+    """Make an environment's directories for whoever does without its text.
+
+    In a pod without coreutils the text finds no mkdir either. One that cannot be made is for the
+    program that wants it to complain of.
+    """
+    from nixenv.road.plan import MakeDirectory  # noqa: PLC0415 -- loaded by the road, in time
+
+    for operation in environment.operations:
+        if isinstance(operation, MakeDirectory):
+            with contextlib.suppress(OSError):
+                os.makedirs(operation.path, exist_ok=True)
+
+
+def export(selection: Selection, shell: str, environ: Mapping[str, str]) -> tuple[str, Prepared]:
+    """Go the whole way, to the text for a shell; the farms are built then.
+
+    Raises:
+        NixenvError: whatever of it fails.
+    """
+    prepared = prepare(selection, environ)
+
+    from nixenv.shells import render  # noqa: PLC0415 -- see above
+
+    text = render(prepared.environment, shell, environ)
+    build(prepared)
+    return text, prepared
 
 
 def replay(selection: Selection, environ: Mapping[str, str]) -> "tuple[Material, Snapshot]":

@@ -23,8 +23,8 @@ SHELL_CHOICES = ("bash", "zsh", "sh", "fish", "tcsh", "json", "dotenv")
     help="What to write.",
 )
 def export(shell: str, **options: str | None) -> None:
-    """Write the environment as shell code, to be evaluated: eval "$(nixenv export)"."""
-    exported = request.export(selection_of(options), shell, os.environ)
-    pass_on(exported.material.closure.diagnostics)
-    say_findings("nixenv", exported.findings)
-    emit(exported.text)
+    """Write the environment as shell code, to be evaluated: e=$(nixenv export) && eval "$e"."""
+    text, prepared = request.export(selection_of(options), shell, os.environ)
+    pass_on(prepared.material.closure.diagnostics)
+    say_findings("nixenv", prepared.findings)
+    emit(text)

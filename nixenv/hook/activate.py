@@ -5,7 +5,6 @@ hook's next time. It has no options and no help, and so does without click: ever
 waits for what is imported here.
 """
 
-import contextlib
 import os
 import sys
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from typing import NoReturn
 from nixenv.console import emit, pass_on, run_program, say, say_findings
 from nixenv.errors import OutputFailed, UsageError
 from nixenv.places import LAYOUTS, LayoutUnknown
-from nixenv.request import Export, Selection, export
+from nixenv.request import Prepared, Selection, export, make_directories
 
 
 class NotForPeople(UsageError):
@@ -43,27 +42,17 @@ def _activate(arguments: list[str], environ: Mapping[str, str]) -> None:
     if layout not in (None, *LAYOUTS):
         raise LayoutUnknown(layout, LAYOUTS)
     profile = environ.get("NIXENV_PROFILE") or None
-    exported = export(
+    text, prepared = export(
         Selection(profile=profile, cache_dir=cache_dir, layout=layout), "bash", environ
     )
-    pass_on(exported.material.closure.diagnostics)
-    say_findings("nixenv", exported.findings)
-    _make_directories(exported)
-    _keep(file, exported)
-    emit(exported.text)
+    pass_on(prepared.material.closure.diagnostics)
+    say_findings("nixenv", prepared.findings)
+    make_directories(prepared.environment)
+    _keep(file, prepared)
+    emit(text)
 
 
-def _make_directories(exported: Export) -> None:
-    """Make them for the hook: in a pod without coreutils the text finds no mkdir."""
-    from nixenv.road.plan import MakeDirectory  # noqa: PLC0415 -- loaded by the road, in time
-
-    for operation in exported.environment.operations:
-        if isinstance(operation, MakeDirectory):
-            with contextlib.suppress(OSError):  # the text tries again, and says what is wrong
-                os.makedirs(operation.path, exist_ok=True)
-
-
-def _keep(file: str, exported: Export) -> None:
+def _keep(file: str, prepared: Prepared) -> None:
     """Keep the text for the hook's next time. That this fails costs the next time only.
 
     The hook's key comes on stdin: it holds the profile, which may be long, or not for all eyes.
@@ -71,8 +60,8 @@ def _keep(file: str, exported: Export) -> None:
     from nixenv.hook.activation import keep_activation  # noqa: PLC0415 -- as above
 
     key = os.fsdecode(sys.stdin.buffer.read()).rstrip("\n")
-    root, environment = exported.material.root, exported.environment
+    root, environment = prepared.material.root, prepared.environment
     try:
-        keep_activation(file, key, root, environment, exported.farms)
+        keep_activation(file, key, root, environment, prepared.farms)
     except OutputFailed as error:
         say("nixenv", f"warning: this activation is not cached: {error}")
