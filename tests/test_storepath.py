@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nixenv.storepath import enclosing_store_path, parse_store_path, store_name
+from nixenv.storepath import (
+    StoreName,
+    enclosing_store_path,
+    parse_store_name,
+    parse_store_path,
+    store_name,
+)
 
 HASH = "vs486qjklkkwfds3151h2918x2xc2vqf"
 hashes = st.text("0123456789abcdfghijklmnpqrsvwxyz", min_size=32, max_size=32)
@@ -54,3 +60,40 @@ def test_anything_else_is_refused(text: str) -> None:
     """A line that is no store path of this store directory raises, naming the line."""
     with pytest.raises(ValueError, match="is no store path of /nix/store"):
         parse_store_path(text, "/nix/store")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("cuda12.8-libcublas-12.8.4.1-lib", StoreName("cuda12.8", "libcublas", "12.8.4.1", "lib")),
+        ("cuda_nvcc-12.8.93", StoreName("", "cuda_nvcc", "12.8.93", "")),
+        ("cuda-merged-12.8", StoreName("", "cuda-merged", "12.8", "")),
+        ("python3-3.12.12", StoreName("", "python3", "3.12.12", "")),
+        ("python3-3.12.12-env", StoreName("", "python3", "3.12.12-env", "")),
+        ("python3.12-torch-2.9.1-dist", StoreName("python3.12", "torch", "2.9.1", "dist")),
+        (
+            "python3.12-sglang-python312-cuda12_8-all-avx2-0.5.9",
+            StoreName("python3.12", "sglang-python312-cuda12_8-all-avx2", "0.5.9", ""),
+        ),
+        (
+            "python3.12-flash_attn-2.8.3+cu12.8?x",
+            StoreName("python3.12", "flash_attn", "2.8.3+cu12.8?x", ""),
+        ),
+        ("glibc-2.40-66", StoreName("", "glibc", "2.40-66", "")),
+        ("triton-llvm-21.0.0-git", StoreName("", "triton-llvm", "21.0.0-git", "")),
+        ("ca-bundle.crt", StoreName("", "ca-bundle.crt", "", "")),
+        ("cuda12.8-", StoreName("", "cuda12.8-", "", "")),
+        ("lib", StoreName("", "lib", "", "")),
+    ],
+)
+def test_names_as_nixpkgs_writes_them(name: str, told: StoreName) -> None:
+    """Prefix, name, version and output."""
+    assert parse_store_name(name) == told
+
+
+@given(st.text(st.sampled_from("ab1.-_+?=python3cuda12.8-lib"), min_size=1, max_size=40))
+def test_nothing_of_a_name_is_lost(name: str) -> None:
+    """Put together again, the parts are the name."""
+    told = parse_store_name(name)
+    assert "-".join(filter(None, (told.prefix, told.name, told.release))) == name
+    assert told.name

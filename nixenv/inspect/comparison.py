@@ -9,12 +9,12 @@ from packaging.utils import canonicalize_name
 from nixenv.evidence.contents import Contents
 from nixenv.evidence.distributions import SiteListing
 from nixenv.evidence.graph import Graph
-from nixenv.inspect.components import Group, group_of, parse_component
+from nixenv.inspect.components import Group, group_of
 from nixenv.inspect.lookup import holder_of
 from nixenv.road.classify import Inventory
 from nixenv.road.probe import Probe
 from nixenv.road.query import Closure
-from nixenv.storepath import StorePath, store_name
+from nixenv.storepath import StorePath, parse_store_name, store_name
 
 
 @frozen
@@ -152,7 +152,7 @@ def _objects(side: Inspected, *, is_cuda: bool) -> dict[str, list[_Holding]]:
     named = defaultdict(list)
     for path in side.closure.paths:
         if path not in told and (group_of(path, notes.get(path)) is Group.CUDA) is is_cuda:
-            component = parse_component(store_name(path))
+            component = parse_store_name(store_name(path))
             holding = _Holding(component.name, component.release, sizes.get(path))
             named[holding.name].append(holding)
     return {name: _sorted(holdings) for name, holdings in named.items()}

@@ -8,8 +8,7 @@ from packaging.utils import canonicalize_name
 
 from nixenv.errors import NixenvError
 from nixenv.evidence.distributions import SiteListing
-from nixenv.inspect.components import parse_component
-from nixenv.storepath import StorePath, enclosing_store_path, store_name
+from nixenv.storepath import StorePath, enclosing_store_path, parse_store_name, store_name
 from nixenv.text import printable
 
 
@@ -92,7 +91,7 @@ def holder_of(directory: str, paths: Collection[StorePath]) -> StorePath | None:
 
 def names_of(paths: Iterable[StorePath], sites: Iterable[SiteListing]) -> tuple[str, ...]:
     """Give the names that `find_store_paths` knows: for suggestions."""
-    components = (parse_component(store_name(path)).name for path in paths)
+    components = (parse_store_name(store_name(path)).name for path in paths)
     held = (distribution.name for site in sites for distribution in site.distributions)
     return tuple(dict.fromkeys((*held, *components)))
 
@@ -123,7 +122,7 @@ def _find_distributions(
 
 
 def _match_component(path: StorePath, wanted: str) -> Iterator[Match]:
-    component = parse_component(store_name(path))
+    component = parse_store_name(store_name(path))
     if canonicalize_name(component.name) == wanted:
         yield Match(path, "its name is this, without version")
     elif canonicalize_name(f"{component.name}-{component.release}") == wanted:
@@ -131,5 +130,5 @@ def _match_component(path: StorePath, wanted: str) -> Iterator[Match]:
 
 
 def _begins_with(wanted: str, name: str) -> bool:
-    names = (name, parse_component(name).name)
+    names = (name, parse_store_name(name).name)
     return any(canonicalize_name(text).startswith(wanted) for text in names)

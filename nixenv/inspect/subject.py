@@ -17,7 +17,7 @@ from nixenv.evidence.graph import closure_sizes, find_chain, find_referrers
 from nixenv.evidence.machine import Machine
 from nixenv.evidence.toolkit_files import DirectoryListing
 from nixenv.findings import Finding
-from nixenv.inspect.components import Group, group_of, parse_component
+from nixenv.inspect.components import Group, group_of
 from nixenv.inspect.lookup import (
     Match,
     NothingCalled,
@@ -30,7 +30,7 @@ from nixenv.road.choice import because
 from nixenv.road.classify import Inventory
 from nixenv.road.probe import Probe, StoreObject
 from nixenv.road.query import Closure
-from nixenv.storepath import StorePath, enclosing_store_path, store_name
+from nixenv.storepath import StorePath, enclosing_store_path, parse_store_name, store_name
 
 OBJECT_LIMIT = 5
 """So many store objects are described; of more than that, a person wants a narrower name."""
@@ -541,7 +541,7 @@ def _is_called(name: str, word: str) -> bool:
     path = enclosing_store_path(word, os.path.dirname(word))
     if path is None:
         return False
-    return canonicalize_name(parse_component(store_name(path)).name) == canonicalize_name(name)
+    return canonicalize_name(parse_store_name(store_name(path)).name) == canonicalize_name(name)
 
 
 def _known_names(scene: _Scene) -> Iterator[str]:
