@@ -26,7 +26,7 @@ HOUSE = (
 # Within the road: a station imports an earlier one, never a later one.
 STATIONS = (
     *("root", "nix", "query", "launcher", "probe"),
-    *("choice", "python", "cuda", "classify", "profile", "farms", "plan"),
+    *("choice", "python", "redistributables", "cuda", "classify", "profile", "farms", "plan"),
 )
 
 

@@ -65,7 +65,7 @@ _BESIDE = frozenset(
 )
 
 _CUDA_PREFIX = re.compile(r"cuda(?P<version>\d+\.\d+)")
-_MINOR = re.compile(r"(?P<minor>\d+\.\d+)(?:\.\d+)?(?:-\d+)?")
+_MINOR = re.compile(r"(?P<minor>\d{1,2}\.\d{1,2})(?:\.\d+)?")
 _MAJOR = re.compile(r"\d+")
 
 
@@ -115,9 +115,7 @@ def parse_cuda_name(name: str) -> CudaName:
     bare = name[len(parsed.prefix) + 1 :] if prefix else name
     joined = _JOINED_NAME.fullmatch(bare)
     if joined:
-        parsed = StoreName(
-            parsed.prefix, joined["name"], joined["version"], joined["output"] or ""
-        )
+        parsed = StoreName(parsed.prefix, joined["name"], joined["version"], joined["output"] or "")
     if prefix:
         cuda = prefix["version"]
     elif joined or parsed.name in _AS_CUDA:
@@ -155,7 +153,7 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 def _minor(version: str) -> str | None:
-    # CCCL's own number (13.3.4.3.1, of CUDA 13.4) begins with CUDA's major version alone.
+    # Not CCCL's own number (13.3.4.3.1, of CUDA 13.4), nor the driver's (cuda_compat-610.57.04).
     match = _MINOR.fullmatch(version)
     return match["minor"] if match else None
 

@@ -116,6 +116,68 @@ def test_hidden_paths_are_passed_over_at_any_depth() -> None:
     }
 
 
+def looped(links: Mapping[str, str]) -> Scan:
+    """Scan a disk on which some paths are links, each to a directory."""
+
+    def scan(directory: str) -> Iterable[Entry]:
+        names = {
+            path.split("/")[1]: target
+            for path, target in links.items()
+            if path.startswith(f"{directory}/")
+        }
+        yield Entry("x.h", f"{directory}/x.h", is_directory=False)
+        for name, target in names.items():
+            yield Entry(name, target, is_directory=True)
+
+    return scan
+
+
+def test_links_back_to_the_directory_stay_links_back() -> None:
+    """`include/cccl -> .` in two members, as nixpkgs has it since 2026; and in one of three."""
+    scan = looped({"a/cccl": "a", "b/cccl": "b"})
+    for members in (("a", "b"), ("a", "b", "c"), ("c", "a")):
+        found, _ = separate(merge("include", tuple(map(Source, members)), scan))
+        assert Link("include/cccl", ".") in found
+    assert Link("include/cccl", "a") not in found
+
+
+def test_links_in_a_circle_end() -> None:
+    """Each of two directories leads to the other."""
+    scan = looped({"a/other": "b", "b/other": "a"})
+    found, _ = separate(merge("include", (Source("a"), Source("b")), scan))
+    assert Link("include/other", ".") in found
+    found, _ = separate(merge("include", (Source("a"), Source("c")), scan))
+    assert Link("include/other", "b") in found
+
+
+def test_a_link_to_a_directory_above_leads_there_in_the_farm() -> None:
+    """From two levels down."""
+    disk = {
+        "a": [("deep", "a/deep")],
+        "b": [("deep", "b/deep")],
+        "a/deep": [("up", "a")],
+        "b/deep": [("up", "b")],
+    }
+
+    def scan(directory: str) -> Iterable[Entry]:
+        return [Entry(name, path, is_directory=True) for name, path in disk[directory]]
+
+    parts = tuple(merge("include", (Source("a"), Source("b")), scan))
+    assert parts == (Link("include/deep/up", ".."),)
+
+
+def test_depth_has_no_limit() -> None:
+    """Deeper than Python calls functions."""
+
+    def scan(directory: str) -> Iterable[Entry]:
+        if len(directory) < 5000:
+            yield Entry("d", f"{directory}/d", is_directory=True)
+        yield Entry(directory[0], directory, is_directory=False)
+
+    found, _ = separate(merge("lib", (Source("a"), Source("b")), scan))
+    assert len(found) == 2 * 2501
+
+
 names = st.sampled_from(["a", "b", "c"])
 trees = st.recursive(
     st.none(), lambda inner: st.dictionaries(names, inner, min_size=1, max_size=3), max_leaves=8
