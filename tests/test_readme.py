@@ -35,7 +35,7 @@ def test_the_python_example_prints_an_environment(environ: dict[str, str], tmp_p
 
 def test_the_bash_example_sets_the_environment(nixenv_on_path: dict[str, str]) -> None:
     """The eval line, in a real bash."""
-    (code,) = blocks("bash")
+    code, _ = blocks("bash")
     done = subprocess.run(
         ["bash", "-c", f'{code}\necho "$CUDA_HOME"'],
         env=nixenv_on_path,
@@ -44,6 +44,15 @@ def test_the_bash_example_sets_the_environment(nixenv_on_path: dict[str, str]) -
         check=True,
     )
     assert done.stdout.strip().endswith("cuda12.8-cuda_nvcc-12.8.93")
+
+
+def test_the_command_that_is_run_has_the_environment(nixenv_on_path: dict[str, str]) -> None:
+    """It starts the fixture's server, by the interpreter of the closure."""
+    _, code = blocks("bash")
+    done = subprocess.run(
+        ["bash", "-c", code], env=nixenv_on_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "--model-path" in done.stdout) == (0, True), done.stderr
 
 
 @pytest.mark.parametrize("block", blocks("console"))
@@ -57,7 +66,7 @@ def test_what_is_shown_is_what_is_printed(block: str, nixenv: Nixenv) -> None:
     assert ellipsis or done.stdout.rstrip("\n") == beginning.rstrip("\n")
 
 
-@pytest.mark.parametrize("command", ["export", "inspect", "snapshot"])
+@pytest.mark.parametrize("command", ["export", "run", "inspect", "snapshot"])
 def test_each_command_is_in_the_readme_and_has_help(command: str, nixenv: Nixenv) -> None:
     """The options that --help shows are those that the README shows, in it or by reference."""
     shown = set(re.findall(r"--[a-z]+(?:-[a-z]+)*", nixenv(command, "--help").stdout)) - {"--help"}
