@@ -21,7 +21,7 @@ from nixenv.places import LAYOUTS
 from nixenv.plain import make_converter
 from nixenv.road.probe import Probe
 from nixenv.road.profile import VARIABLE_NAME, Profile, ProfileInvalid, parse_profile, to_document
-from nixenv.road.query import Closure
+from nixenv.road.query import Closure, Origin
 from nixenv.storepath import StorePath, enclosing_store_path, parse_store_path
 from nixenv.text import printable
 from nixenv.versions import MINOR_VERSION
@@ -40,8 +40,11 @@ class SnapshotInvalid(NixenvError):
         )
 
 
-SCHEMA = 2
+SCHEMA = 3
 """The schema that this version writes; it reads no other one."""
+
+# Linux keeps its error numbers below (MAX_ERRNO in include/linux/err.h).
+_ERRNO_LIMIT = 4096
 
 
 class Request(NamedTuple):
@@ -99,12 +102,13 @@ class _Document:
     program: str | None
     root: StorePath
     paths: tuple[StorePath, ...]
+    origin: Origin
     probe: Probe
     sites: tuple[SiteListing, ...]
     files: ToolkitFiles
     graph: tuple[_Node, ...] | None
     machine: Machine | None
-    request: Request | None = None
+    request: Request | None
 
 
 def dump_snapshot(snapshot: Snapshot) -> str:
@@ -116,6 +120,7 @@ def dump_snapshot(snapshot: Snapshot) -> str:
         program=snapshot.program,
         root=closure.root,
         paths=closure.paths,
+        origin=closure.origin,
         probe=snapshot.probe,
         sites=contents.sites,
         files=contents.files,
@@ -148,7 +153,7 @@ def parse_snapshot(text: str, file: str) -> Snapshot:
     _check_document(document, file)
     _check_names(document.machine, file)
     _check_request(document.request, file)
-    closure = Closure(document.root, document.paths, f"snapshot {file}")
+    closure = Closure(document.root, document.paths, document.origin, f"snapshot {file}")
     graph = None if document.graph is None else _to_graph(document.graph, document.paths, file)
     contents = Contents(document.sites, document.files, graph)
     return Snapshot(
@@ -219,7 +224,14 @@ def _check_document(document: _Document, file: str) -> None:
     paths = [found.path for found in objects]
     if len(set(paths)) != len(paths) or not set(paths) <= set(document.paths):
         raise SnapshotInvalid(file, "its notes are not on the closure's store objects, each once")
-    for found in objects:
+    _check_notes(document.probe, store_dir, file)
+
+
+def _check_notes(probe: Probe, store_dir: str, file: str) -> None:
+    for fault in probe.faults:
+        if not 0 < fault.errno < _ERRNO_LIMIT:
+            raise SnapshotInvalid(file, f"{fault.errno} is not an error number of Linux")
+    for found in probe.objects:
         for version in (*found.pythons, *found.site_packages):
             if not MINOR_VERSION.fullmatch(version):
                 raise SnapshotInvalid(file, f"{version!r} is no version X.Y")
@@ -287,6 +299,8 @@ def _texts(value: object, _type: object) -> tuple[str, ...]:
 def _make_converter() -> cattrs.Converter:
     converter = make_converter()
     converter.register_structure_hook(str, _text)
+    # Which is one of str as well, and must come back as a member.
+    converter.register_structure_hook(Origin, lambda value, _type: Origin(value))
     converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _texts)
     for kind in (bool, int):
         converter.register_structure_hook(kind, _exactly(kind))

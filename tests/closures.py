@@ -2,6 +2,7 @@
 
 from nixenv import Closure, Environment, Probe, StoreObject, StorePath
 from nixenv.road.launcher import Wrapper
+from nixenv.road.query import Origin
 
 
 def store_path(name: str) -> StorePath:
@@ -11,7 +12,7 @@ def store_path(name: str) -> StorePath:
 
 def closure_of(*objects: StoreObject) -> Closure:
     """Make a closure of these store objects, in Nix's order: the last is the root."""
-    return Closure(objects[-1].path, tuple(found.path for found in objects), "test")
+    return Closure(objects[-1].path, tuple(found.path for found in objects), Origin.NIX, "test")
 
 
 def interpreter(name: str, *versions: str) -> StoreObject:

@@ -31,6 +31,7 @@ from nixenv.evidence.toolkit_files import DirectoryListing
 from nixenv.road.launcher import Wrapper
 from nixenv.road.probe import Fault
 from nixenv.road.profile import PATH_PARTS, Profile
+from nixenv.road.query import Origin
 from nixenv.snapshot import Request
 from tests.closures import store_path
 from tests.conftest import Nixenv
@@ -195,9 +196,13 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     probe = Probe(
         tuple(draw(objects(path)) for path in members if draw(st.booleans())),
         draw(st.none() | st.builds(Wrapper, texts, texts, tuples)),
-        draw(st.lists(st.builds(Fault, texts, st.booleans(), texts), max_size=2).map(tuple)),
+        draw(
+            st.lists(st.builds(Fault, texts, st.booleans(), st.integers(1, 133)), max_size=2).map(
+                tuple
+            )
+        ),
     )
-    closure = Closure(members[-1], tuple(members), "snapshot f")
+    closure = Closure(members[-1], tuple(members), draw(st.sampled_from(Origin)), "snapshot f")
     return Snapshot(
         draw(st.none() | texts),
         closure,

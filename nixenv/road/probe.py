@@ -82,12 +82,17 @@ class Fault(NamedTuple):
     Attributes:
         path: The path that failed, in the store object or the object itself.
         missing: Whether the store object is not on disk; else it is there and unreadable.
-        detail: The system's reason.
+        errno: The system's reason, a number of `errno`.
     """
 
     path: str
     missing: bool
-    detail: str
+    errno: int
+
+    @property
+    def detail(self) -> str:
+        """The system's reason, for a person."""
+        return os.strerror(self.errno)
 
 
 class Probe(NamedTuple):
@@ -177,7 +182,7 @@ def _note(path: StorePath) -> StoreObject | Fault | None:
 def _fault(path: StorePath, error: OSError) -> Fault:
     missing = not os.path.lexists(path)
     where = path if missing else str(error.filename or path)
-    return Fault(where, missing, error.strerror or str(error))
+    return Fault(where, missing, error.errno or errno.EIO)
 
 
 def _probe_object(path: StorePath) -> StoreObject | None:

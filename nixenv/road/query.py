@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import NamedTuple
 
 from nixenv.errors import NixError, Unreadable
@@ -23,19 +24,29 @@ class UnusableClosure(NixError):
         )
 
 
+class Origin(StrEnum):
+    """Who listed a closure; a snapshot keeps it."""
+
+    NIX = "nix"
+    """Nix: this root's closure alone, references first and the root last."""
+    REQUISITES = "requisites.txt"
+    """Flox, in ``requisites.txt``: that of the whole environment, sorted by path."""
+
+
 class Closure(NamedTuple):
     """The closure of a root.
 
     Attributes:
         root: The store path that was asked about.
-        paths: Its members, each once, in the order of the source: Nix gives references first and
-            the root last; requisites.txt is sorted by path.
-        source: What was asked, for a person: a command line or a file.
+        paths: Its members, each once, in the order of who listed them.
+        origin: Who that was.
+        source: What was read, for a person: a command line or a file.
         diagnostics: What Nix wrote to stderr although it succeeded, verbatim; may be empty.
     """
 
     root: StorePath
     paths: tuple[StorePath, ...]
+    origin: Origin
     source: str
     diagnostics: str = ""
 
@@ -73,7 +84,8 @@ def start_query(
 
         def finish() -> Closure:
             stdout, diagnostics = finish_nix()
-            return parse_requisites(stdout, root, store_dir, " ".join(argv), diagnostics)
+            source = " ".join(argv)
+            return parse_requisites(stdout, root, store_dir, Origin.NIX, source, diagnostics)
 
         return finish
     searched = nix_search_path(environ).split(os.pathsep)
@@ -86,7 +98,12 @@ def start_query(
 
 
 def parse_requisites(
-    text: str, root: StorePath, store_dir: str, source: str, diagnostics: str = ""
+    text: str,
+    root: StorePath,
+    store_dir: str,
+    origin: Origin,
+    source: str,
+    diagnostics: str = "",
 ) -> Closure:
     """Parse a list of store paths, one a line.
 
@@ -108,7 +125,7 @@ def parse_requisites(
         raise UnusableClosure(source, "it is empty")
     if root not in paths:
         raise UnusableClosure(source, f"{root} is not among its {len(paths)} store paths")
-    return Closure(root, tuple(paths), source, diagnostics)
+    return Closure(root, tuple(paths), origin, source, diagnostics)
 
 
 def _read_requisites(file: str, root: StorePath, store_dir: str) -> Closure:
@@ -117,4 +134,4 @@ def _read_requisites(file: str, root: StorePath, store_dir: str) -> Closure:
             text = stream.read()
     except OSError as error:
         raise Unreadable(file, error.strerror or str(error)) from error
-    return parse_requisites(text, root, store_dir, file)
+    return parse_requisites(text, root, store_dir, Origin.REQUISITES, file)

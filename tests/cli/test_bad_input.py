@@ -331,7 +331,7 @@ def test_a_snapshot_that_is_cut_off(nixenv: Nixenv, recorded: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda d: d.update(schema=1), "its schema is 1; this nixenv reads 2"),
+        (lambda d: d.update(schema=2), "its schema is 2; this nixenv reads 3"),
         (lambda d: d["graph"].pop(), "nodes for"),
         (
             lambda d: d["graph"][0]["references"].append(-1),
@@ -359,6 +359,11 @@ def test_a_snapshot_that_is_cut_off(nixenv: Nixenv, recorded: str, tmp_path: Pat
         (lambda d: d.update(user="me"), "user"),
         (lambda d: d.update(root=d["root"] + "x"), "is not among its paths"),
         (lambda d: d["paths"].append("/etc"), "'/etc' is no store path"),
+        (lambda d: d.update(origin="/flox/env/requisites.txt"), "origin"),
+        (
+            lambda d: d["probe"].update(faults=[{"path": "/x", "missing": True, "errno": 2**70}]),
+            "is not an error number",
+        ),
         (lambda d: d["probe"].update(objects=[1]), "objects"),
         (lambda d: d["probe"]["objects"].append(d["probe"]["objects"][0]), "each once"),
         (lambda d: d["probe"]["objects"][0].update(include_dirs=["/tmp/evil"]), "is not in"),

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -420,6 +421,22 @@ def test_a_snapshot_shows_what_its_sender_saw(
     assert "environment-not-active" in codes(
         inspected(nixenv, here, "--from", file, "--cache-dir", "/elsewhere", "--layout", "linked")
     )
+
+
+def test_a_snapshot_means_the_same_whatever_its_file_is_called(
+    nixenv: Nixenv, environ: Environ, tmp_path: Path
+) -> None:
+    """That it was taken with Nix or without is recorded in it."""
+    files = [str(tmp_path / name) for name in ("requisites.txt", "snapshot.json")]
+    without_nix = {**environ, "NIX_BIN": "", "PATH": f"{environ['FLOX_ENV']}/bin"}
+    for given, has_nix in ((environ, True), (without_nix, False)):
+        nixenv("snapshot", "-o", files[0], environ=given)
+        shutil.copy(*files)
+        live = inspected(nixenv, given)
+        assert ("nix-missing" not in codes(live)) == has_nix
+        for file in files:
+            replayed = inspected(nixenv, environ, "--from", file)
+            assert (replayed["verdict"], codes(replayed)) == (live["verdict"], codes(live))
 
 
 def test_questions_of_a_snapshot(nixenv: Nixenv, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from nixenv.evidence.toolkit_files import (
     probe_toolkit_files,
 )
 from nixenv.road.probe import probe_closure
+from nixenv.road.query import Origin
 from tests.closures import probe_of, store_path
 
 Write = Callable[[str, str], Path]
@@ -139,7 +140,7 @@ def test_the_real_header_of_cuda_12_8_takes_gcc_14() -> None:
 def test_the_limit_is_found_in_whichever_store_object_has_the_header(sglang: SglangClosure) -> None:
     """In the closure that Nix built it is nvcc's own; the other CUDA version has none."""
     paths = tuple(map(StorePath, sglang.store.closure(sglang.root)))
-    probe = probe_closure(Closure(paths[-1], paths, "test"), "sglang")
+    probe = probe_closure(Closure(paths[-1], paths, Origin.NIX, "test"), "sglang")
     nvcc = StorePath(sglang.objects["cuda12.8-cuda_nvcc-12.8.93"])
     assert probe_toolkit_files(probe).limits == (CompilerLimit(nvcc, 14),)
 

@@ -27,6 +27,7 @@ from nixenv.inspect.comparison import Change, Comparison, Inspected, compare
 from nixenv.inspect.views.comparison import show_comparison
 from nixenv.road.cuda import CudaToolkit
 from nixenv.road.python import Interpreter, SitePackages
+from nixenv.road.query import Origin
 from nixenv.storepath import store_name
 from tests.closures import site_packages, store_path
 
@@ -68,7 +69,7 @@ def side(
     )
     order = [*own, *(name for name in modules if name not in own)]
     return Inspected(
-        Closure(paths[-1], paths, "test"),
+        Closure(paths[-1], paths, Origin.NIX, "test"),
         Probe(tuple(StoreObject(store_path(name), site_packages=(python,)) for name in modules)),
         Contents(
             sites,
@@ -170,7 +171,10 @@ def test_what_is_rebuilt_is_counted() -> None:
     """Of the same name and another hash."""
     paths = (*map(other_hash, BEFORE.closure.paths[:3]), *BEFORE.closure.paths[3:])
     rebuilt = Inspected(
-        Closure(BEFORE.closure.root, paths, "test"), BEFORE.probe, BEFORE.contents, BEFORE.inventory
+        Closure(BEFORE.closure.root, paths, Origin.NIX, "test"),
+        BEFORE.probe,
+        BEFORE.contents,
+        BEFORE.inventory,
     )
     found = compare(BEFORE, rebuilt)
     assert (found.rebuilt, found.others) == (3, ())
@@ -194,7 +198,7 @@ def test_a_directory_of_many_distributions_is_nobodys_size() -> None:
         site_packages("python3-3.12.12-env"), (Distribution("a", "1"), Distribution("b", "2")), ()
     )
     many = Inspected(
-        Closure(env, (env,), "test"),
+        Closure(env, (env,), Origin.NIX, "test"),
         Probe((StoreObject(env, site_packages=("3.12",)),)),
         Contents((site,), NO_FILES, Graph((Registration(env, 10),))),
     )

@@ -31,6 +31,7 @@ from nixenv.inspect.views.subject import show_subject
 from nixenv.road.choice import Choice, Reason
 from nixenv.road.cuda import CudaToolkit
 from nixenv.road.python import Interpreter, SitePackages
+from nixenv.road.query import Origin
 from tests.closures import site_packages, store_path
 
 ROOT = store_path("python3.12-sglang-0.5.9")
@@ -64,7 +65,7 @@ PATHS = (
     NEW,
     ROOT,
 )
-CLOSURE = Closure(ROOT, PATHS, "test")
+CLOSURE = Closure(ROOT, PATHS, Origin.NIX, "test")
 PROBE = Probe(
     (
         StoreObject(PYTHON, pythons=("3.12",)),
@@ -330,7 +331,12 @@ def test_too_many_store_objects_are_counted() -> None:
     """The rest would bury what was asked for."""
     found = describe_subject(
         "lib",
-        Closure(ROOT, tuple(store_path(f"lib-{n}.0") for n in range(OBJECT_LIMIT + 3)), "test"),
+        Closure(
+            ROOT,
+            tuple(store_path(f"lib-{n}.0") for n in range(OBJECT_LIMIT + 3)),
+            Origin.NIX,
+            "test",
+        ),
         Probe(()),
         Contents((), ToolkitFiles((), (), ()), None),
     )

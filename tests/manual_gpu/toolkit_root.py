@@ -34,6 +34,7 @@ from nixenv import (
 from nixenv.linked.farm import ensure_farm, find_problems
 from nixenv.linked.toolkit import plan_toolkit
 from nixenv.road.farms import Farms, place_farms
+from nixenv.road.query import Origin
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -177,7 +178,9 @@ def split_toolkit(source: Path, store: Path) -> tuple[Splitter, Closure]:
     (python / f"bin/python{PYTHON}").symlink_to(sys.executable)
     root = splitter.object(f"python{PYTHON}-proof-1.0")
     paths = tuple(StorePath(str(path)) for path in splitter.made.values())
-    return splitter, Closure(StorePath(str(root)), paths, f"the toolkit {source}, split")
+    return splitter, Closure(
+        StorePath(str(root)), paths, Origin.NIX, f"the toolkit {source}, split"
+    )
 
 
 def _owner(name: str) -> str:

@@ -1,19 +1,17 @@
 """Whether the store objects are there and readable, and whether Nix itself answered. Pure."""
 
-import os
+import errno
 import shlex
 from collections.abc import Iterator, Sequence
 
 from nixenv.findings import Finding, Severity
 from nixenv.road.nix import repair_command
 from nixenv.road.probe import Fault, Probe
-from nixenv.road.query import Closure
+from nixenv.road.query import Closure, Origin
 from nixenv.storepath import enclosing_store_path
 
-# The system's words for EACCES: what a change of permissions cures, and nothing else does.
-_DENIED = "Permission denied"
-
-_RECORD = "requisites.txt"
+# What a change of permissions cures, and nothing else does.
+_DENIED = errno.EACCES
 
 
 def check_store(closure: Closure, probe: Probe, nix_store: str = "nix-store") -> Iterator[Finding]:
@@ -24,7 +22,7 @@ def check_store(closure: Closure, probe: Probe, nix_store: str = "nix-store") ->
         probe: The notes on its store objects.
         nix_store: How a user starts nix-store, which is on nobody's PATH in a Flox hook.
     """
-    has_nix = os.path.basename(closure.source) != _RECORD
+    has_nix = closure.origin is Origin.NIX
     missing = tuple(fault.path for fault in probe.faults if fault.missing)
     if missing:
         yield Finding(
@@ -52,8 +50,8 @@ def check_store(closure: Closure, probe: Probe, nix_store: str = "nix-store") ->
 def _check_unreadable(closure: Closure, probe: Probe, nix_store: str) -> Iterator[Finding]:
     store_dir = closure.root.rpartition("/")[0]
     unreadable = [fault for fault in probe.faults if not fault.missing]
-    denied = [fault for fault in unreadable if fault.detail == _DENIED]
-    broken = [fault for fault in unreadable if fault.detail != _DENIED]
+    denied = [fault for fault in unreadable if fault.errno == _DENIED]
+    broken = [fault for fault in unreadable if fault.errno != _DENIED]
     if denied:
         objects = _objects_of(denied, store_dir)
         yield _unreadable(

@@ -1,5 +1,7 @@
 """A store object that is gone: what it explains is left out, and nothing else."""
 
+from errno import ENOENT
+
 import pytest
 
 from nixenv import Finding, Probe, Severity
@@ -16,7 +18,7 @@ def finding(code: str, *evidence: str) -> Finding:
 
 
 def left(lost: str, *findings: Finding) -> list[str]:
-    probe = Probe((), None, (Fault(store_path(lost), missing=True, detail=""),))
+    probe = Probe((), None, (Fault(store_path(lost), missing=True, errno=ENOENT),))
     return [one.code for one in leave_out_consequences((LOSS, *findings), ROOT, probe)][1:]
 
 

@@ -29,6 +29,7 @@ from nixenv.findings import Finding, Severity
 from nixenv.inspect.diagnosis.cuda import check_cuda
 from nixenv.road.classify import Inventory, classify
 from nixenv.road.probe import probe_closure
+from nixenv.road.query import Origin
 from tests.closures import closure_of, probe_of, store_path
 from tests.real_shells import require_tool
 
@@ -704,7 +705,7 @@ def test_the_closure_that_nix_built_has_the_faults_that_are_in_it(
 ) -> None:
     """Libraries without headers, and a decoy; Flox's directory on CPATH cures what can be."""
     paths = tuple(map(StorePath, sglang.store.closure(sglang.root)))
-    closure = Closure(paths[-1], paths, "test")
+    closure = Closure(paths[-1], paths, Origin.NIX, "test")
     probe = probe_closure(closure, "sglang")
     inventory = classify(closure, probe)
     findings = tuple(check_cuda(probe, inventory, probe_toolkit_files(probe), (), None))
@@ -736,7 +737,7 @@ def test_other_closures_that_nix_built_have_no_other_faults(
 ) -> None:
     """The joined toolkit is whole but for the same headers, the CPU's program has none."""
     paths = tuple(map(StorePath, sglang.store.closure(sglang.roots[root])))
-    closure = Closure(paths[-1], paths, "test")
+    closure = Closure(paths[-1], paths, Origin.NIX, "test")
     probe = probe_closure(closure, None)
     findings = check_cuda(probe, classify(closure, probe), probe_toolkit_files(probe), (), None)
     assert {finding.code for finding in findings} == expected

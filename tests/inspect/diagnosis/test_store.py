@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from errno import EACCES, EIO, ENOENT
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from nixenv.errors import NixError
 from nixenv.evidence.nix_trouble import explain_nix_failure
 from nixenv.inspect.diagnosis.store import check_store
 from nixenv.road.probe import Fault
+from nixenv.road.query import Origin
 from tests.closures import store_path
 from tests.real_shells import SEARCH_PATH, require_tool
 
@@ -29,8 +31,8 @@ ROOT = store_path("python3.12-sglang-0.5.9")
 Environ = dict[str, str]
 
 
-def check(*faults: Fault, source: str = "nix-store -qR ROOT") -> list[Finding]:
-    return list(check_store(Closure(ROOT, (ROOT,), source), Probe((), None, faults)))
+def check(*faults: Fault, origin: Origin = Origin.NIX, source: str = "test") -> list[Finding]:
+    return list(check_store(Closure(ROOT, (ROOT,), origin, source), Probe((), None, faults)))
 
 
 def codes(findings: list[Finding]) -> list[str]:
@@ -62,13 +64,12 @@ def remove(path: str) -> None:
 def test_a_whole_closure_has_no_findings() -> None:
     """Nothing to know is nothing said."""
     assert check() == []
-    assert check(source="snapshot sglang.json") == []
 
 
 def test_what_is_not_on_disk_is_named() -> None:
     """All of it, and one command that fetches it, safe to paste."""
     odd, plain = store_path("flash-2.8?abi=x"), store_path("torch-2.9.1")
-    faults = [Fault(path, missing=True, detail="No such file") for path in (odd, plain)]
+    faults = [Fault(path, missing=True, errno=ENOENT) for path in (odd, plain)]
     (found,) = check(*faults)
     assert (found.code, found.severity) == ("store-object-missing", Severity.ERROR)
     assert found.summary.startswith("of the closure, 2 store objects are")
@@ -80,7 +81,7 @@ def test_what_is_not_on_disk_is_named() -> None:
 
 def test_much_that_is_not_on_disk_is_repaired_as_a_whole() -> None:
     """A command of a hundred paths is none to paste."""
-    faults = (Fault(store_path(f"lib-{n}"), missing=True, detail="gone") for n in range(11))
+    faults = (Fault(store_path(f"lib-{n}"), missing=True, errno=ENOENT) for n in range(11))
     (found,) = check(*faults)
     assert len(found.evidence) == 11
     assert command_in(found.remedy) == "env NIX_REMOTE=local nix-store --verify --repair"
@@ -89,11 +90,8 @@ def test_much_that_is_not_on_disk_is_repaired_as_a_whole() -> None:
 def test_what_is_closed_is_opened_and_what_is_broken_is_repaired() -> None:
     """For permissions the whole store object is named, whatever in it failed."""
     torch, numpy = store_path("torch-2.9.1"), store_path("numpy-2.3.4")
-    closed = [
-        Fault(f"{torch}/{name}", missing=False, detail="Permission denied")
-        for name in ("lib", "include")
-    ]
-    broken = Fault(f"{numpy}/lib", missing=False, detail="Input/output error")
+    closed = [Fault(f"{torch}/{name}", missing=False, errno=EACCES) for name in ("lib", "include")]
+    broken = Fault(f"{numpy}/lib", missing=False, errno=EIO)
     found = check(*closed, broken)
     assert codes(found) == ["store-object-unreadable"] * 2
     assert command_in(found[0].remedy) == f"chmod -R a+rX {torch}"
@@ -102,13 +100,18 @@ def test_what_is_closed_is_opened_and_what_is_broken_is_repaired() -> None:
     assert command_in(found[1].remedy) == f"env NIX_REMOTE=local nix-store --repair-path {numpy}"
 
 
+def test_no_file_name_makes_a_record_of_flox() -> None:
+    """A snapshot may be called requisites.txt too."""
+    assert check(source="snapshot ./requisites.txt") == []
+
+
 def test_a_closure_that_flox_recorded() -> None:
     """Said, since it is more than the program's; and nothing missing can be fetched without Nix."""
-    (found,) = check(source="/flox/env/requisites.txt")
+    (found,) = check(origin=Origin.REQUISITES, source="/flox/env/requisites.txt")
     assert (found.code, found.severity) == ("nix-missing", Severity.WARNING)
     assert found.evidence == ("/flox/env/requisites.txt",)
-    missing = Fault(ROOT, missing=True, detail="gone")
-    found, _ = check(missing, source="/flox/env/requisites.txt")
+    missing = Fault(ROOT, missing=True, errno=ENOENT)
+    found, _ = check(missing, origin=Origin.REQUISITES)
     assert "flox containerize" in found.remedy
     assert "nix-store" not in found.remedy
 
