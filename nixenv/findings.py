@@ -20,7 +20,8 @@ class Finding(NamedTuple):
         severity: How bad it is.
         summary: One sentence.
         evidence: The paths or values that show it.
-        remedy: What to do about it; empty when there is nothing to do.
+        remedy: What to do about it; what is to be typed or pasted stands between backticks
+            (`nixenv.text.as_code`). Empty when there is nothing to do.
     """
 
     code: str

@@ -86,6 +86,6 @@ def find_ambiguities(inventory: Inventory) -> tuple[Finding, ...]:
             severity=Severity.WARNING,
             summary=f"several nvcc in the closure; took CUDA {toolkit.version} of {toolkit.nvcc}",
             evidence=others,
-            remedy="choose with --cuda X.Y, or with `version` under [cuda] in the profile",
+            remedy="choose with `--cuda X.Y`, or with `version` under [cuda] in the profile",
         ),
     )

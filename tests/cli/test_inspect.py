@@ -164,7 +164,7 @@ def test_a_remedy_asks_for_what_was_looked_at(nixenv: Nixenv, environ: Environ) 
     document = inspected(nixenv, environ, "sglang", *arguments, version)
     (found,) = (f for f in document["findings"] if f["code"] == "environment-not-active")
     assert found["remedy"] == (
-        f'eval "$(nixenv export sglang --profile python-cuda --python {version} --layout linked)"'
+        f'`eval "$(nixenv export sglang --profile python-cuda --python {version} --layout linked)"`'
     )
 
 

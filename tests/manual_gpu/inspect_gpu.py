@@ -24,6 +24,7 @@ from nixenv.evidence.machine import Machine, probe_machine
 from nixenv.findings import Finding
 from nixenv.inspect.diagnosis.environment import check_environment
 from nixenv.inspect.diagnosis.gpu import check_gpu
+from tests.inspect.diagnosis.remedies import command_in
 
 NAME = "python3.12-sglang-python312-cuda12_8-all-avx2-0.5.9"
 
@@ -114,7 +115,9 @@ def check_libcuda(machine: Machine) -> Iterator[tuple[str, bool]]:
         seen = look(bare)
         hidden = with_driver(seen, evolve(seen.driver, libcuda=None))
         found = judge(hidden)["gpu-libcuda-unreachable"]
-        done = _run(["bash", "-ec", f'{found.remedy}\nprintf %s "$LD_LIBRARY_PATH"'], bare)
+        done = _run(
+            ["bash", "-ec", f'{command_in(found.remedy)}\nprintf %s "$LD_LIBRARY_PATH"'], bare
+        )
         cured = look({**bare, "LD_LIBRARY_PATH": done or ""})
         yield "the remedy for an unreachable libcuda cures", cured.driver.libcuda is not None
         linked = _run(

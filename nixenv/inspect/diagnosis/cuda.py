@@ -16,6 +16,7 @@ from nixenv.road.classify import Inventory
 from nixenv.road.cuda import CudaToolkit, parse_cuda_version
 from nixenv.road.probe import Probe, StoreObject
 from nixenv.storepath import StorePath, enclosing_store_path, store_name
+from nixenv.text import as_code
 
 # gcc-wrapper-14.3.0 and gcc-14.3.0 of nixpkgs, gcc-14 and x86_64-linux-gnu-gcc-14 of other systems
 _GCC = re.compile(r"(?:[a-z0-9_]+-linux-gnu-)?gcc(?:-wrapper)?-(?P<major>[0-9]{1,3})(?:\..+)?")
@@ -84,7 +85,7 @@ def _check_untold(probe: Probe) -> Iterator[Finding]:
             "there is an nvcc, but the name of its store path tells no CUDA version: not used",
             tuple(f"{path}/bin/nvcc" for path in compilers),
             f"ask it with `{shlex.quote(f'{compilers[0]}/bin/nvcc')} --version`, and give the "
-            "answer as --cuda X.Y, or as `version` under [cuda] in the profile",
+            "answer as `--cuda X.Y`, or as `version` under [cuda] in the profile",
         )
 
 
@@ -232,7 +233,7 @@ def _check_stubs_at_run_time(
                 f"{name} holds stubs of CUDA's libraries; they are for linking only, and answer "
                 "every call with error 34",
                 stubs,
-                f"export {name}={shlex.quote(rest)}" if rest else f"unset {name}",
+                as_code(f"export {name}={shlex.quote(rest)}" if rest else f"unset {name}"),
             )
 
 
@@ -379,14 +380,16 @@ def _explain_no_compiler(
 
 
 def _set_compiler(home: str) -> str:
-    return f"export CC={shlex.quote(f'{home}/bin/gcc')} CXX={shlex.quote(f'{home}/bin/g++')}"
+    return as_code(
+        f"export CC={shlex.quote(f'{home}/bin/gcc')} CXX={shlex.quote(f'{home}/bin/g++')}"
+    )
 
 
 def _install_compiler(newest: int | None) -> str:
     line = install_tool("gcc", f"gcc{newest or ''}")
     return (
         f"{line}; and above nixenv's line in the hook put "
-        'export CC="$FLOX_ENV/bin/gcc" CXX="$FLOX_ENV/bin/g++"'
+        '`export CC="$FLOX_ENV/bin/gcc" CXX="$FLOX_ENV/bin/g++"`'
     )
 
 
@@ -425,7 +428,7 @@ def _find_torch(inventory: Inventory, sites: Sequence[SiteListing]) -> _Torch | 
 def _take_toolkit(probe: Probe, inventory: Inventory, version: str) -> str:
     for found in probe.objects:
         if "nvcc" in found.programs and _cuda_version(found.path) == version:
-            return f"take the closure's other nvcc: --cuda {version}"
+            return f"take the closure's other nvcc: `--cuda {version}`"
     return (
         f"install a build of {store_name(inventory.root)} whose torch and nvcc are of one CUDA "
         "version"

@@ -41,15 +41,15 @@ _PACKAGES = (
     *(package.name for package in LIBRARY_PACKAGES),
 )
 
-_INSTALL = "add to [install] of the manifest (`flox edit`), then activate again: {}"
+_INSTALL = "add to [install] of the manifest (`flox edit`), then activate again: `{}`"
 
 
 def install_cuda(version: str, package: str) -> str:
     """Say how to add all of a package of CUDA ``X.Y``, its headers included.
 
     >>> install_cuda("12.8", "libcublas").partition(": ")[2]
-    'libcublas = { pkg-path = "flox-cuda/cudaPackages_12_8.libcublas", pkg-group = "cuda", \
-outputs = "all", priority = 10 }'
+    '`libcublas = { pkg-path = "flox-cuda/cudaPackages_12_8.libcublas", pkg-group = "cuda", \
+outputs = "all", priority = 10 }`'
     """
     package_set = f"cudaPackages_{version.replace('.', '_')}"
     priority = _FIRST_PRIORITY + _PACKAGES.index(package)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from nixenv.evidence.machine import DirectoryState, Machine, PortState
 from nixenv.findings import Finding, Severity
 from nixenv.road.plan import VARIABLE_LIMIT, variable_size
+from nixenv.text import as_code
 
 _DECISIVE = ("CUDA_HOME", "PYTHONPATH", "VIRTUAL_ENV")
 """Who has one of these as it should be has activated the environment."""
@@ -94,7 +95,7 @@ def _explain_inactivity(
             for name in _decisive(variables)
             for line in _compare(name, variables.get(name), now.get(name))
         ),
-        activate,
+        as_code(activate),
     )
 
 
@@ -112,7 +113,7 @@ def _check_drift(
             Severity.WARNING,
             f"changed since the environment was activated: {', '.join(drifted)}",
             tuple(line for lines in drifted.values() for line in lines),
-            activate,
+            as_code(activate),
         )
 
 
@@ -224,7 +225,8 @@ def _check_library_path(machine: Machine) -> Iterator[Finding]:
 
 def _set_list(name: str, entries: Sequence[str]) -> str:
     """Write the command that leaves a path list with these entries alone."""
-    return f"export {name}={shlex.quote(os.pathsep.join(entries))}" if entries else f"unset {name}"
+    value = shlex.quote(os.pathsep.join(entries))
+    return as_code(f"export {name}={value}" if entries else f"unset {name}")
 
 
 # Sizes, directories, ports, CPU -------------------------------------------------------------------
@@ -238,12 +240,13 @@ def _check_sizes(
         if not _NEAR_LIMIT < size <= VARIABLE_LIMIT:
             continue  # what is longer stops the export, and is said there
         ours = sum(len(e) for e in _entries(value) if e.startswith(f"{store_dir}/"))
+        linked = f'eval "$({export_command} --layout linked)"'
         if name == "PATH":
             remedy = "take entries off PATH where they are added: ours are a handful"
         elif 2 * ours > size:
-            remedy = f'in a new shell, eval "$({export_command} --layout linked)"'
+            remedy = f"in a new shell, {as_code(linked)}"
         elif name in _PATH_LISTS:
-            remedy = f'unset {name}; eval "$({export_command})"'
+            remedy = as_code(f'unset {name}; eval "$({export_command})"')
         else:
             remedy = f"give {name} a shorter value"
         yield Finding(
@@ -272,7 +275,7 @@ def _check_directories(
             if len(closed) > 1
             else f"nothing can be written to the directory of {names}",
             tuple(f"{state.variable}={state.path}: {state.problem}" for state in closed),
-            f'unset {names}; eval "$({elsewhere})"',
+            as_code(f'unset {names}; eval "$({elsewhere})"'),
         )
 
 
@@ -285,7 +288,7 @@ def _check_port(port: PortState, activate: str) -> Iterator[Finding]:
             Severity.ERROR,
             f"{port.variable}: {port.problem}",
             (),
-            f"unset {port.variable}; {activate}",
+            as_code(f"unset {port.variable}; {activate}"),
         )
     elif port.taken:
         yield Finding(
@@ -293,7 +296,7 @@ def _check_port(port: PortState, activate: str) -> Iterator[Finding]:
             Severity.WARNING,
             f"port {port.port} ({port.variable}) is taken; if that is your server, all is well",
             (f"who listens: {port.holder or 'it cannot be told'}",),
-            f"export {port.variable}={port.free}"
+            as_code(f"export {port.variable}={port.free}")
             if port.free is not None
             else f"set {port.variable} to another port",
         )
@@ -303,7 +306,7 @@ def _check_port(port: PortState, activate: str) -> Iterator[Finding]:
             Severity.ERROR,
             f"port {port.port} ({port.variable}) cannot be listened on: {port.problem}",
             (),
-            f"export {port.variable}={port.free}"
+            as_code(f"export {port.variable}={port.free}")
             if port.free is not None
             else "set the server's host to an address of this machine, or to 0.0.0.0",
         )

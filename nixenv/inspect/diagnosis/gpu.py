@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from nixenv.evidence.gpu import Gpu, GpuDriver
 from nixenv.evidence.machine import Machine
 from nixenv.findings import Finding, Severity
+from nixenv.text import as_code
 
 # NVIDIA, CUDA Compatibility, "Minor Version Compatibility": what CUDA X.0 came with runs programs
 # of every X.Y, except that it cannot compile the PTX of a later one.
@@ -123,7 +124,7 @@ def _check_nvidia_smi(driver: GpuDriver) -> Iterator[Finding]:
             Severity.WARNING,
             f"{driver.nvidia_smi} fails with {names} as set, and answers without",
             _lines(driver),
-            f"unset {names}",
+            as_code(f"unset {names}"),
         )
     elif driver.failure:
         yield Finding(
@@ -189,7 +190,7 @@ def _check_hidden(machine: Machine) -> Iterator[Finding]:
             Severity.WARNING,
             "CUDA_VISIBLE_DEVICES hides every GPU from programs",
             (f"CUDA_VISIBLE_DEVICES={visible}",),
-            "unset CUDA_VISIBLE_DEVICES",
+            "`unset CUDA_VISIBLE_DEVICES`",
         )
 
 
@@ -227,7 +228,7 @@ def _check_architecture(machine: Machine, package_name: str) -> Iterator[Finding
             package_name,
             *(f"{gpu.name}: compute capability {gpu.compute_capability}" for gpu in unfit),
         ),
-        f"export CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES={','.join(fit)}"
+        f"`export CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES={','.join(fit)}`"
         if fit
         else _take_variant(package_name, built_for, unfit[0]),
     )
@@ -331,7 +332,7 @@ def _check_libcuda(machine: Machine) -> Iterator[Finding]:
 def _link_libraries(directory: str) -> str:
     # Not the directory itself: its libc and libstdc++ would take the place of the closure's.
     place = "~/.cache/nvidia-driver"
-    return (
+    return as_code(
         f"mkdir -p {place} && find {shlex.quote(directory)} -maxdepth 1 "
         f"'(' -name 'libcuda.so*' -o -name 'libnvidia-*.so*' ')' -exec ln -sf -t {place} {{}} + && "
         f'export LD_LIBRARY_PATH={place}"${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"'

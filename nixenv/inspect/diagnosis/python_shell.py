@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from nixenv.evidence.machine import Machine
 from nixenv.findings import Finding, Severity
 from nixenv.road.classify import Inventory
+from nixenv.text import as_code
 
 Variables = Mapping[str, str | None]
 
@@ -68,7 +69,7 @@ def _check_path_leak(
             "PYTHONPATH holds what is not the program's; Python finds modules there "
             f"{'before' if is_first else 'after'} the program's own",
             tuple(_describe_entry(entries[number], machine) for number in foreign),
-            f'unset PYTHONPATH; eval "$({export_command})"',
+            as_code(f'unset PYTHONPATH; eval "$({export_command})"'),
         )
 
 
@@ -104,7 +105,7 @@ def _check_home_leak(inventory: Inventory, machine: Machine) -> Iterator[Finding
             "PYTHONHOME is set: the program's Python takes its standard library from there, or "
             "does not start",
             (f"PYTHONHOME={home}",),
-            "unset PYTHONHOME",
+            "`unset PYTHONHOME`",
         )
 
 
@@ -117,7 +118,7 @@ def _check_user_site(variables: Variables, machine: Machine) -> Iterator[Finding
             "PYTHONNOUSERSITE is not set: the program's Python takes modules from the user's own "
             "directory",
             (machine.user_site,),
-            "export PYTHONNOUSERSITE=1",
+            "`export PYTHONNOUSERSITE=1`",
         )
 
 
@@ -147,7 +148,7 @@ def _check_shadow(
         Severity.WARNING if is_mild else Severity.ERROR,
         f"{name} is not the program's: PATH finds another one first",
         (f"PATH finds {found}", f"the program's is {home}/bin/{name}"),
-        f'export PATH={shlex.quote(f"{home}/bin")}:"$PATH"',
+        as_code(f'export PATH={shlex.quote(f"{home}/bin")}:"$PATH"'),
     )
 
 

@@ -2,7 +2,7 @@
 
 from xml.etree.ElementTree import Element, tostring
 
-from nixenv.text import printable
+from nixenv.text import printable, split_code
 
 Child = Element | str
 """What an element may hold."""
@@ -39,7 +39,4 @@ def to_html(*elements: Element) -> str:
 
 def prose(text: str) -> tuple[Child, ...]:
     """Give a sentence with what stands between backticks as code."""
-    parts = text.split("`")
-    if len(parts) % 2 == 0:
-        return (text,)
-    return tuple(element("code", part) if number % 2 else part for number, part in enumerate(parts))
+    return tuple(element("code", part) if is_code else part for part, is_code in split_code(text))

@@ -10,7 +10,7 @@ from nixenv.evidence.machine import Machine
 from nixenv.findings import Finding, Severity
 from nixenv.inspect.components import Group
 from nixenv.inspect.report import Member, Module, Report, Verdict
-from nixenv.inspect.views.text import capture, line, section, size_text
+from nixenv.inspect.views.text import capture, line, next_lines, section, size_text
 from nixenv.road.choice import Choice, because
 from nixenv.road.classify import Inventory
 from nixenv.storepath import store_name
@@ -58,8 +58,8 @@ def _print_summary(report: Report, console: Console) -> None:
     name = report.root.program or store_name(report.root.path)
     head = Text(f"{printable(name)}: ", style="bold")
     line(console, head.append(str(report.verdict), style=_VERDICTS[report.verdict]))
-    if report.next_step:
-        line(console, Text(f"next: {printable(report.next_step)}"))
+    for text in next_lines(report.next_step):
+        line(console, Text(printable(text)))
     counts = Counter(finding.severity for finding in report.findings)
     told = [f"{counts[s]} {s}{'s' if counts[s] > 1 else ''}" for s in Severity if counts[s]]
     if told:
@@ -74,8 +74,8 @@ def _print_finding(finding: Finding, console: Console, *, full: bool) -> None:
     line(console, Text(f"  {printable(finding.summary)}"))
     for text in _few(finding.evidence, full=full):
         line(console, Text(f"    {printable(text)}"))
-    if finding.remedy:
-        line(console, Text(f"  next: {printable(finding.remedy)}"))
+    for text in next_lines(finding.remedy):
+        line(console, Text(f"  {printable(text)}"))
     line(console, Text())
 
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from nixenv.inspect.subject import Aspect, ObjectFacts, Subject
-from nixenv.inspect.views.text import capture, line, section, size_text
+from nixenv.inspect.views.text import capture, line, next_lines, section, size_text
 from nixenv.inspect.views.why import chain_lines
 from nixenv.text import printable
 
@@ -19,9 +19,12 @@ def show_subject(subject: Subject, *, colour: bool) -> str:
 def _print_subject(subject: Subject, console: Console) -> None:
     # First, since they may say that what follows does not hold in this shell.
     for finding in subject.findings:
-        next_step = [f"next: {finding.remedy}"] if finding.remedy else []
         title = f"{finding.severity} {finding.code}: {finding.summary}"
-        section(console, title, [*(f"  {text}" for text in finding.evidence), *next_step])
+        section(
+            console,
+            title,
+            [*(f"  {text}" for text in finding.evidence), *next_lines(finding.remedy)],
+        )
     for aspect in subject.aspects:
         _print_aspect(subject.name, aspect, console)
     for facts in subject.objects:

@@ -30,7 +30,9 @@ from nixenv.inspect.diagnosis.cuda import check_cuda
 from nixenv.road.classify import Inventory, classify
 from nixenv.road.probe import probe_closure
 from nixenv.road.query import Origin
+from nixenv.text import split_code
 from tests.closures import closure_of, probe_of, store_path
+from tests.inspect.diagnosis.remedies import command_in
 from tests.real_shells import require_tool
 
 MANIFEST_SCHEMA = Path(__file__).parents[2] / "flox/data/manifest-v1.schema.json"
@@ -159,7 +161,7 @@ def on_machine(variables: dict[str, str] | None = None, **programs: str) -> Mach
 
 def manifest_line(finding: Finding) -> str:
     """The line that a remedy adds to [install]."""
-    return finding.remedy.partition("then activate again: ")[2].partition("; and above")[0]
+    return next(code for code, is_code in split_code(finding.remedy) if is_code and "pkg" in code)
 
 
 def installed(findings: Iterable[Finding]) -> dict[str, dict[str, object]]:
@@ -173,7 +175,7 @@ def installed(findings: Iterable[Finding]) -> dict[str, dict[str, object]]:
 
 def exported(remedy: str, before: dict[str, str]) -> dict[str, str]:
     """The variables after a remedy that is a shell command."""
-    command, *words = shlex.split(remedy)
+    command, *words = shlex.split(command_in(remedy))
     if command == "unset":
         return {name: value for name, value in before.items() if name not in words}
     assert command == "export"
@@ -466,7 +468,7 @@ def test_a_cc_that_is_no_program_is_a_warning() -> None:
     assert check(*WHOLE, machine=on_machine(exported(finding.remedy, {"CC": "/nowhere/gcc"}))) == []
     (finding,) = check(*without(GCC), machine=nowhere)
     assert installed([finding])["gcc"]["pkg-path"] == "gcc14"
-    assert finding.remedy.endswith('export CC="$FLOX_ENV/bin/gcc" CXX="$FLOX_ENV/bin/g++"')
+    assert finding.remedy.endswith('`export CC="$FLOX_ENV/bin/gcc" CXX="$FLOX_ENV/bin/g++"`')
 
 
 def test_cc_is_judged_behind_its_links() -> None:
@@ -505,7 +507,7 @@ def test_an_older_gcc_can_be_installed() -> None:
     """Where the closure has none, a line of the manifest and one of the hook are the remedy."""
     (finding,) = check(gcc("15.2.0"), *without(GCC))
     assert installed([finding])["gcc"]["pkg-path"] == "gcc14"
-    assert finding.remedy.endswith('export CC="$FLOX_ENV/bin/gcc" CXX="$FLOX_ENV/bin/g++"')
+    assert finding.remedy.endswith('`export CC="$FLOX_ENV/bin/gcc" CXX="$FLOX_ENV/bin/g++"`')
     machine = on_machine({"CC": "/flox/bin/gcc"})
     assert check(gcc("15.2.0"), *without(GCC), machine=machine) == []
 
@@ -584,7 +586,7 @@ def test_the_toolkit_of_torch_is_taken_where_the_closure_has_it() -> None:
     given = (*PACKAGES["cuda_cudart"], *PACKAGES["cuda_cccl"])
     found = check(new, *WHOLE, sites=sites, given=given)
     (finding,) = (one for one in found if one.code == "torch-other-cuda")
-    assert finding.remedy.endswith("--cuda 12.8")
+    assert finding.remedy.endswith("`--cuda 12.8`")
     assert check(new, *WHOLE, sites=sites, given=given, cuda="12.8") == []
 
 

@@ -16,6 +16,7 @@ from nixenv.findings import Finding, Severity
 from nixenv.inspect.diagnosis.environment import check_environment
 from nixenv.request import Selection, gather, plan
 from nixenv.road.plan import VARIABLE_LIMIT
+from tests.inspect.diagnosis.remedies import command_in
 
 STORE = "/nix/store"
 NAME = "python3.12-sglang-python312-cuda12_8-all-avx2-0.5.9"
@@ -83,7 +84,7 @@ def test_an_active_environment(environment: Environment) -> None:
 def test_an_environment_that_is_not_active(environ: dict[str, str]) -> None:
     """It is said once, and not variable by variable; the remedy activates it."""
     found = only(check(environ), "environment-not-active", Severity.NOTE)
-    assert found.remedy == 'eval "$(nixenv export)"'
+    assert found.remedy == '`eval "$(nixenv export)"`'
     assert f"CUDA_HOME is {environ.get('CUDA_HOME', 'unset')}" in found.evidence
     assert f"CUDA_HOME should be {STORE}/nvcc" in found.evidence
     assert check(activated(environ)) == []
@@ -133,7 +134,7 @@ def test_drift(change: dict[str, str | None], evidence: tuple[str, ...]) -> None
     found = only(check(environ), "environment-drift", Severity.WARNING)
     assert found.evidence == evidence
     assert next(iter(change)) in found.summary
-    assert found.remedy == 'eval "$(nixenv export)"'
+    assert found.remedy == '`eval "$(nixenv export)"`'
     assert check(activated(environ)) == []
 
 
@@ -237,9 +238,9 @@ def test_libraries_of_the_machine_at_run_time() -> None:
         check(environ, foreign_files=files), "environment-foreign-entries", Severity.WARNING
     )
     assert found.evidence == ("/opt/conda/lib/libstdc++.so.6",)
-    assert found.remedy == "export LD_LIBRARY_PATH=/usr/lib/wsl/lib"
+    assert found.remedy == "`export LD_LIBRARY_PATH=/usr/lib/wsl/lib`"
     alone = {**ACTIVE, "LD_LIBRARY_PATH": "/opt/conda/lib"}
-    assert check(alone, foreign_files=files)[0].remedy == "unset LD_LIBRARY_PATH"
+    assert check(alone, foreign_files=files)[0].remedy == "`unset LD_LIBRARY_PATH`"
 
 
 # Sizes -------------------------------------------------------------------------------------------
@@ -251,7 +252,7 @@ def test_a_value_near_the_limit() -> None:
     found = only(
         check(activated({**PLAIN, "CPATH": f"/{long}"})), "value-near-limit", Severity.WARNING
     )
-    assert found.remedy == 'unset CPATH; eval "$(nixenv export)"'
+    assert found.remedy == '`unset CPATH; eval "$(nixenv export)"`'
     assert check(activated({**PLAIN, "CPATH": f"/{long[:-100]}"})) == []
     variables = {"CPATH": "x" * VARIABLE_LIMIT}
     machine = Machine("x86_64", variables=variables)
@@ -267,7 +268,7 @@ def test_a_value_that_the_closure_makes_long() -> None:
     found = only(
         check(activated({}, environment), environment), "value-near-limit", Severity.WARNING
     )
-    assert found.remedy == 'in a new shell, eval "$(nixenv export --layout linked)"'
+    assert found.remedy == 'in a new shell, `eval "$(nixenv export --layout linked)"`'
     assert found.evidence[0].startswith("PYTHONPATH: 1200 entries")
 
 
@@ -307,7 +308,7 @@ def test_a_port_that_is_taken() -> None:
     )
     found = only(check(ports=(state,)), "port-in-use", Severity.WARNING)
     assert found.evidence == ("who listens: python (pid 7)",)
-    assert found.remedy == "export SGLANG_PORT=30002"
+    assert found.remedy == "`export SGLANG_PORT=30002`"
     unknown = PortState("SGLANG_PORT", 30000, "in use", taken=True)
     found = only(check(ports=(unknown,)), "port-in-use", Severity.WARNING)
     assert "cannot be told" in found.evidence[0]
@@ -317,7 +318,7 @@ def test_a_port_that_cannot_be_had() -> None:
     """Another port where that is the fault, another host where it is the host."""
     privileged = PortState("SGLANG_PORT", 80, "Permission denied", free=1024)
     found = only(check(ports=(privileged,)), "port-unavailable", Severity.ERROR)
-    assert found.remedy == "export SGLANG_PORT=1024"
+    assert found.remedy == "`export SGLANG_PORT=1024`"
     elsewhere = PortState("SGLANG_PORT", 80, "Cannot assign requested address")
     assert "host" in check(ports=(elsewhere,))[0].remedy
 
@@ -364,7 +365,14 @@ def look(environ: Mapping[str, str]) -> list[Finding]:
 def follow(remedy: str, environ: Mapping[str, str]) -> dict[str, str]:
     """Give the variables after a remedy, run in a real bash."""
     done = subprocess.run(
-        ["/bin/bash", "--norc", "--noprofile", "-e", "-c", f"{remedy}\nexec /usr/bin/env -0"],
+        [
+            "/bin/bash",
+            "--norc",
+            "--noprofile",
+            "-e",
+            "-c",
+            f"{command_in(remedy)}\nexec /usr/bin/env -0",
+        ],
         env=dict(environ),
         capture_output=True,
         check=True,
@@ -379,7 +387,7 @@ def active(nixenv_on_path: dict[str, str]) -> dict[str, str]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
     environ = {**nixenv_on_path, "SGLANG_PORT": str(port)}
-    return follow('eval "$(nixenv export)"', environ)
+    return follow('`eval "$(nixenv export)"`', environ)
 
 
 def test_activation_cures_inactivity(

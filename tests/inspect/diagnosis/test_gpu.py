@@ -13,6 +13,7 @@ from nixenv.evidence.gpu import Gpu, GpuDriver, query_driver
 from nixenv.evidence.machine import Machine
 from nixenv.findings import Finding, Severity
 from nixenv.inspect.diagnosis.gpu import check_gpu
+from tests.inspect.diagnosis.remedies import command_in
 
 NAME = "python3.12-sglang-python312-cuda12_8-sm90-avx2-0.5.9"
 EVERY = NAME.replace("sm90", "all")
@@ -138,7 +139,7 @@ def test_variables_that_break_nvidia_smi(tmp_path: Path) -> None:
     found = only(
         check(query_driver(environ, str(tmp_path))), "gpu-nvidia-smi-failed", Severity.WARNING
     )
-    assert found.remedy == "unset LD_LIBRARY_PATH"
+    assert found.remedy == "`unset LD_LIBRARY_PATH`"
     del environ["LD_LIBRARY_PATH"]
     assert check(query_driver(environ, str(tmp_path))) == []
 
@@ -301,7 +302,7 @@ def test_gpus_of_which_some_fit() -> None:
     """A warning; the remedy shows programs those that do."""
     driver = evolve(DRIVER, gpus=(L4, H200, L4, H200))
     found = only(check(driver), "gpu-architecture-unsupported", Severity.WARNING)
-    assert found.remedy == "export CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=1,3"
+    assert found.remedy == "`export CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=1,3`"
     order = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     assert check(driver, **order, CUDA_VISIBLE_DEVICES="1,3") == []
     assert len(check(driver, CUDA_VISIBLE_DEVICES="1,3")) == 1
@@ -312,7 +313,7 @@ def test_gpus_of_which_some_fit() -> None:
 def test_gpus_that_are_hidden(value: str) -> None:
     """The remedy is to unset the variable, after which nothing is said."""
     found = only(check(CUDA_VISIBLE_DEVICES=value), "gpu-hidden", Severity.WARNING)
-    assert found.remedy == "unset CUDA_VISIBLE_DEVICES"
+    assert found.remedy == "`unset CUDA_VISIBLE_DEVICES`"
     assert check() == []
 
 
@@ -347,7 +348,7 @@ def follow(tmp_path: Path) -> Callable[[str, dict[str, str]], dict[str, str]]:
 
     def run(remedy: str, environ: dict[str, str]) -> dict[str, str]:
         done = subprocess.run(
-            ["bash", "--norc", "--noprofile", "-e", "-c", f"{remedy}\nexec env -0"],
+            ["bash", "--norc", "--noprofile", "-e", "-c", f"{command_in(remedy)}\nexec env -0"],
             env={"PATH": "/usr/bin:/bin", **environ},
             cwd=tmp_path,
             capture_output=True,

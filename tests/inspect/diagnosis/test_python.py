@@ -44,6 +44,7 @@ from nixenv.road.choice import Reason
 from nixenv.road.farms import place_farms
 from nixenv.road.python import Interpreter, SitePackages
 from tests.closures import closure_of, interpreter, module, probe_of, site_packages, store_path
+from tests.inspect.diagnosis.remedies import command_in
 
 PYTHON = Interpreter(store_path("python3-3.12.12"), "3.12", (Reason.ONLY_VERSION,), ())
 LINKED = {"PYTHONPATH": None, "VIRTUAL_ENV": "/cache/linked/python3.12-1"}
@@ -528,7 +529,7 @@ def follow(finding: Finding, variables: Mapping[str, str]) -> dict[str, str]:
     exports = "\n".join(f"export {name}={shlex.quote(ACTIVE[name])}" for name in ACTIVE)
     nixenv = f"nixenv() {{ [ $* = export ] && echo {shlex.quote(exports)}; }}"
     done = subprocess.run(
-        ["bash", "-ec", f"{nixenv}\n{finding.remedy}\n{shutil.which('env')} -0"],
+        ["bash", "-ec", f"{nixenv}\n{command_in(finding.remedy)}\n{shutil.which('env')} -0"],
         env=variables,
         capture_output=True,
         text=True,

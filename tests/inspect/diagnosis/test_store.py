@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import re
 import shutil
 import stat
 import subprocess
@@ -25,6 +24,7 @@ from nixenv.inspect.diagnosis.store import check_store
 from nixenv.road.probe import Fault
 from nixenv.road.query import Origin
 from tests.closures import store_path
+from tests.inspect.diagnosis.remedies import command_in
 from tests.real_shells import SEARCH_PATH, require_tool
 
 ROOT = store_path("python3.12-sglang-0.5.9")
@@ -37,13 +37,6 @@ def check(*faults: Fault, origin: Origin = Origin.NIX, source: str = "test") -> 
 
 def codes(findings: list[Finding]) -> list[str]:
     return [finding.code for finding in findings]
-
-
-def command_in(remedy: str) -> str:
-    """Give the command that a remedy names."""
-    found = re.search(r"`([^`]+)`", remedy)
-    assert found is not None
-    return found[1]
 
 
 def follow(remedy: str, environ: Mapping[str, str]) -> None:

@@ -1,0 +1,49 @@
+"""Text from elsewhere, and what is to be pasted out of a text."""
+
+import shlex
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nixenv.text import as_code, split_code
+from tests.real_shells import require_tool
+
+
+@given(st.text(min_size=1))
+def test_what_is_marked_is_one_line_to_paste(value: str) -> None:
+    """Whatever a value holds, it neither ends the mark nor begins another."""
+    command = f"export CC={shlex.quote(value)}"
+    before, (pasted, is_code), after = split_code(f"run {as_code(command)}, then go on")
+    assert (before, after) == (("run ", False), (", then go on", False))
+    assert is_code
+    assert pasted == command or "`" in value
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+@pytest.mark.parametrize("value", ["a`b", "`", "``", "'`'", "`id` $(id) \\140", "a\nb`"])
+def test_a_marked_line_means_the_same(shell: str, value: str) -> None:
+    """To the shells that people paste into."""
+    ((command, _),) = split_code(as_code(f"printf %s {shlex.quote(value)}"))
+    done = subprocess.run(
+        [require_tool(shell), "-fc" if shell == "zsh" else "-c", command],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == value
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("`a`", (("a", True),)),
+        ("one ` alone", (("one ` alone", False),)),
+        ("`a` and ` alone", (("`a` and ` alone", False),)),
+        ("", ()),
+    ],
+)
+def test_backticks_count_in_pairs(text: str, parts: tuple[tuple[str, bool], ...]) -> None:
+    """One too many, and nothing is code: it may come from a name."""
+    assert split_code(text) == parts
