@@ -104,6 +104,12 @@ def rank_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: order.index(finding.severity)))
 
 
+def find_cause(findings: Iterable[Finding]) -> Finding | None:
+    """Take the finding that the verdict rests on: the worst; a note decides nothing."""
+    worst = next(iter(rank_findings(findings)), None)
+    return None if worst is None or worst.severity is Severity.NOTE else worst
+
+
 def choose_next_step(findings: Iterable[Finding]) -> str:
     """Take the remedy of the worst finding; a note asks for nothing."""
     return next(

@@ -74,13 +74,15 @@ def test_the_next_step_is_the_remedy_of_the_worst_finding() -> None:
     assert choose_next_step([warning, finding(Severity.ERROR, remedy="now")]) == "now"
 
 
-def test_the_verdict_and_the_next_step_come_first() -> None:
+def test_the_verdict_its_cause_and_the_next_step_come_first() -> None:
     """Then the findings, worst first, whole."""
     text = show_report(
         report_of(finding(Severity.NOTE), finding(Severity.ERROR, "bad-thing", "mend it")),
         colour=False,
     )
-    assert text.startswith("sglang: broken\nnext: mend it\n1 error, 1 note; docs/findings.md")
+    assert text.startswith(
+        "sglang: broken\nbecause the error\nnext: mend it\n1 error, 1 note; docs/"
+    )
     assert (
         "error  bad-thing\n  the error\n    /the/evidence\n  next: mend it\n\nnote  some-code\n"
         in text

@@ -9,7 +9,7 @@ from rich.text import Text
 from nixenv.evidence.machine import Machine
 from nixenv.findings import Finding, Severity
 from nixenv.inspect.components import Group
-from nixenv.inspect.report import Member, Module, Report, Verdict
+from nixenv.inspect.report import Member, Module, Report, Verdict, find_cause
 from nixenv.inspect.views.text import capture, line, next_lines, section, size_text
 from nixenv.road.choice import Choice, because
 from nixenv.road.classify import Inventory
@@ -58,7 +58,9 @@ def _print_summary(report: Report, console: Console) -> None:
     name = report.root.program or store_name(report.root.path)
     head = Text(f"{printable(name)}: ", style="bold")
     line(console, head.append(str(report.verdict), style=_VERDICTS[report.verdict]))
-    for text in next_lines(report.next_step):
+    cause = find_cause(report.findings)
+    told = [f"because {cause.summary}"] if cause else []
+    for text in (*told, *next_lines(report.next_step)):
         line(console, Text(printable(text)))
     counts = Counter(finding.severity for finding in report.findings)
     told = [f"{counts[s]} {s}{'s' if counts[s] > 1 else ''}" for s in Severity if counts[s]]
