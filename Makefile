@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo demo-serve test lint bench pictures clean
+.PHONY: demo demo-serve test lint bench findings pictures clean
 
 demo: $(READY)
 	$(BIN)/python -m fixtures.demo
@@ -25,6 +25,10 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks
+
+# docs/findings.md, from nixenv/inspect/diagnosis/findings.toml
+findings: $(READY)
+	$(BIN)/python -m docs.findings
 
 pictures: $(READY)
 	$(BIN)/python -m docs.screenshots

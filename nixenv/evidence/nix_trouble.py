@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 
 from nixenv.errors import NixenvError
-from nixenv.findings import Finding, Severity
+from nixenv.findings import Code, Finding
 from nixenv.road.nix import NixFailed, NixNotFound, find_nix_store, nix_search_path, start_nix
 from nixenv.road.root import find_executable
 from nixenv.storepath import StorePath
@@ -30,17 +30,13 @@ def explain_nix_failure(error: NixenvError, root: StorePath, environ: Mapping[st
         environ: The environment that Nix was started with.
     """
     if isinstance(error, NixNotFound):
-        return Finding(
-            "nix-missing",
-            Severity.ERROR,
+        return Code.NIX_MISSING.found(
             "there is no nix-store to ask for the closure, and no record of it either",
             tuple(error.searched),
             error.remedy,
         )
     if not isinstance(error, NixFailed):
-        return Finding(
-            "nix-failed",
-            Severity.ERROR,
+        return Code.NIX_FAILED.found(
             error.reason,
             _other_nix_stores(environ),
             _take_another(environ) or error.remedy,
@@ -48,9 +44,7 @@ def explain_nix_failure(error: NixenvError, root: StorePath, environ: Mapping[st
     return (
         _find_daemon_trouble(environ)
         or _find_invalid_root(root, environ)
-        or Finding(
-            "nix-failed",
-            Severity.ERROR,
+        or Code.NIX_FAILED.found(
             f"`{' '.join(error.argv)}` failed",
             (*_lines(error.stderr), *_other_nix_stores(environ)),
             _take_another(environ) or error.remedy,
@@ -70,9 +64,7 @@ def _find_daemon_trouble(environ: Mapping[str, str]) -> Finding | None:
     trouble = _connect(address) if address else None
     if trouble is None:
         return None
-    return Finding(
-        "nix-daemon-unreachable",
-        Severity.ERROR,
+    return Code.NIX_DAEMON_UNREACHABLE.found(
         "Nix's daemon cannot be reached, and without it Nix answers nothing",
         (
             f"{address}: {trouble.strerror or trouble}",
@@ -139,9 +131,7 @@ def _find_invalid_root(root: StorePath, environ: Mapping[str, str]) -> Finding |
         return None
     if invalid.strip() != root:
         return None
-    return Finding(
-        "store-root-invalid",
-        Severity.ERROR,
+    return Code.STORE_ROOT_INVALID.found(
         f"Nix does not know {root}: it was garbage-collected, or never came through Nix",
         (root,),
         f"`{shlex.join((nix_store, '--realise', root))}` fetches it from a binary cache; where "

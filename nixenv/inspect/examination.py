@@ -8,7 +8,7 @@ import contextlib
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from attrs import evolve
@@ -20,14 +20,14 @@ from nixenv.evidence.graph import Graph, query_graph
 from nixenv.evidence.machine import Machine, probe_machine
 from nixenv.evidence.nix_trouble import explain_nix_failure
 from nixenv.evidence.toolkit_files import probe_toolkit_files
-from nixenv.findings import Finding, Severity
+from nixenv.findings import Code, Finding
 from nixenv.inspect.diagnosis.consequences import leave_out_consequences
 from nixenv.inspect.diagnosis.cuda import check_cuda
 from nixenv.inspect.diagnosis.environment import check_environment
 from nixenv.inspect.diagnosis.gpu import check_gpu
 from nixenv.inspect.diagnosis.python import check_python
 from nixenv.inspect.diagnosis.python_shell import check_shell
-from nixenv.inspect.diagnosis.store import check_store
+from nixenv.inspect.diagnosis.store import check_store, find_lost
 from nixenv.inspect.report import (
     Report,
     choose_next_step,
@@ -48,17 +48,17 @@ from nixenv.road.profile import Profile
 from nixenv.road.python import PythonAmbiguous, PythonNotFound
 from nixenv.road.root import Root
 from nixenv.snapshot import Request, Snapshot
-from nixenv.storepath import store_name
+from nixenv.storepath import StorePath, store_name
 
 STAGES = 5
 """How many times `examine` calls ``step``."""
 
 # Why the road stopped, as a finding's code.
-_CODES: Mapping[type[NixenvError], str] = {
-    PythonNotFound: "python-not-found",
-    PythonAmbiguous: "python-ambiguous",
-    CudaNotFound: "cuda-not-found",
-    VariableTooLong: "value-too-long",
+_CODES: Mapping[type[NixenvError], Code] = {
+    PythonNotFound: Code.PYTHON_NOT_FOUND,
+    PythonAmbiguous: Code.PYTHON_AMBIGUOUS,
+    CudaNotFound: Code.CUDA_NOT_FOUND,
+    VariableTooLong: Code.VALUE_TOO_LONG,
 }
 
 Step = Callable[[str], object]
@@ -278,12 +278,8 @@ def _go_on(seen: Survey, selection: Selection, environ: Mapping[str, str]) -> Su
 
 def _stopped(error: NixenvError) -> Finding:
     summary, *evidence = error.reason.split("\n")
-    return Finding(
-        _CODES.get(type(error), "environment-impossible"),
-        Severity.ERROR,
-        summary,
-        tuple(line.strip() for line in evidence),
-        error.remedy,
+    return _CODES.get(type(error), Code.ENVIRONMENT_IMPOSSIBLE).found(
+        summary, tuple(line.strip() for line in evidence), error.remedy
     )
 
 
@@ -325,9 +321,8 @@ def _export_command(selection: Selection) -> str:
 
 def _report(seen: Survey) -> Report:
     material = seen.material
-    findings = rank_findings(
-        leave_out_consequences(tuple(_check(seen)), material.root.path, material.probe)
-    )
+    lost = find_lost(material.closure, material.probe)
+    findings = rank_findings(leave_out_consequences(_check(seen, lost), lost))
     return Report(
         verdict=judge(findings),
         next_step=choose_next_step(findings),
@@ -344,7 +339,7 @@ def _report(seen: Survey) -> Report:
     )
 
 
-def _check(seen: Survey) -> Iterator[Finding]:
+def _check(seen: Survey, lost: Collection[StorePath]) -> Iterator[Finding]:
     material, contents = seen.material, seen.contents
     # What comes first is the next step, where it is no worse than others: first what makes the rest
     # doubtful, last what a program may well live with.
@@ -358,7 +353,7 @@ def _check(seen: Survey) -> Iterator[Finding]:
         except VariableTooLong as error:
             yield _stopped(error)
     if seen.machine is not None:
-        yield from _check_machine(seen, seen.machine)
+        yield from _check_machine(seen, seen.machine, lost)
     yield from check_cuda(
         material.probe, seen.inventory, contents.files, contents.sites, seen.machine
     )
@@ -372,10 +367,12 @@ def _check(seen: Survey) -> Iterator[Finding]:
         )
 
 
-def _check_machine(seen: Survey, machine: Machine) -> Iterator[Finding]:
+def _check_machine(
+    seen: Survey, machine: Machine, lost: Collection[StorePath]
+) -> Iterator[Finding]:
     root = seen.material.root.path
     if seen.inventory is not None:
-        yield from check_shell(seen.inventory, seen.variables, machine, seen.export_command)
+        yield from check_shell(seen.inventory, seen.variables, machine, seen.export_command, lost)
     torch_cuda = next((s.torch_cuda for s in seen.contents.sites if s.torch_cuda), None)
     yield from check_gpu(machine, seen.toolkit_version, store_name(root), torch_cuda)
     yield from check_environment(

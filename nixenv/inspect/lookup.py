@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from enum import StrEnum
 
 from attrs import frozen
 from packaging.utils import canonicalize_name
@@ -27,6 +28,16 @@ class NothingCalled(NixenvError):
             "give the name of a distribution, module, header, library, program or store path; "
             "`nixenv inspect` lists what there is",
         )
+
+
+class Kind(StrEnum):
+    """What a name may mean, besides a store object."""
+
+    DISTRIBUTION = "distribution"
+    MODULE = "module"
+    HEADER = "header"
+    LIBRARY = "library"
+    PROGRAM = "program"
 
 
 @frozen

@@ -5,8 +5,7 @@ A name may mean several things: ``ninja`` is a program, and may be a distributio
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from enum import StrEnum
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from attrs import frozen
 from packaging.utils import canonicalize_name
@@ -18,7 +17,9 @@ from nixenv.evidence.machine import Machine
 from nixenv.evidence.toolkit_files import DirectoryListing
 from nixenv.findings import Finding
 from nixenv.inspect.components import Group, group_of
+from nixenv.inspect.diagnosis.table import load_table
 from nixenv.inspect.lookup import (
+    Kind,
     Match,
     NothingCalled,
     find_store_paths,
@@ -45,29 +46,6 @@ _PYTHON_ORDER = (
     "the order of PYTHONPATH, and of the merged site-packages in layout linked, where the "
     "program's own modules come before the rest of the closure"
 )
-
-
-class Kind(StrEnum):
-    """What a name may mean, besides a store object."""
-
-    DISTRIBUTION = "distribution"
-    MODULE = "module"
-    HEADER = "header"
-    LIBRARY = "library"
-    PROGRAM = "program"
-
-
-# What leaks in or comes before bears on everything of that kind, though it names none of it.
-_PYTHON_KINDS = frozenset((Kind.DISTRIBUTION, Kind.MODULE))
-_BEARINGS = {
-    "python-path-leak": _PYTHON_KINDS,
-    "python-home-leak": _PYTHON_KINDS,
-    "python-user-site-leak": _PYTHON_KINDS,
-    "python-shadowed": _PYTHON_KINDS | {Kind.PROGRAM},
-}
-
-# With these, what is asked for may be in what could not be looked at.
-_INCOMPLETE = ("store-object-missing", "store-object-unreadable", "store-object-damaged")
 
 
 @frozen
@@ -182,14 +160,7 @@ def describe_subject(
         matches = tuple(match for match in matches if match.exact)
     matches = _in_order_of(aspects, matches)
     kinds = {aspect.kind for aspect in aspects}
-    told = tuple(
-        finding
-        for finding in findings
-        if name == finding.code
-        or finding.code in _INCOMPLETE
-        or _tells_of(name, finding)
-        or kinds & _BEARINGS.get(finding.code, frozenset())
-    )
+    told = tuple(found for found in findings if _tells_of(name, found) or _bears_on(kinds, found))
     if not aspects and not matches and not told:
         raise NothingCalled(name, suggest(name, _known_names(scene)))
     return Subject(
@@ -531,9 +502,15 @@ def _place(index: int, count: int) -> str:
     return f"number {index + 1} of {count}: " if count > 1 else ""
 
 
+def _bears_on(kinds: Collection[Kind], finding: Finding) -> bool:
+    bears_on = load_table().findings[finding.code].bears_on
+    # What bears on everything may have to do with what was not found, too.
+    return not bears_on.isdisjoint(kinds) or bears_on == frozenset(Kind)
+
+
 def _tells_of(name: str, finding: Finding) -> bool:
     words = [w for text in (finding.summary, *finding.evidence) for w in _WORD.findall(text)]
-    return name in words or any(_is_called(name, word) for word in words)
+    return name in (finding.code, *words) or any(_is_called(name, word) for word in words)
 
 
 def _is_called(name: str, word: str) -> bool:

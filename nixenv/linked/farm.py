@@ -138,7 +138,7 @@ def find_problems(directory: str) -> tuple[str, ...]:
     )
 
 
-def find_strangers(directory: str) -> tuple[str, ...]:
+def find_foreign_files(directory: str) -> tuple[str, ...]:
     """Find what others have put into a farm, such as an installer that did not ask pip."""
     record = _read_record(directory)
     if record is None:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from nixenv.findings import Finding, Severity
+from nixenv.findings import Code, Finding
 from nixenv.road.choice import Choice
 from nixenv.road.cuda import (
     CudaToolkit,
@@ -81,9 +81,7 @@ def find_ambiguities(inventory: Inventory) -> tuple[Finding, ...]:
     if not others:
         return ()
     return (
-        Finding(
-            code="cuda-several-compilers",
-            severity=Severity.WARNING,
+        Code.CUDA_SEVERAL_COMPILERS.found(
             summary=f"several nvcc in the closure; took CUDA {toolkit.version} of {toolkit.nvcc}",
             evidence=others,
             remedy="choose with `--cuda X.Y`, or with `version` under [cuda] in the profile",

@@ -17,7 +17,7 @@ from fixtures.closure import SglangClosure
 from fixtures.private_store import PrivateStore
 from fixtures.synthetic import load_synthetic_closure
 from nixenv import Finding, Report, Root
-from nixenv.findings import Severity
+from nixenv.findings import Code, Severity
 from nixenv.inspect.report import Verdict, choose_next_step, judge, rank_findings
 from nixenv.inspect.views.report import show_report
 from nixenv.text import printable
@@ -28,7 +28,7 @@ from tests.real_shells import SEARCH_PATH
 Environ = dict[str, str]
 
 
-def finding(severity: Severity, code: str = "some-code", remedy: str = "") -> Finding:
+def finding(severity: Severity, code: Code = Code.CUDA_NONE, remedy: str = "") -> Finding:
     return Finding(code, severity, f"the {severity}", ("/the/evidence",), remedy)
 
 
@@ -77,21 +77,21 @@ def test_the_next_step_is_the_remedy_of_the_worst_finding() -> None:
 def test_the_verdict_its_cause_and_the_next_step_come_first() -> None:
     """Then the findings, worst first, whole."""
     text = show_report(
-        report_of(finding(Severity.NOTE), finding(Severity.ERROR, "bad-thing", "mend it")),
+        report_of(finding(Severity.NOTE), finding(Severity.ERROR, Code.FARM_BROKEN, "mend it")),
         colour=False,
     )
     assert text.startswith(
         "sglang: broken\nbecause the error\nnext: mend it\n1 error, 1 note; docs/"
     )
     assert (
-        "error  bad-thing\n  the error\n    /the/evidence\n  next: mend it\n\nnote  some-code\n"
+        "error  farm-broken\n  the error\n    /the/evidence\n  next: mend it\n\nnote  cuda-none\n"
         in text
     )
 
 
 def test_much_evidence_is_cut_and_shown_when_asked_for() -> None:
     """A screen has so many lines; --all has no such limit."""
-    many = Finding("x", Severity.NOTE, "many", tuple(f"/{n}" for n in range(100)))
+    many = Finding(Code.CUDA_NONE, Severity.NOTE, "many", tuple(f"/{n}" for n in range(100)))
     assert "    ... and 95 more\n" in show_report(report_of(many), colour=False)
     assert "/99\n" not in show_report(report_of(many), colour=False)
     assert "/99\n" in show_report(report_of(many), colour=False, full=True)
@@ -100,7 +100,7 @@ def test_much_evidence_is_cut_and_shown_when_asked_for() -> None:
 def test_what_could_move_the_cursor_is_shown_as_an_escape() -> None:
     """A file name is data, also for a terminal."""
     assert printable("a\x1b[2Jb\nc\udcffé") == "a\\x1b[2Jb\\nc\\udcffé"
-    bad = Finding("x", Severity.NOTE, "a\x1b[2J", ("\x1b]0;title\x07",), "\x1b[31m")
+    bad = Finding(Code.CUDA_NONE, Severity.NOTE, "a\x1b[2J", ("\x1b]0;title\x07",), "\x1b[31m")
     assert "\x1b" not in show_report(report_of(bad), colour=False)
 
 

@@ -24,9 +24,10 @@ from nixenv.evidence.contents import Contents
 from nixenv.evidence.graph import Graph, Registration, query_graph
 from nixenv.evidence.machine import Machine
 from nixenv.evidence.toolkit_files import DirectoryListing, ToolkitFiles, probe_toolkit_files
+from nixenv.findings import Code
 from nixenv.inspect.components import Group
-from nixenv.inspect.lookup import NothingCalled
-from nixenv.inspect.subject import OBJECT_LIMIT, Aspect, Kind, Subject, describe_subject
+from nixenv.inspect.lookup import Kind, NothingCalled
+from nixenv.inspect.subject import OBJECT_LIMIT, Aspect, Subject, describe_subject
 from nixenv.inspect.views.subject import show_subject
 from nixenv.road.choice import Choice, Reason
 from nixenv.road.cuda import CudaToolkit
@@ -131,7 +132,7 @@ GRAPH = Graph(tuple(Registration(path, 10, (ZLIB,) if path == ROOT else ()) for 
 CONTENTS = Contents(SITES, FILES, GRAPH)
 VERSIONS = ("one-1.1.0", "two-2.2.0", "three-3.3.0")
 MISSING = Finding(
-    "cuda-library-without-headers",
+    Code.CUDA_LIBRARY_WITHOUT_HEADERS,
     Severity.WARNING,
     "CUDA 12.8: libcublas is there without cublas_v2.h and cublasLt.h; that fails",
     (),

@@ -23,8 +23,8 @@ from nixenv.linked.farm import (
     FarmPlan,
     File,
     ensure_farm,
+    find_foreign_files,
     find_problems,
-    find_strangers,
 )
 from nixenv.linked.inspection import inspect_farms
 from nixenv.linked.tree import Conflict, Link
@@ -337,12 +337,12 @@ def test_what_others_put_there_is_found(tmp_path: Path) -> None:
     (farm / "lib/six").mkdir()
     (farm / "lib/six/six.py").touch()
     (farm / "lib/link").symlink_to("/usr")
-    assert sorted(find_strangers(str(farm))) == [f"{farm}/lib/link", f"{farm}/lib/six/six.py"]
+    assert sorted(find_foreign_files(str(farm))) == [f"{farm}/lib/link", f"{farm}/lib/six/six.py"]
     assert find_problems(str(farm)) == ()
 
 
 def test_inspect_says_how_the_farms_are(planned: Planned, tmp_path: Path) -> None:
-    """Not there yet; whole; disputed; with strangers in it; broken."""
+    """Not there yet; whole; disputed; with foreign files in it; broken."""
     inventory, farms = planned
     assert {f.code for f in inspect_farms(farms)} == {"farm-missing"}
     build_farms(inventory, farms)
@@ -350,7 +350,7 @@ def test_inspect_says_how_the_farms_are(planned: Planned, tmp_path: Path) -> Non
     (Path(farms.virtualenv) / "bin/sglang").unlink()
     (Path(farms.virtualenv) / "bin/mine").touch()
     findings = inspect_farms(farms)
-    assert [f.code for f in findings] == ["farm-broken", "farm-strangers"]
+    assert [f.code for f in findings] == ["farm-broken", "farm-foreign-files"]
     assert findings[0].evidence == (f"{farms.virtualenv}/bin/sglang is missing",)
 
     disputed = make_plan(tmp_path)

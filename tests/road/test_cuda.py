@@ -134,13 +134,13 @@ def test_members_have_the_marker_or_the_name_and_the_version() -> None:
         cuda("cuda_nvrtc-12.8.93-lib", marker=False),
         cuda("libcurand-10.3.9.90-lib"),
     ]
-    strangers = [
+    others = [
         cuda("cuda13.0-cuda_cudart-13.0.48"),
         cuda("cuda_cudart-12.6.77"),
         cuda("libcurand-10.3.7.77-lib", marker=False),
         cuda("python3.12-torch-2.9.1", marker=False),
     ]
-    assert toolkit(*strangers, *members).members == tuple(found.path for found in members)
+    assert toolkit(*others, *members).members == tuple(found.path for found in members)
 
 
 def test_stubs_come_last_and_never_as_libraries() -> None:

@@ -10,7 +10,7 @@ from attrs import frozen
 from nixenv.evidence.distributions import SiteListing
 from nixenv.evidence.machine import Machine
 from nixenv.evidence.toolkit_files import DirectoryListing, ToolkitFiles
-from nixenv.findings import Finding, Severity
+from nixenv.findings import Code, Finding, Severity
 from nixenv.inspect.diagnosis.cuda_packages import LIBRARY_PACKAGES, install_cuda, install_tool
 from nixenv.road.classify import Inventory
 from nixenv.road.cuda import CudaToolkit, parse_cuda_version
@@ -54,7 +54,7 @@ def check_cuda(
     toolkit = inventory.cuda if inventory is not None else None
     yield from _check_stubs_at_run_time(toolkit, files, machine)
     if inventory is None:
-        yield from _check_untold(probe)
+        yield from _check_unknown_version(probe)
     elif toolkit is None:
         yield from _check_absence(probe)
     else:
@@ -67,21 +67,17 @@ def check_cuda(
 
 
 def _check_absence(probe: Probe) -> Iterator[Finding]:
-    yield from tuple(_check_untold(probe)) or (
-        Finding(
-            "cuda-none",
-            Severity.NOTE,
+    yield from tuple(_check_unknown_version(probe)) or (
+        Code.CUDA_NONE.found(
             "no nvcc in the closure: CUDA_HOME, CPATH and LIBRARY_PATH are left alone",
         ),
     )
 
 
-def _check_untold(probe: Probe) -> Iterator[Finding]:
+def _check_unknown_version(probe: Probe) -> Iterator[Finding]:
     compilers = [found.path for found in probe.objects if "nvcc" in found.programs]
     if compilers and not any(_cuda_version(path) for path in compilers):
-        yield Finding(
-            "cuda-untold",
-            Severity.WARNING,
+        yield Code.CUDA_VERSION_UNKNOWN.found(
             "there is an nvcc, but the name of its store path tells no CUDA version: not used",
             tuple(f"{path}/bin/nvcc" for path in compilers),
             f"ask it with `{shlex.quote(f'{compilers[0]}/bin/nvcc')} --version`, and give the "
@@ -96,30 +92,24 @@ def _check_parts(toolkit: CudaToolkit, files: ToolkitFiles) -> Iterator[Finding]
     crt = "cuda_nvcc" if _numbers(toolkit.version) < (13, 0) else "cuda_crt"
     for header, package in (("cuda_runtime.h", "cuda_cudart"), ("crt/host_config.h", crt)):
         if header not in headers:
-            yield Finding(
-                "cuda-runtime-headers-missing",
-                Severity.WARNING,
+            yield Code.CUDA_RUNTIME_HEADERS_MISSING.found(
                 f"{cuda}: {header} is not there; nvcc includes it by itself, and compiles nothing",
                 toolkit.include_dirs,
                 install_cuda(toolkit.version, package),
             )
     if "nv/target" not in headers:
-        yield Finding(
-            "cuda-cccl-missing",
-            Severity.WARNING,
+        yield Code.CUDA_CCCL_MISSING.found(
             f"{cuda}: nv/target is not there; cuda_fp16.h and cuda_bf16.h include it",
             toolkit.include_dirs,
             install_cuda(toolkit.version, "cuda_cccl"),
         )
     libraries = _link_libraries(toolkit, files)
     for code, library, flag in (
-        ("cuda-runtime-library-missing", "libcudart.so", "-lcudart"),
-        ("cuda-stubs-missing", "libcuda.so", "-lcuda"),
+        (Code.CUDA_RUNTIME_LIBRARY_MISSING, "libcudart.so", "-lcudart"),
+        (Code.CUDA_STUBS_MISSING, "libcuda.so", "-lcuda"),
     ):
         if library not in libraries:
-            yield Finding(
-                code,
-                Severity.WARNING,
+            yield code.found(
                 f"{cuda}: {library} is not there; what is built with {flag} does not link",
                 (*toolkit.library_dirs, *toolkit.stub_dirs),
                 install_cuda(toolkit.version, "cuda_cudart"),
@@ -136,9 +126,7 @@ def _check_library_headers(toolkit: CudaToolkit, files: ToolkitFiles) -> Iterato
             if header not in headers and (path := _find_library(library, held))
         }
         if lacking:
-            yield Finding(
-                "cuda-library-without-headers",
-                Severity.WARNING,
+            yield Code.CUDA_LIBRARY_WITHOUT_HEADERS.found(
                 f"CUDA {toolkit.version}: {package.name} is there without "
                 f"{' and '.join(lacking)}; what a JIT compiler builds with it fails",
                 tuple(lacking.values()),
@@ -159,9 +147,7 @@ def _check_versions(probe: Probe, toolkit: CudaToolkit, files: ToolkitFiles) -> 
     if twice:
         store_dir = os.path.dirname(toolkit.nvcc)
         bringer = enclosing_store_path(theirs[twice[0]], store_dir) or others[0].path
-        yield Finding(
-            "cuda-several-versions",
-            Severity.WARNING,
+        yield Code.CUDA_SEVERAL_VERSIONS.found(
             f"{', '.join(twice)} is there of CUDA {versions} and of the toolkit's "
             f"{toolkit.version}; a process loads one for both",
             tuple(path for name in twice for path in (ours[name], theirs[name])),
@@ -169,12 +155,11 @@ def _check_versions(probe: Probe, toolkit: CudaToolkit, files: ToolkitFiles) -> 
             f"from a build for CUDA {toolkit.version}",
         )
     else:
-        yield Finding(
-            "cuda-several-versions",
-            Severity.NOTE,
+        yield Code.CUDA_SEVERAL_VERSIONS.found(
             f"parts of CUDA {versions} beside the toolkit's {toolkit.version}; none is used to "
             "compile",
             tuple(found.path for found in others),
+            severity=Severity.NOTE,
         )
 
 
@@ -192,9 +177,7 @@ def _check_host_compiler(
         return
     version = _gcc_version(compiler, inventory)
     if version is not None and newest is not None and version > newest:
-        yield Finding(
-            "cuda-host-compiler-too-new",
-            Severity.ERROR,
+        yield Code.CUDA_HOST_COMPILER_TOO_NEW.found(
             f"nvcc of CUDA {toolkit.version} refuses gcc {version}; gcc {newest} is its newest",
             (compiler, f"{toolkit.nvcc}/bin/nvcc"),
             _take_older_gcc(probe, inventory, newest),
@@ -203,9 +186,7 @@ def _check_host_compiler(
 
 def _check_ninja(inventory: Inventory, machine: Machine | None) -> Iterator[Finding]:
     if inventory.ninja is None and (machine is None or "ninja" not in machine.programs):
-        yield Finding(
-            "cuda-no-ninja",
-            Severity.WARNING,
+        yield Code.CUDA_NO_NINJA.found(
             "no ninja in the closure or on PATH; flashinfer, tvm-ffi and torch build with it",
             remedy=install_tool("ninja", "ninja"),
         )
@@ -227,9 +208,7 @@ def _check_stubs_at_run_time(
             # Nor what has a finding and a remedy of its own, which this one must not undo.
             foreign = {found.entry for found in machine.foreign_files} if machine else set()
             rest = os.pathsep.join(e for e in entries if e not in stubs and e not in foreign)
-            yield Finding(
-                "cuda-stubs-at-run-time",
-                Severity.ERROR,
+            yield Code.CUDA_STUBS_AT_RUN_TIME.found(
                 f"{name} holds stubs of CUDA's libraries; they are for linking only, and answer "
                 "every call with error 34",
                 stubs,
@@ -246,9 +225,7 @@ def _check_torch(
     if torch.cuda is None:
         # Where neither a CUDA version nor this is told, nothing is known of it.
         if torch.version.endswith("+cpu"):
-            yield Finding(
-                "torch-without-cuda",
-                Severity.WARNING,
+            yield Code.TORCH_WITHOUT_CUDA.found(
                 f"torch {torch.version} is built for the CPU alone; it sees no GPU",
                 (torch.directory,),
                 f"install a build of {store_name(inventory.root)} with CUDA's torch",
@@ -258,13 +235,12 @@ def _check_torch(
         severity, consequence = Severity.WARNING, "its extension builder warns of it"
     else:
         severity, consequence = Severity.ERROR, "its extension builder refuses that"
-    yield Finding(
-        "torch-other-cuda",
-        severity,
+    yield Code.TORCH_OTHER_CUDA.found(
         f"torch is built for CUDA {torch.cuda}, the toolkit is CUDA {toolkit.version}; "
         f"{consequence}",
         (torch.directory, f"{toolkit.nvcc}/bin/nvcc"),
         _take_toolkit(probe, inventory, torch.cuda),
+        severity=severity,
     )
 
 
@@ -376,7 +352,7 @@ def _explain_no_compiler(
         home = inventory.host_compiler
         remedy = _set_compiler(home.path) if home else _install_compiler(newest)
     evidence = (f"CC={given}",) if given else ()
-    return Finding("cuda-no-host-compiler", Severity.WARNING, summary, evidence, remedy)
+    return Code.CUDA_NO_HOST_COMPILER.found(summary, evidence, remedy)
 
 
 def _set_compiler(home: str) -> str:

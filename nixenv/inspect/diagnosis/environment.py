@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from nixenv.evidence.machine import DirectoryState, Machine, PortState
-from nixenv.findings import Finding, Severity
+from nixenv.findings import Code, Finding, Severity
 from nixenv.road.plan import VARIABLE_LIMIT, variable_size
 from nixenv.text import as_code
 
@@ -86,9 +86,7 @@ def _holds(name: str, wanted: str | None, held: str | None) -> bool:
 def _explain_inactivity(
     variables: Mapping[str, str | None], now: Mapping[str, str], activate: str
 ) -> Finding:
-    return Finding(
-        "environment-not-active",
-        Severity.NOTE,
+    return Code.ENVIRONMENT_NOT_ACTIVE.found(
         "the environment is not active in this shell",
         tuple(
             line
@@ -108,9 +106,7 @@ def _check_drift(
         if name not in _JUDGED_ELSEWHERE and _has_drifted(name, wanted, now.get(name))
     }
     if drifted:
-        yield Finding(
-            "environment-drift",
-            Severity.WARNING,
+        yield Code.ENVIRONMENT_DRIFT.found(
             f"changed since the environment was activated: {', '.join(drifted)}",
             tuple(line for lines in drifted.values() for line in lines),
             as_code(activate),
@@ -186,20 +182,17 @@ def _check_foreign_files(
         foreign = {found.entry for found in files}
         remedy = _set_list(name, [entry for entry in entries if entry not in foreign])
         if first:
-            yield Finding(
-                "environment-foreign-entries",
-                Severity.WARNING,
+            yield Code.ENVIRONMENT_FOREIGN_ENTRIES.found(
                 f"{name} has directories of this machine before the closure's: {effect}",
                 first,
                 remedy,
             )
         elif later:
-            yield Finding(
-                "environment-foreign-entries",
-                Severity.NOTE,
+            yield Code.ENVIRONMENT_FOREIGN_ENTRIES.found(
                 f"{name} has directories of this machine; where the closure lacks a part, {effect}",
                 later,
                 remedy,
+                severity=Severity.NOTE,
             )
     yield from _check_library_path(machine)
 
@@ -213,9 +206,7 @@ def _check_library_path(machine: Machine) -> Iterator[Finding]:
     entries = filter(None, re.split("[:;]", machine.variables.get(name, "")))  # ld.so(8)
     # Nor any stubs: they have a finding and a remedy of their own, which this one must not undo.
     rest = [e for e in entries if e not in foreign and os.path.basename(e.rstrip("/")) != "stubs"]
-    yield Finding(
-        "environment-foreign-entries",
-        Severity.WARNING,
+    yield Code.ENVIRONMENT_FOREIGN_ENTRIES.found(
         f"{name} has directories of this machine: programs of the store load these libraries "
         "instead of their own",
         tuple(f"{found.entry}/{found.name}" for found in files),
@@ -249,9 +240,7 @@ def _check_sizes(
             remedy = as_code(f'unset {name}; eval "$({export_command})"')
         else:
             remedy = f"give {name} a shorter value"
-        yield Finding(
-            "value-near-limit",
-            Severity.WARNING,
+        yield Code.VALUE_NEAR_LIMIT.found(
             f"{name} has {size} bytes; Linux passes on no more than {VARIABLE_LIMIT}",
             (f"{name}: {len(_entries(value))} entries, {ours} bytes in {store_dir}",)
             if name in _PATH_LISTS
@@ -268,9 +257,7 @@ def _check_directories(
         # A value that is set wins over the new directory: it has to go first.
         names = " ".join(state.variable for state in closed)
         elsewhere = f'{export_command} --cache-dir "$(mktemp -d -p /var/tmp)"'
-        yield Finding(
-            "cache-directory-unwritable",
-            Severity.ERROR,
+        yield Code.CACHE_DIRECTORY_UNWRITABLE.found(
             f"nothing can be written to the directories of {len(closed)} caches"
             if len(closed) > 1
             else f"nothing can be written to the directory of {names}",
@@ -283,17 +270,13 @@ def _check_port(port: PortState, activate: str) -> Iterator[Finding]:
     if not port.problem:
         return
     if port.port == 0:
-        yield Finding(
-            "port-invalid",
-            Severity.ERROR,
+        yield Code.PORT_INVALID.found(
             f"{port.variable}: {port.problem}",
             (),
             as_code(f"unset {port.variable}; {activate}"),
         )
     elif port.taken:
-        yield Finding(
-            "port-in-use",
-            Severity.WARNING,
+        yield Code.PORT_IN_USE.found(
             f"port {port.port} ({port.variable}) is taken; if that is your server, all is well",
             (f"who listens: {port.holder or 'it cannot be told'}",),
             as_code(f"export {port.variable}={port.free}")
@@ -301,9 +284,7 @@ def _check_port(port: PortState, activate: str) -> Iterator[Finding]:
             else f"set {port.variable} to another port",
         )
     else:
-        yield Finding(
-            "port-unavailable",
-            Severity.ERROR,
+        yield Code.PORT_UNAVAILABLE.found(
             f"port {port.port} ({port.variable}) cannot be listened on: {port.problem}",
             (),
             as_code(f"export {port.variable}={port.free}")
@@ -314,9 +295,7 @@ def _check_port(port: PortState, activate: str) -> Iterator[Finding]:
 
 def _check_cpu(machine: Machine, package_name: str) -> Iterator[Finding]:
     if machine.avx2 is False and "avx2" in package_name.split("-"):
-        yield Finding(
-            "cpu-no-avx2",
-            Severity.ERROR,
+        yield Code.CPU_NO_AVX2.found(
             "the program is built for CPUs with AVX2, and this one has none",
             (package_name, "no avx2 among the flags in /proc/cpuinfo"),
             "in a virtual machine, give it the CPU of its host (QEMU: `-cpu host`); on any other "

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from nixenv.evidence.gpu import Gpu, GpuDriver
 from nixenv.evidence.machine import Machine
-from nixenv.findings import Finding, Severity
+from nixenv.findings import Code, Finding, Severity
 from nixenv.text import as_code
 
 # NVIDIA, CUDA Compatibility, "Minor Version Compatibility": what CUDA X.0 came with runs programs
@@ -84,15 +84,11 @@ def check_gpu(
 def _explain_absence(driver: GpuDriver) -> Finding:
     words = _lines(driver)
     if not driver.pci:
-        return Finding(
-            "gpu-none",
-            Severity.NOTE,
+        return Code.GPU_NONE.found(
             "this machine has no NVIDIA GPU, or shows none: the GPU part was not checked",
             words,
         )
-    return Finding(
-        "gpu-driver-not-loaded",
-        Severity.WARNING,
+    return Code.GPU_DRIVER_NOT_LOADED.found(
         "there is an NVIDIA GPU, but no device file: no program can use it",
         (*(f"PCI {address}" for address in driver.pci), *words),
         "start the container with its GPUs (`docker run --gpus all`; in Kubernetes a limit "
@@ -109,9 +105,7 @@ def _check_nvidia_smi(driver: GpuDriver) -> Iterator[Finding]:
     if driver.nvidia_smi is None:
         branch = (driver.version or "").partition(".")[0]
         package = f"nvidia-utils-{branch}" if branch else "nvidia-utils"
-        yield Finding(
-            "gpu-nvidia-smi-missing",
-            Severity.WARNING,
+        yield Code.GPU_NVIDIA_SMI_MISSING.found(
             "there is a GPU, but no nvidia-smi to ask: its compute capability was not checked",
             driver.devices,
             f"install the driver's tools (Debian: nvidia-smi; Ubuntu: {package}); in a container, "
@@ -119,17 +113,14 @@ def _check_nvidia_smi(driver: GpuDriver) -> Iterator[Finding]:
         )
     elif driver.hindered_by:
         names = " ".join(driver.hindered_by)
-        yield Finding(
-            "gpu-nvidia-smi-failed",
-            Severity.WARNING,
+        yield Code.GPU_NVIDIA_SMI_FAILED.found(
             f"{driver.nvidia_smi} fails with {names} as set, and answers without",
             _lines(driver),
             as_code(f"unset {names}"),
+            severity=Severity.WARNING,
         )
     elif driver.failure:
-        yield Finding(
-            "gpu-nvidia-smi-failed",
-            Severity.ERROR,
+        yield Code.GPU_NVIDIA_SMI_FAILED.found(
             f"{driver.nvidia_smi} fails: the driver does not work",
             (*_lines(driver), f"kernel module: {driver.module or 'not loaded'}"),
             "reboot the machine: then the kernel module and the driver's libraries are of one "
@@ -148,19 +139,16 @@ def _check_version(driver: GpuDriver, cuda: str) -> Iterator[Finding]:
     shipped = _DRIVER_OF_TOOLKIT.get(cuda)
     if of_major and minimum and _numbers(version) < _numbers(minimum):
         runs = _numbers(version) >= _numbers(of_major)
-        yield Finding(
-            "gpu-driver-too-old",
-            Severity.WARNING if runs else Severity.ERROR,
+        yield Code.GPU_DRIVER_TOO_OLD.found(
             f"the driver is {version}; CUDA {cuda} runs from {of_major} on"
             + (f", and Flox' environments ask for {minimum}" if minimum != of_major else ""),
             _version_evidence(driver),
             f"install driver {shipped or minimum} or newer, with which CUDA {cuda} works whole, on "
             "the machine itself, not in a container, and reboot",
+            severity=Severity.WARNING if runs else Severity.ERROR,
         )
     elif shipped and _numbers(version) < _numbers(shipped):
-        yield Finding(
-            "gpu-driver-older-than-toolkit",
-            Severity.NOTE,
+        yield Code.GPU_DRIVER_OLDER_THAN_TOOLKIT.found(
             f"the driver is {version}, older than the one of CUDA {cuda} ({shipped}): compiled "
             "kernels run, but it cannot compile that CUDA's PTX",
             _version_evidence(driver),
@@ -185,9 +173,7 @@ def _version_evidence(driver: GpuDriver) -> tuple[str, ...]:
 def _check_hidden(machine: Machine) -> Iterator[Finding]:
     visible = machine.variables.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and _hides_all(visible, len(machine.driver.gpus)):
-        yield Finding(
-            "gpu-hidden",
-            Severity.WARNING,
+        yield Code.GPU_HIDDEN.found(
             "CUDA_VISIBLE_DEVICES hides every GPU from programs",
             (f"CUDA_VISIBLE_DEVICES={visible}",),
             "`unset CUDA_VISIBLE_DEVICES`",
@@ -220,9 +206,7 @@ def _check_architecture(machine: Machine, package_name: str) -> Iterator[Finding
         return
     fit = [str(number) for number, gpu in gpus if gpu not in unfit]
     names = ", ".join(dict.fromkeys(gpu.name for gpu in unfit))
-    yield Finding(
-        "gpu-architecture-unsupported",
-        Severity.WARNING if fit else Severity.ERROR,
+    yield Code.GPU_ARCHITECTURE_UNSUPPORTED.found(
         f"the program is built for {_sm_names(built_for)}, which does not run on {names}",
         (
             package_name,
@@ -231,6 +215,7 @@ def _check_architecture(machine: Machine, package_name: str) -> Iterator[Finding
         f"`export CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES={','.join(fit)}`"
         if fit
         else _take_variant(package_name, built_for, unfit[0]),
+        severity=Severity.WARNING if fit else Severity.ERROR,
     )
 
 
@@ -239,12 +224,11 @@ def _check_capability(machine: Machine, cuda: str) -> Iterator[Finding]:
     gpus = [gpu for _, gpu in _visible_gpus(machine) if gpu.compute_capability is not None]
     old = [gpu for gpu in gpus if oldest and _numbers(_capability(gpu)) < _numbers(oldest)]
     if old:
-        yield Finding(
-            "gpu-too-old",
-            Severity.WARNING if len(old) < len(gpus) else Severity.ERROR,
+        yield Code.GPU_TOO_OLD.found(
             f"CUDA {cuda} compiles for compute capability {oldest} and newer",
             tuple(f"{gpu.name}: compute capability {gpu.compute_capability}" for gpu in old),
             "take a newer GPU, or a build of the program for an older CUDA",
+            severity=Severity.WARNING if len(old) < len(gpus) else Severity.ERROR,
         )
 
 
@@ -314,9 +298,7 @@ def _check_libcuda(machine: Machine) -> Iterator[Finding]:
         )
     else:
         remedy = _link_libraries(os.path.dirname(driver.host_libcuda))
-    yield Finding(
-        "gpu-libcuda-unreachable",
-        Severity.ERROR,
+    yield Code.GPU_LIBCUDA_UNREACHABLE.found(
         "programs of the store do not find libcuda.so.1, the driver's library: to them there is "
         "no GPU",
         (

@@ -7,7 +7,7 @@ from attrs import frozen
 from packaging.utils import canonicalize_name
 
 from nixenv.evidence.distributions import TAGGED_EXTENSION, SiteListing
-from nixenv.findings import Finding, Severity
+from nixenv.findings import Code, Finding, Severity
 from nixenv.inspect.diagnosis.requirements import check_requirements
 from nixenv.inspect.diagnosis.site_path import Installed, Site, group_by_project, order_sites
 from nixenv.road.choice import Reason, because
@@ -85,9 +85,7 @@ def _check_modules(
         },
         key=lambda other: tuple(map(int, other.split("."))),
     )
-    yield Finding(
-        "python-no-modules",
-        Severity.WARNING,
+    yield Code.PYTHON_NO_MODULES.found(
         f"no modules for Python {version} in the closure",
         tuple(site.directory for site in path),
         f"take the version that has some: `--python {others[-1]}`"
@@ -105,9 +103,7 @@ def _holds_modules(site: Site) -> bool:
 def _check_interpreters(inventory: Inventory) -> Iterator[Finding]:
     chosen = inventory.interpreter
     if chosen.others and Reason.ASKED_FOR not in chosen.reasons:
-        yield Finding(
-            "python-several-interpreters",
-            Severity.NOTE,
+        yield Code.PYTHON_SEVERAL_INTERPRETERS.found(
             f"several interpreters in the closure; took {chosen.path}, because "
             f"{because(chosen.reasons)}",
             chosen.others,
@@ -130,14 +126,13 @@ def _check_extensions(
                 continue
             built_for = ", ".join(sorted(set(wrong.values())))
             is_whole = len(wrong) == len(_tagged(extensions))
-            yield Finding(
-                "python-extension-abi",
-                Severity.ERROR if is_whole else Severity.WARNING,
+            yield Code.PYTHON_EXTENSION_ABI.found(
                 f"{owner} has {len(wrong)} extension module{'s' * (len(wrong) > 1)} built for "
                 f"{built_for}; Python {interpreter.version} does not find them",
                 _some([f"{site.directory}/{file}" for file in wrong]),
                 f"build {owner} with Python {interpreter.version}: take it from "
                 f"`python{interpreter.version.replace('.', '')}Packages`",
+                severity=Severity.ERROR if is_whole else Severity.WARNING,
             )
 
 
@@ -218,9 +213,7 @@ def _check_hidden_modules(path: Sequence[Site]) -> Iterator[Finding]:
             continue
         hidden = [found for found in providers if _is_hidden_by(winner, found)]
         if any(found.site.own for found in hidden):
-            yield Finding(
-                "python-module-twice",
-                Severity.WARNING,
+            yield Code.PYTHON_MODULE_TWICE.found(
                 f"the module {name} is of {1 + len(hidden)} distributions; with PYTHONPATH, that "
                 f"of {', '.join(winner.owners)} hides the others",
                 (str(winner), *map(str, hidden)),
@@ -260,9 +253,7 @@ def _check_path_files(path: Sequence[Site]) -> Iterator[Finding]:
         if not _HARMLESS_PATH_FILE.fullmatch(name)
     )
     if found:
-        yield Finding(
-            "python-path-file-ignored",
-            Severity.WARNING,
+        yield Code.PYTHON_PATH_FILE_IGNORED.found(
             "PYTHONPATH does not process .pth files: what only they reach cannot be imported",
             found,
             f"{_TAKE_LINKED}; it processes them",
@@ -277,9 +268,7 @@ def _check_versions(projects: Mapping[str, Sequence[Installed]]) -> Iterator[Fin
         winner = found[0]
         is_only_own = winner.site.own and not any(one.site.own for one in found[1:])
         why = "it alone is the program's own" if is_only_own else "its directory comes first"
-        yield Finding(
-            "python-several-versions",
-            Severity.NOTE,
+        yield Code.PYTHON_SEVERAL_VERSIONS.found(
             f"{name} is there in several versions; {winner.distribution.version} wins: {why}",
             tuple(f"{one.distribution.version}  {one.site.directory}" for one in found),
             f"{_TAKE_LINKED}; it leaves the others out",

@@ -2,11 +2,12 @@
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from nixenv.evidence.machine import Machine
-from nixenv.findings import Finding, Severity
+from nixenv.findings import Code, Finding, Severity
 from nixenv.road.classify import Inventory
+from nixenv.storepath import StorePath, enclosing_store_path
 from nixenv.text import as_code
 
 Variables = Mapping[str, str | None]
@@ -20,6 +21,7 @@ def check_shell(
     variables: Variables,
     machine: Machine,
     export_command: str = "nixenv export",
+    lost: Collection[StorePath] = (),
 ) -> Iterator[Finding]:
     """Judge the variables and programs that a Python started now would see.
 
@@ -28,8 +30,9 @@ def check_shell(
         variables: The variables as the environment sets them; None for unset.
         machine: The machine and the variables as they are.
         export_command: What prints this environment for a shell.
+        lost: The closure's store objects that are gone: what was in them is no stranger's.
     """
-    yield from _check_path_leak(inventory, machine, export_command)
+    yield from _check_path_leak(inventory, machine, export_command, lost)
     yield from _check_home_leak(inventory, machine)
     if _is_active(variables, machine):
         yield from _check_user_site(variables, machine)
@@ -50,12 +53,16 @@ def _entries(variables: Variables) -> list[str]:
 
 
 def _check_path_leak(
-    inventory: Inventory, machine: Machine, export_command: str
+    inventory: Inventory, machine: Machine, export_command: str, lost: Collection[StorePath]
 ) -> Iterator[Finding]:
     ours = {os.path.normpath(part.directory) for part in inventory.site_packages}
     allowed = _flox_directories(inventory, machine)
     entries = _entries(machine.variables)
-    is_ours = [os.path.normpath(entry) in ours for entry in entries]
+    store_dir = os.path.dirname(inventory.root)
+    is_ours = [
+        os.path.normpath(entry) in ours or enclosing_store_path(entry, store_dir) in lost
+        for entry in entries
+    ]
     foreign = [
         number
         for number, entry in enumerate(entries)
@@ -63,9 +70,7 @@ def _check_path_leak(
     ]
     if foreign:
         is_first = any(is_ours[foreign[0] :]) or not any(is_ours)
-        yield Finding(
-            "python-path-leak",
-            Severity.WARNING,
+        yield Code.PYTHON_PATH_LEAK.found(
             "PYTHONPATH holds what is not the program's; Python finds modules there "
             f"{'before' if is_first else 'after'} the program's own",
             tuple(_describe_entry(entries[number], machine) for number in foreign),
@@ -99,9 +104,7 @@ def _flox_environments(machine: Machine) -> list[str]:
 def _check_home_leak(inventory: Inventory, machine: Machine) -> Iterator[Finding]:
     home = machine.variables.get("PYTHONHOME")
     if home and os.path.normpath(home) != inventory.interpreter.path:
-        yield Finding(
-            "python-home-leak",
-            Severity.ERROR,
+        yield Code.PYTHON_HOME_LEAK.found(
             "PYTHONHOME is set: the program's Python takes its standard library from there, or "
             "does not start",
             (f"PYTHONHOME={home}",),
@@ -112,9 +115,7 @@ def _check_home_leak(inventory: Inventory, machine: Machine) -> Iterator[Finding
 def _check_user_site(variables: Variables, machine: Machine) -> Iterator[Finding]:
     is_virtualenv = bool(variables.get("VIRTUAL_ENV"))  # which has no user site
     if machine.user_site and not is_virtualenv and not machine.variables.get("PYTHONNOUSERSITE"):
-        yield Finding(
-            "python-user-site-leak",
-            Severity.WARNING,
+        yield Code.PYTHON_USER_SITE_LEAK.found(
             "PYTHONNOUSERSITE is not set: the program's Python takes modules from the user's own "
             "directory",
             (machine.user_site,),
@@ -143,12 +144,11 @@ def _check_shadow(
     # A virtual environment on top may be there on purpose, made with the program's Python. And
     # what people type is not what a server is started with.
     is_mild = name != exact or _is_in(found, machine.variables.get("VIRTUAL_ENV", ""))
-    yield Finding(
-        "python-shadowed",
-        Severity.WARNING if is_mild else Severity.ERROR,
+    yield Code.PYTHON_SHADOWED.found(
         f"{name} is not the program's: PATH finds another one first",
         (f"PATH finds {found}", f"the program's is {home}/bin/{name}"),
         as_code(f'export PATH={shlex.quote(f"{home}/bin")}:"$PATH"'),
+        severity=Severity.WARNING if is_mild else Severity.ERROR,
     )
 
 

@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from nixenv.findings import Finding, Severity
+from nixenv.findings import Code, Finding
 from nixenv.inspect.diagnosis.site_path import Installed
 from nixenv.road.python import Interpreter
 from nixenv.storepath import store_name
@@ -59,9 +59,7 @@ def check_requirements(
         if unmet:
             name = installed.distribution.name
             wanted = ", ".join(one.text for one in unmet)
-            yield Finding(
-                "python-requirement-unmet",
-                Severity.WARNING,
+            yield Code.PYTHON_REQUIREMENT_UNMET.found(
                 f"{installed.title} requires what is not there: {wanted}",
                 (installed.site.directory, *map(str, unmet)),
                 f"in the Nix expression of {name}, have in `dependencies`: {wanted}",

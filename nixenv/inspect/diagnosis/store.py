@@ -2,13 +2,13 @@
 
 import errno
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from nixenv.findings import Finding, Severity
+from nixenv.findings import Code, Finding, Severity
 from nixenv.road.nix import repair_command
 from nixenv.road.probe import Fault, Probe
 from nixenv.road.query import Closure, Origin
-from nixenv.storepath import enclosing_store_path
+from nixenv.storepath import StorePath, enclosing_store_path
 
 # What a change of permissions cures, and nothing else does.
 _DENIED = errno.EACCES
@@ -24,26 +24,30 @@ def check_store(closure: Closure, probe: Probe, nix_store: str = "nix-store") ->
     """
     has_nix = closure.origin is Origin.NIX
     missing = tuple(fault.path for fault in probe.faults if fault.missing)
+    damaged = _find_damaged(closure, probe)
     if missing:
-        yield Finding(
-            "store-object-missing",
-            Severity.ERROR,
+        yield Code.STORE_OBJECT_MISSING.found(
             f"of the closure, {_counted(missing)} not on disk; export refuses",
             missing,
             _repair(missing, nix_store) if has_nix else _FETCH_WITHOUT_NIX,
         )
     yield from _check_unreadable(closure, probe, nix_store)
-    yield from _check_damaged(closure, probe, nix_store)
+    if damaged:
+        objects = tuple(dict.fromkeys(damaged.values()))
+        yield Code.STORE_OBJECT_DAMAGED.found(
+            f"{_counted(objects)} not whole: the program's wrapper lists modules that are gone",
+            tuple(damaged),
+            _repair(objects, nix_store),
+        )
     if not has_nix:
-        yield Finding(
-            "nix-missing",
-            Severity.WARNING,
+        yield Code.NIX_MISSING.found(
             "there is no Nix to ask: the closure is the record of the whole Flox environment, "
             "without order and references",
             (closure.source,),
             "put the directory of nix-store on PATH, or set NIX_BIN to the `nix` beside it; where "
             "there is no Nix, record a snapshot on a machine with Nix "
             "(`nixenv snapshot -o FILE`) and add `--from FILE` here",
+            severity=Severity.WARNING,
         )
 
 
@@ -68,7 +72,15 @@ def _check_unreadable(closure: Closure, probe: Probe, nix_store: str) -> Iterato
         )
 
 
-def _check_damaged(closure: Closure, probe: Probe, nix_store: str) -> Iterator[Finding]:
+def find_lost(closure: Closure, probe: Probe) -> frozenset[StorePath]:
+    """Name the store objects that are gone, cannot be read, or lack what they had."""
+    store_dir = closure.root.rpartition("/")[0]
+    return frozenset(
+        (*_objects_of(probe.faults, store_dir), *_find_damaged(closure, probe).values())
+    )
+
+
+def _find_damaged(closure: Closure, probe: Probe) -> dict[str, StorePath]:
     """Miss what the wrapper lists: nixpkgs lists directories that were there when it was built."""
     store_dir = closure.root.rpartition("/")[0]
     lost = set(_objects_of(probe.faults, store_dir))
@@ -77,33 +89,24 @@ def _check_damaged(closure: Closure, probe: Probe, nix_store: str) -> Iterator[F
         for found in probe.objects
         for version in found.site_packages
     }
-    damaged = {
+    return {
         directory: path
         for directory in (probe.wrapper.site_packages if probe.wrapper else ())
         if (path := enclosing_store_path(directory, store_dir)) in closure.paths
         and path not in lost
         and directory not in there
     }
-    if damaged:
-        objects = tuple(dict.fromkeys(path for path in damaged.values() if path))
-        yield Finding(
-            "store-object-damaged",
-            Severity.ERROR,
-            f"{_counted(objects)} not whole: the program's wrapper lists modules that are gone",
-            tuple(damaged),
-            _repair(objects, nix_store),
-        )
 
 
 def _unreadable(faults: Sequence[Fault], summary: str, remedy: str) -> Finding:
     evidence = tuple(f"{fault.path}: {fault.detail}" for fault in faults)
-    return Finding("store-object-unreadable", Severity.ERROR, summary, evidence, remedy)
+    return Code.STORE_OBJECT_UNREADABLE.found(summary, evidence, remedy)
 
 
-def _objects_of(faults: Sequence[Fault], store_dir: str) -> tuple[str, ...]:
+def _objects_of(faults: Iterable[Fault], store_dir: str) -> tuple[StorePath, ...]:
     """Give the store objects, where the faults may name paths inside them."""
-    objects = (enclosing_store_path(fault.path, store_dir) or fault.path for fault in faults)
-    return tuple(dict.fromkeys(objects))
+    objects = (enclosing_store_path(fault.path, store_dir) for fault in faults)
+    return tuple(dict.fromkeys(filter(None, objects)))
 
 
 def _counted(paths: Sequence[str]) -> str:

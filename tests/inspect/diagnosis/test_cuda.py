@@ -215,7 +215,7 @@ def test_a_compiler_of_no_known_version_is_told_and_taken_at_the_users_word() ->
     odd = part("my-own-toolkit", programs=("nvcc",), headers=NVCC.headers, newest_gcc=14)
     parts = (odd, *without(NVCC))
     (finding,) = check(*parts)
-    assert codes([finding]) == [("cuda-untold", Severity.WARNING)]
+    assert codes([finding]) == [("cuda-version-unknown", Severity.WARNING)]
     assert finding.evidence == (f"{odd.found.path}/bin/nvcc",)
     assert f"`{odd.found.path}/bin/nvcc --version`" in finding.remedy
     assert "--cuda X.Y" in finding.remedy
@@ -226,7 +226,7 @@ def test_a_compiler_of_no_known_version_is_told_where_nothing_could_be_chosen() 
     """A profile that requires CUDA ends the road there; nothing else is guessed then."""
     odd = probe_of(part("my-own-toolkit", programs=("nvcc",)).found)
     findings = check_cuda(odd, None, files_of(()), (), None)
-    assert codes(findings) == [("cuda-untold", Severity.WARNING)]
+    assert codes(findings) == [("cuda-version-unknown", Severity.WARNING)]
     assert list(check_cuda(probe_of(NVCC.found), None, files_of(()), (), None)) == []
     assert list(check_cuda(probe_of(), None, files_of(()), (), None)) == []
 

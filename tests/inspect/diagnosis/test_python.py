@@ -572,6 +572,17 @@ def test_foreign_entries_on_pythonpath(value: str, evidence: tuple[str, ...], pl
     assert only(findings(*CLEAN, variables=LINKED, machine=machine(now))).evidence == evidence
 
 
+def test_what_was_in_a_lost_store_object_is_no_leak() -> None:
+    """The activation put it there; what comes from elsewhere is told all the same."""
+    numpy, torch = store_path("python3.12-numpy-2.3.4"), store_path("python3.12-torch-2.9.1")
+    entries = (f"{numpy}/lib/python3.12/site-packages", f"{torch}/lib/python3.12/site-packages")
+    now = machine({**ACTIVE, "PYTHONPATH": ":".join((*entries, "/one", "/two"))})
+    inventory, variables = inventory_of(CLEAN), variables_of(CLEAN)
+    (told,) = check_shell(inventory, variables, now, lost=[numpy])
+    assert told.evidence == entries[1:]
+    assert list(check_shell(inventory, variables, now, lost=[numpy, torch])) == []
+
+
 def test_what_flox_sets_is_no_leak() -> None:
     """In dev mode PYTHONPATH is the environment's own directory, and that of others below it."""
     now = {

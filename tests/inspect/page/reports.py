@@ -7,7 +7,7 @@ from attrs import evolve
 from nixenv.evidence.distributions import Distribution
 from nixenv.evidence.gpu import Gpu, GpuDriver
 from nixenv.evidence.machine import DirectoryState, Machine, PortState
-from nixenv.findings import Finding, Severity
+from nixenv.findings import Code, Finding, Severity
 from nixenv.inspect.components import Group
 from nixenv.inspect.report import Member, Module, Report, Verdict
 from nixenv.road.choice import Choice, Reason
@@ -42,20 +42,20 @@ SIZES = {
 
 FINDINGS = (
     Finding(
-        "store-object-missing",
+        Code.STORE_OBJECT_MISSING,
         Severity.ERROR,
         "1 member of the closure is not on disk; export refuses",
         (store_path("python3.12-idna-3.11"),),
         f"run `nix-store --repair-path {store_path('python3.12-idna-3.11')}`",
     ),
     Finding(
-        "cuda-header-missing",
+        Code.CUDA_RUNTIME_HEADERS_MISSING,
         Severity.WARNING,
         "libcublas is there, its headers are not: what includes cublasLt.h will fail",
         tuple(f"/evidence/{number}" for number in range(12)),
         'add `libcublas.outputs = "all"` to the manifest',
     ),
-    Finding("python-several-interpreters", Severity.NOTE, "several interpreters in the closure"),
+    Finding(Code.PYTHON_SEVERAL_INTERPRETERS, Severity.NOTE, "several interpreters in the closure"),
 )
 
 

@@ -10,7 +10,7 @@ import attrs
 import pytest
 from playwright.sync_api import Browser, Error, Page, Route
 
-from nixenv.findings import Finding, Severity
+from nixenv.findings import Code, Finding, Severity
 from nixenv.inspect.components import Group
 from nixenv.inspect.page.render import render_page
 from nixenv.inspect.report import Report
@@ -117,7 +117,7 @@ def contrasts(page: Page) -> list[tuple[float, str]]:
 def test_the_page_is_no_wider_than_the_window(visit: Visit, size: tuple[int, int]) -> None:
     """Long names break, and wide tables scroll by themselves."""
     name = f"python3.12-{'x' * 200}"
-    finding = Finding(name, Severity.ERROR, name, (name,), name)
+    finding = Finding(Code.CUDA_NONE, Severity.ERROR, name, (name,), name)
     shown = report(
         findings=(finding, *FINDINGS),
         root=ROOT._replace(program=name),

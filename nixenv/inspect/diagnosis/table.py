@@ -1,0 +1,91 @@
+"""The one table of findings: what each means, and what it has to do with others.
+
+It is the data of ``findings.toml``, for `inspect` and for docs/findings.md, which is made of it.
+"""
+
+import textwrap
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+
+from attrs import frozen
+
+from nixenv.findings import Code
+from nixenv.inspect.components import Group
+from nixenv.inspect.lookup import Kind
+from nixenv.plain import make_converter
+
+
+@frozen
+class Area:
+    """A part of docs/findings.md.
+
+    Attributes:
+        title: Its heading.
+        text: What holds for all of its findings, in Markdown; may be empty.
+    """
+
+    title: str
+    text: str = ""
+
+
+@frozen
+class Meaning:
+    """What a finding means.
+
+    Attributes:
+        area: The name of its area.
+        text: What is wrong, how that was found out and what cures it, in Markdown.
+        follows_loss_of: It may be a mere consequence where a store object of these groups is lost.
+        bears_on: It matters to whoever asks about a thing of these kinds, though it names none.
+    """
+
+    area: str
+    text: str
+    follows_loss_of: frozenset[Group] = frozenset()
+    bears_on: frozenset[Kind] = frozenset()
+
+
+@frozen
+class Table:
+    """All of it.
+
+    Attributes:
+        text: What holds for all findings, in Markdown.
+        areas: The areas by name, in the order of docs/findings.md.
+        findings: The meanings, likewise.
+    """
+
+    text: str
+    areas: Mapping[str, Area]
+    findings: Mapping[Code, Meaning]
+
+
+@cache
+def load_table() -> Table:
+    """Read the table."""
+    text = files("nixenv.inspect.diagnosis").joinpath("findings.toml").read_text("utf-8")
+    table: Table = make_converter().structure(tomllib.loads(text), Table)
+    return table
+
+
+def render_page(table: Table) -> str:
+    """Write docs/findings.md. Pure."""
+    return "\n\n".join(_page_parts(table)) + "\n"
+
+
+def _page_parts(table: Table) -> Iterator[str]:
+    yield f"# Findings\n\n{table.text}"
+    for name, area in table.areas.items():
+        yield f"## {area.title}"
+        yield from filter(None, [area.text])
+        for code, meaning in table.findings.items():
+            if meaning.area == name:
+                yield f"### {code}"
+                yield _fold(f"**{' or '.join(code.severities)}.** {meaning.text}")
+
+
+def _fold(text: str) -> str:
+    paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+    return "\n\n".join(textwrap.fill(p, 100, break_on_hyphens=False) for p in paragraphs)
