@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NoReturn
 
 from nixenv.errors import NixenvError, NixError, OutputFailed, RootError, UsageError
+from nixenv.process import DEADLY_SIGNALS, REMIND_AFTER, Patience
 
 if TYPE_CHECKING:
     from nixenv.findings import Finding
@@ -18,6 +20,40 @@ _EXIT_CODES: tuple[tuple[type[NixenvError], int], ...] = (
     (NixError, 4),
     (NixenvError, 1),
 )
+
+
+class Terminated(BaseException):
+    """A signal says that this program is to end; whatever is under way is undone on the way out."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def die_of_signals(run: Callable[[], object]) -> None:
+    """Run something so that a signal ends it in good order: nothing is left behind, no traceback.
+
+    The process then dies of that very signal, as its parent expects.
+    """
+    for deadly in DEADLY_SIGNALS:
+        if signal.getsignal(deadly) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(deadly, _terminate)
+    number = None
+    try:
+        run()
+    except Terminated as terminated:
+        number = terminated.number
+    if number is None:
+        return
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+def _terminate(number: int, _frame: object) -> None:
+    # Others that follow, as from a terminal that closes, do not disturb the way out.
+    for deadly in DEADLY_SIGNALS:
+        signal.signal(deadly, signal.SIG_IGN)
+    raise Terminated(number)
 
 
 def exit_code(error: NixenvError) -> int:
@@ -45,6 +81,23 @@ def run_program(program: str, run: Callable[[], object]) -> NoReturn:
 def say(program: str, text: str) -> None:
     """Tell the user something that is no result."""
     pass_on(f"{program}: {text}\n")
+
+
+def patience(program: str, limit: float | None) -> Patience:
+    """Wait as the user says, and pass on what Nix says; after a while tell what is waited for.
+
+    Args:
+        program: Our own name.
+        limit: For how many seconds; None for as long as it takes.
+    """
+    ends = "--timeout SECONDS or NIXENV_TIMEOUT sets a limit"
+    if limit is not None:
+        ends = f"giving up after {limit:g} s"
+
+    def remind(awaited: str) -> None:
+        say(program, f"still waiting for {awaited}, {REMIND_AFTER:g} s so far; {ends}")
+
+    return Patience(limit, pass_on, remind)
 
 
 def say_findings(program: str, findings: "Iterable[Finding]") -> None:

@@ -38,5 +38,7 @@ def _run(name: str, module: str) -> NoReturn:
         # -E: without PYTHONPATH; -P: and without the current directory in its place.
         code = f"from nixenv import entry; entry.{name}()"
         os.execv(sys.executable, [sys.executable, "-E", "-P", "-c", code, *sys.argv[1:]])
-    import_module(module).main()
+    from nixenv.console import die_of_signals  # noqa: PLC0415 -- not before the above
+
+    die_of_signals(lambda: import_module(module).main())
     sys.exit(0)

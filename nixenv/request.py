@@ -7,11 +7,13 @@ docs/architecture.md. The environment is an argument.
 import contextlib
 import os
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from nixenv.places import find_cache_dir, find_store_dir
+from nixenv.process import PATIENT, Patience
 from nixenv.road.profile import BUILT_IN, Profile, load_profile
-from nixenv.road.query import Closure, start_query
+from nixenv.road.query import Closure, query_closure
 from nixenv.road.root import Root, find_named_root, find_program_root
 
 # The later stations are imported while Nix is at work: that is time which costs nothing.
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from nixenv.road.classify import Inventory
     from nixenv.road.farms import Farms
     from nixenv.road.plan import Environment
-    from nixenv.road.probe import Probe
+    from nixenv.road.probe import Head, Probe
     from nixenv.snapshot import Snapshot
 from nixenv.errors import UsageError
 
@@ -135,8 +137,15 @@ def _find_root(
     raise NothingSelected(profile)
 
 
-def gather(selection: Selection, environ: Mapping[str, str]) -> Material:
+def gather(
+    selection: Selection, environ: Mapping[str, str], patience: Patience = PATIENT
+) -> Material:
     """Go as far as the probe: find the root, query its closure, look at its store objects.
+
+    Args:
+        selection: The request.
+        environ: The environment.
+        patience: How long to wait for Nix, and who is told meanwhile.
 
     Raises:
         NixenvError: whatever of it fails; faults of single store objects are kept in the probe.
@@ -148,15 +157,21 @@ def gather(selection: Selection, environ: Mapping[str, str]) -> Material:
     profile = None if name in BUILT_IN else load_profile(name)
     binary = BUILT_IN[name] if profile is None else profile.binary
     root = _find_root(selection, name, binary, environ)
-    finish_query = start_query(root.path, find_store_dir(environ), environ)
-    from nixenv import shells  # noqa: F401, PLC0415 -- for later, see above
-    from nixenv.road import classify, plan  # noqa: F401, PLC0415 -- for later, see above
-    from nixenv.road.probe import probe_closure, probe_head  # noqa: PLC0415 -- see above
 
-    profile = profile or load_profile(name)
-    head = probe_head(root.path, root.program)
-    closure = finish_query()
-    return Material(root, closure, probe_closure(closure, root.program, head), profile)
+    @cache
+    def look_ahead() -> "tuple[Profile, Head]":
+        """Do what can be done before the closure is known."""
+        from nixenv import shells  # noqa: F401, PLC0415 -- for later, see above
+        from nixenv.road import classify, plan  # noqa: F401, PLC0415 -- for later, see above
+        from nixenv.road.probe import probe_head  # noqa: PLC0415 -- see above
+
+        return profile or load_profile(name), probe_head(root.path, root.program)
+
+    closure = query_closure(root.path, find_store_dir(environ), environ, patience, look_ahead)
+    from nixenv.road.probe import probe_closure  # noqa: PLC0415 -- see above
+
+    chosen, head = look_ahead()
+    return Material(root, closure, probe_closure(closure, root.program, head), chosen)
 
 
 def plan(
@@ -189,13 +204,20 @@ def plan(
     return inventory, plan_environment(inventory, profile, cache_dir, farms), farms
 
 
-def prepare(selection: Selection, environ: Mapping[str, str]) -> Prepared:
+def prepare(
+    selection: Selection, environ: Mapping[str, str], patience: Patience = PATIENT
+) -> Prepared:
     """Go as far as the environment. Nothing is written yet.
+
+    Args:
+        selection: The request.
+        environ: The environment.
+        patience: How long to wait for Nix, and who is told meanwhile.
 
     Raises:
         NixenvError: whatever of it fails; a value that is too long for Linux, too.
     """
-    material = gather(selection, environ)
+    material = gather(selection, environ, patience)
 
     from nixenv.road.classify import find_ambiguities  # noqa: PLC0415 -- see above
     from nixenv.road.plan import resolve  # noqa: PLC0415 -- see above
@@ -233,13 +255,21 @@ def make_directories(environment: "Environment") -> None:
                 os.makedirs(operation.path, exist_ok=True)
 
 
-def export(selection: Selection, shell: str, environ: Mapping[str, str]) -> tuple[str, Prepared]:
+def export(
+    selection: Selection, shell: str, environ: Mapping[str, str], patience: Patience = PATIENT
+) -> tuple[str, Prepared]:
     """Go the whole way, to the text for a shell; the farms are built then.
+
+    Args:
+        selection: The request.
+        shell: The shell, or format, of the text.
+        environ: The environment.
+        patience: How long to wait, and who is told meanwhile.
 
     Raises:
         NixenvError: whatever of it fails.
     """
-    prepared = prepare(selection, environ)
+    prepared = prepare(selection, environ, patience)
 
     from nixenv.shells import render  # noqa: PLC0415 -- see above
 

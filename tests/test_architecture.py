@@ -21,7 +21,8 @@ HOUSE = (
     *("cli", "hook", "inspect", "sglang"),
     *("request", "snapshot", "evidence", "linked", "shells", "road"),
     # The words that all use.
-    *("console", "files", "places", "errors", "findings", "storepath", "versions", "text", "plain"),
+    *("console", "process", "files", "places", "errors", "findings"),
+    *("storepath", "versions", "text", "plain"),
 )
 # Within the road: a station imports an earlier one, never a later one.
 STATIONS = (
@@ -117,7 +118,8 @@ def test_every_module_is_on_the_map(module: str) -> None:
 @pytest.mark.parametrize(
     ("thing", "places"),
     [
-        ("subprocess", {"road.nix", "evidence.gpu"}),
+        ("subprocess", set()),
+        ("selectors", set()),
         ("click", {"cli", "sglang"}),
         ("rich", {"inspect"}),
         ("cattrs", {"plain", "snapshot"}),
@@ -125,7 +127,7 @@ def test_every_module_is_on_the_map(module: str) -> None:
     ],
 )
 def test_a_library_is_used_in_its_place_only(thing: str, places: set[str]) -> None:
-    """Processes are started by the query station alone, and so on."""
+    """Nobody starts a process but by the one runner, only the command line has click, and so on."""
     users = {
         module if room(module) in ("road", "evidence") else room(module)
         for module, tree in CORE.items()
@@ -141,14 +143,14 @@ def attributes(tree: ast.AST) -> set[str]:
 
 
 def test_no_process_is_started_by_other_means() -> None:
-    """Only the entry points replace themselves; all else goes through the query station."""
+    """Only the entry points replace themselves; all else goes through the one runner."""
     starters = ("os.exec", "os.spawn", "os.posix_spawn", "os.fork", "os.popen", "os.system")
     users = {
         module
         for module, tree in CORE.items()
         if any(name.startswith(starters) for name in attributes(tree))
     }
-    assert users == {"cli.run", "entry", "sglang.serve"}
+    assert users == {"cli.run", "entry", "process", "sglang.serve"}
 
 
 @pytest.mark.parametrize(
@@ -231,10 +233,10 @@ def test_importing_nixenv_imports_no_station() -> None:
 def loaded_when_nix_starts(environ: Mapping[str, str], tmp_path: Path) -> set[str]:
     """What is imported before Nix is asked: nothing else runs at that time."""
     code = (
-        "import subprocess, sys\nreal = subprocess.Popen\n"
-        "def popen(*arguments, **options):\n"
+        "import os, sys\nreal = os.posix_spawn\n"
+        "def spawn(*arguments, **options):\n"
         "    print(*sys.modules, file=sys.stderr)\n    return real(*arguments, **options)\n"
-        f"subprocess.Popen = popen\nsys.argv = ['nixenv', 'activate', {str(tmp_path / 'a')!r}, "
+        f"os.posix_spawn = spawn\nsys.argv = ['nixenv', 'activate', {str(tmp_path / 'a')!r}, "
         f"{str(tmp_path)!r}]\nfrom nixenv import entry\nentry.nixenv()"
     )
     return set(run_python(code, environ).stderr.split())
@@ -256,13 +258,16 @@ def test_nix_is_asked_before_the_stations_are_imported(
         "nixenv.errors",
         "nixenv.road.nix",
         "nixenv.places",
+        "nixenv.process",
         "nixenv.road.profile",
         "nixenv.request",
         "nixenv.road.root",
         "nixenv.storepath",
         "nixenv.versions",
     }
-    assert loaded & {"attr", "attrs", "click", "inspect", "dataclasses", "tomllib"} == set()
+    heavy = {"attr", "attrs", "click", "inspect", "dataclasses", "tomllib"}
+    heavy |= {"subprocess", "selectors", "threading"}
+    assert loaded & heavy == set()
 
 
 def run_python(code: str, environ: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
@@ -305,6 +310,7 @@ def test_an_activation_loads_what_it_needs_and_no_more(
         "nixenv.road.classify",
         "nixenv.road.nix",
         "nixenv.places",
+        "nixenv.process",
         "nixenv.road.probe",
         "nixenv.road.profile",
         "nixenv.road.python",

@@ -35,7 +35,7 @@ def cli() -> None:
     \b
     Exit codes: 0 done; 1 any other failure, and `inspect --check` with an error
     finding; 2 usage; 3 program not found, not in the store, or a root that does not
-    exist; 4 Nix missing or failed.
+    exist; 4 Nix missing, failed or out of time.
     """
 
 

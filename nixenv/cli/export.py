@@ -6,7 +6,7 @@ import click
 
 from nixenv import request
 from nixenv.cli.options import binary_argument, selection_of, selection_options
-from nixenv.console import emit, pass_on, say_findings
+from nixenv.console import emit, patience, say_findings
 
 # Click wants the choices before the shells are imported; a test holds them to the renderer.
 SHELL_CHOICES = ("bash", "zsh", "sh", "fish", "tcsh", "json", "dotenv")
@@ -22,9 +22,9 @@ SHELL_CHOICES = ("bash", "zsh", "sh", "fish", "tcsh", "json", "dotenv")
     show_default=True,
     help="What to write.",
 )
-def export(shell: str, **options: str | None) -> None:
+def export(shell: str, timeout: float | None, **options: str | None) -> None:
     """Write the environment as shell code, to be evaluated: e=$(nixenv export) && eval "$e"."""
-    text, prepared = request.export(selection_of(options), shell, os.environ)
-    pass_on(prepared.material.closure.diagnostics)
+    waiting = patience("nixenv", timeout)
+    text, prepared = request.export(selection_of(options), shell, os.environ, waiting)
     say_findings("nixenv", prepared.findings)
     emit(text)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from nixenv.cli.options import selection_of, selection_options
-from nixenv.console import emit, pass_on, say
+from nixenv.console import emit, patience, say
 from nixenv.errors import RootError
 from nixenv.evidence.graph import ReferencesUnknown
 from nixenv.files import write_atomically
@@ -26,9 +26,13 @@ from nixenv.inspect.views.why import show_presence
 from nixenv.inspect.why import explain_presence
 from nixenv.places import find_store_dir
 from nixenv.plain import to_plain
+from nixenv.process import Patience
 from nixenv.request import NothingSelected, Selection, SelectionContradicts, find_root
 from nixenv.road.root import Root, find_program_root
 from nixenv.storepath import enclosing_store_path
+
+# Seconds. Whoever looks for what is wrong is not to wait for it without end.
+_PATIENCE = 10.0
 
 FINDINGS_PAGE = "docs/findings.md"
 """Where the findings are documented."""
@@ -60,6 +64,7 @@ def inspect(
     full: bool,
     as_json: bool,
     check: bool,
+    timeout: float | None,
     **options: str | None,
 ) -> None:
     """Find out what is wrong with an environment.
@@ -73,10 +78,11 @@ def inspect(
     _refuse_two({"--why": why, "--diff": diff, "--html": html})
     _refuse_two({"--html": html, "--json": as_json or None})
     _refuse_two({"--diff": diff, "--check": check or None})
+    waiting = patience("nixenv", _PATIENCE if timeout is None else timeout)
     if diff is not None:
-        _show_difference(diff, options, as_json=as_json)
+        _show_difference(diff, options, waiting, as_json=as_json)
         return
-    name, examined = _examine_names(names, options)
+    name, examined = _examine_names(names, options, waiting)
     _refuse_two({"NAME": name, "--why": why, "--html": html})
     if name is not None:
         _show_subject(name, examined, as_json=as_json)
@@ -95,7 +101,7 @@ def _refuse_two(modes: Mapping[str, object]) -> None:
 
 
 def _examine_names(
-    names: tuple[str, ...], options: Mapping[str, str | None]
+    names: tuple[str, ...], options: Mapping[str, str | None], waiting: Patience
 ) -> tuple[str | None, Examination]:
     """Say which of the names is NAME, and examine what the other, or none, stands for.
 
@@ -103,22 +109,22 @@ def _examine_names(
     would be looked at without it: an activated environment has the programs of its closure on PATH.
     """
     if len(names) != 1:
-        return (names[1] if names else None), _examine(options, *names[:1])
+        return (names[1] if names else None), _examine(options, waiting, *names[:1])
     (name,) = names
     is_looked_up = options["snapshot"] is None and options["root"] is None
     program = _find_program(name) if is_looked_up and _may_be_program(name) else None
     try:
-        examined = _examine(options)
+        examined = _examine(options, waiting)
     except (RootError, NothingSelected):
         if not is_looked_up:
             raise
-        return None, _examine(options, name)  # which fails as well, or is what was meant
+        return None, _examine(options, waiting, name)  # which fails as well, or is what was meant
     report = examined.report
     if name == report.root.program or (program and program.path == report.root.path):
         return None, examined
     if program is None or program.path in {member.path for member in report.members}:
         return name, examined
-    return None, _examine(options, name)
+    return None, _examine(options, waiting, name)
 
 
 def _may_be_program(name: str) -> bool:
@@ -133,13 +139,12 @@ def _find_program(name: str) -> Root | None:
         return None
 
 
-def _examine(options: Mapping[str, str | None], binary: str | None = None) -> Examination:
+def _examine(
+    options: Mapping[str, str | None], waiting: Patience, binary: str | None = None
+) -> Examination:
     selection = selection_of({**options, "binary": binary})
     with show_progress(STAGES, is_shown=sys.stderr is not None and sys.stderr.isatty()) as step:
-        examined = examine(selection, os.environ, step)
-    if examined.survey is not None:
-        pass_on(examined.survey.material.closure.diagnostics)
-    return examined
+        return examine(selection, os.environ, step, waiting)
 
 
 def _show_report(report: Report, html: str | None, *, full: bool, as_json: bool) -> None:
@@ -175,17 +180,21 @@ def _show_presence(name: str, examined: Examination, *, as_json: bool) -> None:
 
 
 def _show_difference(
-    sides: tuple[str, str], options: Mapping[str, str | None], *, as_json: bool
+    sides: tuple[str, str],
+    options: Mapping[str, str | None],
+    waiting: Patience,
+    *,
+    as_json: bool,
 ) -> None:
-    before, after = (_inspected(side, options) for side in sides)
+    before, after = (_inspected(side, options, waiting) for side in sides)
     _show(compare(before, after), show_comparison, as_json=as_json)
 
 
-def _inspected(side: str, options: Mapping[str, str | None]) -> Inspected:
+def _inspected(side: str, options: Mapping[str, str | None], waiting: Patience) -> Inspected:
     """Look at one side of a comparison: a snapshot's file, or a store path or a link to one."""
     if options["root"] is not None or options["snapshot"] is not None:
         raise SelectionContradicts("--diff names both sides itself")
-    seen = survey(_select_side(side, options), os.environ)
+    seen = survey(_select_side(side, options), os.environ, patience=waiting)
     material = seen.material
     return Inspected(material.closure, material.probe, seen.contents, seen.inventory)
 

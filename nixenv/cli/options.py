@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from nixenv.places import LAYOUTS
+from nixenv.process import parse_limit
 from nixenv.request import Selection
 from nixenv.versions import MINOR_VERSION
 
@@ -19,6 +20,18 @@ class _Version(click.ParamType[str]):
         if not MINOR_VERSION.fullmatch(value):
             self.fail(f"{value!r} is no version X.Y", param, ctx)
         return value
+
+
+class _Seconds(click.ParamType[float]):
+    name = "SECONDS"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            return parse_limit(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 def selection_options(command: Command) -> Command:
@@ -52,6 +65,14 @@ def selection_options(command: Command) -> Command:
             show_envvar=True,
             help="Where the values point: into the store (the default), or to farms of links in "
             "the cache directory.",
+        ),
+        click.option(
+            "--timeout",
+            type=_Seconds(),
+            envvar="NIXENV_TIMEOUT",
+            show_envvar=True,
+            help="How long to wait for Nix, or for another nixenv; as long as it takes, unless "
+            "given (inspect: 10).",
         ),
     )
     for decorate in reversed(decorators):

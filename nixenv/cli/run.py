@@ -10,8 +10,9 @@ import click
 
 from nixenv import request
 from nixenv.cli.options import binary_argument, selection_of, selection_options
-from nixenv.console import pass_on, say, say_findings
+from nixenv.console import patience, say, say_findings
 from nixenv.errors import NixenvError
+from nixenv.process import Patience
 from nixenv.road.plan import resolve
 
 # As env(1) and the shells have them.
@@ -46,7 +47,7 @@ class _Run(click.Command):
 @binary_argument
 @selection_options
 @click.pass_obj
-def run(command: list[str], /, **options: str | None) -> NoReturn:
+def run(command: list[str], /, timeout: float | None, **options: str | None) -> NoReturn:
     """Run a command in the environment, such as: nixenv run -- python3 -m sglang.launch_server.
 
     No shell reads the command, and it takes nixenv's place: its signals and its exit status
@@ -54,16 +55,15 @@ def run(command: list[str], /, **options: str | None) -> NoReturn:
     executed; 127: there is no such command.
     """
     try:
-        environ = _prepare(options)
+        environ = _prepare(options, patience("nixenv", timeout))
     except NixenvError as error:
         say("nixenv", f"error: {error}")
         sys.exit(_OWN_FAILURE)
     _become(command, environ)
 
 
-def _prepare(options: dict[str, str | None]) -> dict[str, str]:
-    prepared = request.prepare(selection_of(options), os.environ)
-    pass_on(prepared.material.closure.diagnostics)
+def _prepare(options: dict[str, str | None], waiting: Patience) -> dict[str, str]:
+    prepared = request.prepare(selection_of(options), os.environ, waiting)
     say_findings("nixenv", prepared.findings)
     request.build(prepared)
     request.make_directories(prepared.environment)

@@ -5,7 +5,7 @@ import os
 import click
 
 from nixenv.cli.options import binary_argument, selection_of, selection_options
-from nixenv.console import emit, pass_on
+from nixenv.console import emit, patience
 from nixenv.files import write_atomically
 from nixenv.inspect.examination import take_snapshot
 from nixenv.snapshot import dump_snapshot
@@ -22,11 +22,13 @@ from nixenv.snapshot import dump_snapshot
     help="Record the machine as well: GPU, driver, and the variables that matter "
     "(docs/snapshot.md lists them).",
 )
-def snapshot(output: str | None, *, machine: bool, **options: str | None) -> None:
+def snapshot(
+    output: str | None, timeout: float | None, *, machine: bool, **options: str | None
+) -> None:
     """Record the closure and what it holds as one JSON file, to replay with --from."""
-    taken = take_snapshot(selection_of(options), os.environ, with_machine=machine)
+    waiting = patience("nixenv", timeout)
+    taken = take_snapshot(selection_of(options), os.environ, waiting, with_machine=machine)
     text = dump_snapshot(taken)
-    pass_on(taken.closure.diagnostics)
     if output in (None, "-"):
         emit(text)
     else:

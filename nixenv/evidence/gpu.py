@@ -4,18 +4,14 @@ For people: ``export`` does without. The driver's libraries are looked for and n
 nvidia-smi that hangs is left behind.
 """
 
-import contextlib
 import glob
 import os
 import re
-import selectors
-import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, cast
 
 from attrs import frozen
 
+from nixenv.process import Cut, Outcome, Patience, describe_status, run
 from nixenv.road.root import find_executable
 
 
@@ -207,7 +203,7 @@ def _ask(
             second = _ask_in(nvidia_smi, without, patience)
             if not second.failure:
                 return Answer(second.version, second.gpus, answer.failure), names
-    except subprocess.TimeoutExpired:
+    except TimeoutError:
         return Answer(failure=f"nvidia-smi gave no answer within {patience:g} seconds"), ()
     return answer, ()
 
@@ -223,59 +219,30 @@ def _ask_in(nvidia_smi: str, environ: Mapping[str, str], patience: float) -> Ans
 def _query(
     nvidia_smi: str, fields: Sequence[str], environ: Mapping[str, str], patience: float
 ) -> Answer:
-    argv = (nvidia_smi, f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits")
-    try:
-        process = subprocess.Popen(
-            argv,
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-    except OSError as error:
-        return Answer(failure=error.strerror or str(error))
-    try:
-        text = os.fsdecode(_read(process, patience))
-    except subprocess.TimeoutExpired:
-        _leave(process)
-        raise
-    answer = parse_answer(text, fields)
-    if process.returncode == 0 and answer.gpus:
-        return answer
-    return Answer(answer.version, answer.gpus, _describe(text, process.returncode))
-
-
-def _read(process: "subprocess.Popen[bytes]", patience: float) -> bytes:
-    """Read what it prints, up to `_LONGEST_ANSWER`, and wait for its end.
+    """Ask once.
 
     Raises:
-        subprocess.TimeoutExpired: it takes longer, or goes on when nobody reads any more.
+        TimeoutError: it does not answer; asked again, it would not either.
     """
-    deadline = time.monotonic() + patience
-    output = bytearray()
-    with cast("IO[bytes]", process.stdout) as stream, selectors.DefaultSelector() as selector:
-        selector.register(stream, selectors.EVENT_READ)
-        while selector.select(max(0, deadline - time.monotonic())):
-            part = os.read(stream.fileno(), 65536)
-            output += part
-            if not part or len(output) > _LONGEST_ANSWER:
-                break
-    process.wait(max(0, deadline - time.monotonic()))
-    return bytes(output)
+    argv = (nvidia_smi, f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits")
+    try:
+        outcome = run(argv, environ, _LONGEST_ANSWER, Patience(patience))
+    except OSError as error:
+        return Answer(failure=error.strerror or str(error))
+    if outcome.cut is Cut.OUT_OF_TIME:
+        raise TimeoutError
+    answer = parse_answer(outcome.stdout, fields)
+    if outcome.status == 0 and answer.gpus:
+        return answer
+    return Answer(answer.version, answer.gpus, _describe(outcome))
 
 
-def _leave(process: "subprocess.Popen[bytes]") -> None:
-    """Kill it and go on: one that the driver holds in the kernel does not even die."""
-    process.kill()
-    if process.stdout is not None:
-        process.stdout.close()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=1)
-
-
-def _describe(text: str, status: int) -> str:
-    lines = [line[:_LINE_LENGTH] for line in map(str.strip, text.splitlines()) if line]
-    return "\n".join(lines[:_FAILURE_LINES]) or f"it ended with status {status} and no word"
+def _describe(outcome: Outcome) -> str:
+    said = f"{outcome.stdout}\n{outcome.stderr}"
+    lines = [line[:_LINE_LENGTH] for line in map(str.strip, said.splitlines()) if line]
+    if not lines:
+        return f"it ended without a word ({describe_status(outcome.status)})"
+    return "\n".join(lines[:_FAILURE_LINES])
 
 
 # What the machine shows --------------------------------------------------------------------------

@@ -14,13 +14,13 @@ from itertools import islice
 from attrs import field, frozen, validators
 
 from nixenv.errors import NixError
+from nixenv.process import PATIENT, Patience
 from nixenv.road.nix import (
-    NixFailed,
     NixNotFound,
     NixNotRunnable,
+    ask_nix,
     find_nix_store,
     nix_search_path,
-    start_nix,
 )
 from nixenv.road.query import UnusableClosure
 from nixenv.storepath import StorePath, parse_store_path
@@ -82,17 +82,23 @@ class Graph:
     registrations: tuple[Registration, ...] = field(repr=False, validator=_check_circles)
 
 
-def query_graph(paths: Sequence[StorePath], store_dir: str, environ: Mapping[str, str]) -> Graph:
+def query_graph(
+    paths: Sequence[StorePath],
+    store_dir: str,
+    environ: Mapping[str, str],
+    patience: Patience = PATIENT,
+) -> Graph:
     """Ask Nix for the registrations of all members of a closure, with one command.
 
     Args:
         paths: The members.
         store_dir: The store directory that every answer must lie in.
         environ: The environment, as for `nixenv.road.query.query_closure`.
+        patience: How long to wait for Nix, and who is told meanwhile.
 
     Raises:
         NixNotFound: no nix-store.
-        NixNotRunnable, NixFailed: nix-store cannot be started, or fails.
+        NixNotRunnable, NixFailed, NixOutOfTime, NixSaidTooMuch: nix-store gives no answer.
         UnusableClosure: the answer is no list of registrations, or lacks some of ``paths``.
     """
     nix_store = find_nix_store(environ)
@@ -100,7 +106,7 @@ def query_graph(paths: Sequence[StorePath], store_dir: str, environ: Mapping[str
         raise NixNotFound(nix_search_path(environ).split(os.pathsep))
     if not paths:
         return Graph(())  # Nix would take no path for all paths
-    stdout = _dump(nix_store, paths, environ)
+    stdout = _dump(nix_store, paths, environ, patience)
     source = f"{nix_store} --dump-db"
     found = {known.path: known for known in _parse_registrations(stdout, store_dir, source)}
     missing = [path for path in paths if path not in found]
@@ -177,31 +183,21 @@ def find_referrers(graph: Graph, target: StorePath) -> tuple[StorePath, ...]:
     )
 
 
-def _dump(nix_store: str, paths: Sequence[StorePath], environ: Mapping[str, str]) -> str:
+def _dump(
+    nix_store: str, paths: Sequence[StorePath], environ: Mapping[str, str], patience: Patience
+) -> str:
     command = (nix_store, "--dump-db")
     try:
-        try:
-            finish = start_nix((*command, *paths), environ)
-        except NixNotRunnable as error:
-            if not _is_too_long(error):
-                raise
-            # More paths than Linux passes to a program: ask for everything in the store.
-            finish = start_nix(command, environ)
-        return finish()[0]
+        return ask_nix((*command, *paths), environ, patience)
     except NixNotRunnable as error:
-        raise NixNotRunnable(_shown(command, paths), error.detail) from error
-    except NixFailed as error:
-        shown = _shown(command, paths)
-        raise NixFailed(shown, error.returncode, error.stderr) from error
+        if not _is_too_long(error):
+            raise
+        # More paths than Linux passes to a program: ask for everything in the store.
+        return ask_nix(command, environ, patience)
 
 
 def _is_too_long(error: NixNotRunnable) -> bool:
     return isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.E2BIG
-
-
-def _shown(command: Sequence[str], paths: Sequence[StorePath]) -> tuple[str, ...]:
-    """Give the command as a person wants to see it: without some hundred kilobytes of paths."""
-    return (*command, *(["..."] if len(paths) > 1 else []), paths[-1])
 
 
 def _parse_registrations(text: str, store_dir: str, source: str) -> Iterator[Registration]:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from nixenv.errors import NixenvError
 from nixenv.findings import Code, Finding
-from nixenv.road.nix import NixFailed, NixNotFound, find_nix_store, nix_search_path, start_nix
+from nixenv.process import Patience
+from nixenv.road.nix import NixFailed, NixNotFound, ask_nix, find_nix_store, nix_search_path
 from nixenv.road.root import find_executable
 from nixenv.storepath import StorePath
 
@@ -126,7 +127,8 @@ def _reach_daemon(address: str, trouble: OSError, environ: Mapping[str, str]) ->
 def _find_invalid_root(root: StorePath, environ: Mapping[str, str]) -> Finding | None:
     nix_store = find_nix_store(environ) or "nix-store"
     try:
-        invalid, _ = start_nix((nix_store, "--check-validity", "--print-invalid", root), environ)()
+        argv = (nix_store, "--check-validity", "--print-invalid", root)
+        invalid = ask_nix(argv, environ, Patience(limit=_PATIENCE))
     except NixenvError:
         return None
     if invalid.strip() != root:

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Mapping
 from typing import NoReturn
 
-from nixenv.console import emit, pass_on, run_program, say, say_findings
+from nixenv.console import emit, patience, run_program, say, say_findings
 from nixenv.errors import OutputFailed, UsageError
 from nixenv.places import LAYOUTS, LayoutUnknown
+from nixenv.process import parse_limit
 from nixenv.request import Prepared, Selection, export, make_directories
 
 
@@ -29,6 +30,15 @@ class NotForPeople(UsageError):
         )
 
 
+class TimeoutInvalid(UsageError):
+    """NIXENV_TIMEOUT is no number of seconds."""
+
+    detail: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (f"NIXENV_TIMEOUT: {self.detail}", "correct it, or unset it to wait as it takes")
+
+
 def main() -> NoReturn:
     """Run ``nixenv activate FILE CACHE_DIR``, with the hook's key on stdin."""
     run_program("nixenv", lambda: _activate(sys.argv[2:], os.environ))
@@ -42,14 +52,21 @@ def _activate(arguments: list[str], environ: Mapping[str, str]) -> None:
     if layout not in (None, *LAYOUTS):
         raise LayoutUnknown(layout, LAYOUTS)
     profile = environ.get("NIXENV_PROFILE") or None
-    text, prepared = export(
-        Selection(profile=profile, cache_dir=cache_dir, layout=layout), "bash", environ
-    )
-    pass_on(prepared.material.closure.diagnostics)
+    selection = Selection(profile=profile, cache_dir=cache_dir, layout=layout)
+    waiting = patience("nixenv", _limit(environ))
+    text, prepared = export(selection, "bash", environ, waiting)
     say_findings("nixenv", prepared.findings)
     make_directories(prepared.environment)
     _keep(file, prepared)
     emit(text)
+
+
+def _limit(environ: Mapping[str, str]) -> float | None:
+    text = environ.get("NIXENV_TIMEOUT")
+    try:
+        return parse_limit(text) if text else None
+    except ValueError as error:
+        raise TimeoutInvalid(str(error)) from error
 
 
 def _keep(file: str, prepared: Prepared) -> None:

@@ -38,6 +38,7 @@ from nixenv.inspect.report import (
 )
 from nixenv.linked.inspection import inspect_farms
 from nixenv.places import LAYOUTS, find_cache_dir
+from nixenv.process import PATIENT, Patience
 from nixenv.request import Material, Selection, find_root, gather, plan, replay
 from nixenv.road.classify import Inventory, find_ambiguities
 from nixenv.road.cuda import CudaNotFound
@@ -122,7 +123,10 @@ class Examination(NamedTuple):
 
 
 def examine(
-    selection: Selection, environ: Mapping[str, str], step: Step = lambda _stage: None
+    selection: Selection,
+    environ: Mapping[str, str],
+    step: Step = lambda _stage: None,
+    patience: Patience = PATIENT,
 ) -> Examination:
     """Look at a program's closure and at the machine, and judge them.
 
@@ -130,13 +134,14 @@ def examine(
         selection: The request.
         environ: The environment as it is now. A replay takes the one that the snapshot recorded.
         step: Called with the name of each stage before it begins.
+        patience: How long to wait for Nix, and who is told meanwhile.
 
     Raises:
         RootError, UsageError, ProfileInvalid, SnapshotInvalid, Unreadable: there is nothing to
             look at.
     """
     try:
-        seen = survey(selection, environ, step)
+        seen = survey(selection, environ, step, patience)
     except NixError as error:
         root, profile = find_root(selection, environ)
         report = _report_stop(selection, root, profile, error, environ)
@@ -149,7 +154,10 @@ def examine(
 
 
 def survey(
-    selection: Selection, environ: Mapping[str, str], step: Step = lambda _stage: None
+    selection: Selection,
+    environ: Mapping[str, str],
+    step: Step = lambda _stage: None,
+    patience: Patience = PATIENT,
 ) -> Survey:
     """Look at a program's closure; judge nothing. A snapshot may have the machine as well.
 
@@ -166,9 +174,9 @@ def survey(
         # The farms are those of another machine.
         return _go_on(seen, selection, before or environ)._replace(farms=None)
     step("closure")
-    material = gather(selection, environ)
+    material = gather(selection, environ, patience)
     step("contents")
-    seen = Survey(material, _look_closer(material, environ), environ)
+    seen = Survey(material, _look_closer(material, environ, patience), environ)
     step("environment")
     seen = _go_on(seen, selection, environ)
     request = _request(selection, seen.material.profile, environ)
@@ -216,14 +224,18 @@ def add_machine(seen: Survey, environ: Mapping[str, str]) -> Survey:
 
 
 def take_snapshot(
-    selection: Selection, environ: Mapping[str, str], *, with_machine: bool
+    selection: Selection,
+    environ: Mapping[str, str],
+    patience: Patience = PATIENT,
+    *,
+    with_machine: bool,
 ) -> Snapshot:
     """Look at a program's closure, and record what is seen.
 
     Raises:
         NixenvError: there is no closure to look at.
     """
-    seen = survey(selection, environ)
+    seen = survey(selection, environ, patience=patience)
     if with_machine and selection.snapshot is None:
         seen = add_machine(seen, environ)
     material, contents = seen.material, seen.contents
@@ -241,21 +253,25 @@ def take_snapshot(
     )
 
 
-def _look_closer(material: Material, environ: Mapping[str, str]) -> Contents:
+def _look_closer(material: Material, environ: Mapping[str, str], patience: Patience) -> Contents:
     """Take the second looks at the store objects of a closure."""
     return Contents(
         probe_distributions(material.probe),
         probe_toolkit_files(
             material.probe, environ.get("CPATH", ""), environ.get("LIBRARY_PATH", "")
         ),
-        _query_graph(material, environ),
+        _query_graph(material, environ, patience),
     )
 
 
-def _query_graph(material: Material, environ: Mapping[str, str]) -> Graph | None:
+def _query_graph(
+    material: Material, environ: Mapping[str, str], patience: Patience
+) -> Graph | None:
     store_dir = os.path.dirname(material.root.path)
     try:
-        return query_graph(material.closure.paths, store_dir, environ)
+        # What Nix warns of it has said to the first question already.
+        quietly = patience._replace(hear=PATIENT.hear)
+        return query_graph(material.closure.paths, store_dir, environ, quietly)
     except NixError:
         return None  # the sizes are not known, then; that Nix is missing is said elsewhere
 

@@ -1,11 +1,10 @@
 """Nix's own program: where it is, and how it is asked."""
 
 import os
-import signal
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from nixenv.errors import NixError, indented, listed
+from nixenv.process import PATIENT, Cut, Patience, describe_command, describe_status, run
 from nixenv.road.root import find_executable
 
 
@@ -30,13 +29,12 @@ class NixFailed(NixError):
     stderr: str
 
     def _texts(self) -> tuple[str, str]:
-        ended = f"exit status {self.returncode}"
-        if self.returncode < 0:
-            ended = f"killed by {signal.Signals(-self.returncode).name}"
         said = f"; it said:\n{indented(self.stderr)}" if self.stderr.strip() else ", saying nothing"
+        path = self.argv[-1]
+        valid = f"; `nix-store --verify-path {path}` tells whether it is valid"
         return (
-            f"`{' '.join(self.argv)}` failed ({ended}){said}",
-            f"run it by hand; `nix-store --verify-path {self.argv[-1]}` tells whether it is valid",
+            f"`{describe_command(self.argv)}` failed ({describe_status(self.returncode)}){said}",
+            f"run it by hand{valid if path.startswith('/') else ''}",
         )
 
 
@@ -48,8 +46,37 @@ class NixNotRunnable(NixError):
 
     def _texts(self) -> tuple[str, str]:
         return (
-            f"`{' '.join(self.argv)}` could not be started: {self.detail}",
+            f"`{describe_command(self.argv)}` could not be started: {self.detail}",
             "check that this file is Nix's own program, and that the environment is not too large",
+        )
+
+
+class NixOutOfTime(NixError):
+    """A Nix command did not end within the limit, and was ended."""
+
+    argv: Sequence[str]
+    limit: float
+    stderr: str
+
+    def _texts(self) -> tuple[str, str]:
+        said = f"; it said:\n{indented(self.stderr)}" if self.stderr.strip() else ""
+        return (
+            f"`{describe_command(self.argv)}` did not answer within {self.limit:g} s{said}",
+            "run it by hand: it may be waiting for a lock, or for a daemon that is stopped; "
+            "--timeout SECONDS (or NIXENV_TIMEOUT) allows more time",
+        )
+
+
+class NixSaidTooMuch(NixError):
+    """A Nix command wrote more than any closure takes, and was ended."""
+
+    argv: Sequence[str]
+    limit: int
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"`{describe_command(self.argv)}` wrote more than {self.limit >> 20} MiB",
+            "run it by hand; is another nix-store first on PATH?",
         )
 
 
@@ -58,6 +85,9 @@ _PROFILE_BIN_DIRS = ("/nix/var/nix/profiles/default/bin", "/run/current-system/s
 
 # Up to so many store paths are repaired by name; for more, Nix looks through the whole store.
 _NAMED_REPAIRS = 10
+
+# Bytes. The registrations of a store of 100,000 paths have some 150 million.
+_LONGEST_ANSWER = 1 << 29
 
 
 def nix_search_path(environ: Mapping[str, str]) -> str:
@@ -87,31 +117,37 @@ def repair_command(paths: Sequence[str], nix_store: str = "nix-store") -> str:
     return shlex.join(("env", "NIX_REMOTE=local", nix_store, *arguments))
 
 
-def start_nix(argv: Sequence[str], environ: Mapping[str, str]) -> "Callable[[], tuple[str, str]]":
-    """Start a Nix command, and return while it works; call the result for its stdout and stderr.
+def ask_nix(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    patience: Patience = PATIENT,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> str:
+    """Run a Nix command, and give its stdout.
+
+    Args:
+        argv: The command; its program by its path.
+        environ: Its environment.
+        patience: How long to wait for it, and who is told meanwhile.
+        meanwhile: Called while it works.
 
     Raises:
-        NixNotRunnable: at once, when it cannot be started.
-        NixFailed: from the result, when it ends with another status than 0.
+        NixNotRunnable: it cannot be started.
+        NixFailed: it ends with another status than 0.
+        NixOutOfTime: it does not end within the limit.
+        NixSaidTooMuch: it writes more than any closure takes.
     """
     try:
-        process = subprocess.Popen(
-            argv,
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        outcome = run(argv, environ, _LONGEST_ANSWER, patience, meanwhile)
     except OSError as error:
         raise NixNotRunnable(argv, error.strerror or str(error)) from error
-
-    def finish() -> tuple[str, str]:
-        stdout, stderr = map(os.fsdecode, process.communicate())
-        if process.returncode != 0:
-            raise NixFailed(argv, process.returncode, stderr)
-        return stdout, stderr
-
-    return finish
+    if outcome.cut is Cut.OUT_OF_TIME:
+        raise NixOutOfTime(argv, patience.limit or 0, outcome.stderr)
+    if outcome.cut is Cut.TOO_MUCH:
+        raise NixSaidTooMuch(argv, _LONGEST_ANSWER)
+    if outcome.status != 0:
+        raise NixFailed(argv, outcome.status, outcome.stderr)
+    return outcome.stdout
 
 
 def _nix_bin_dirs(environ: Mapping[str, str]) -> Iterator[str]:

@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from nixenv.errors import NixError, Unreadable
-from nixenv.road.nix import NixNotFound, find_nix_store, nix_search_path, start_nix
+from nixenv.process import PATIENT, Patience
+from nixenv.road.nix import NixNotFound, ask_nix, find_nix_store, nix_search_path
 from nixenv.storepath import StorePath, parse_store_path
 
 
@@ -41,17 +42,21 @@ class Closure(NamedTuple):
         paths: Its members, each once, in the order of who listed them.
         origin: Who that was.
         source: What was read, for a person: a command line or a file.
-        diagnostics: What Nix wrote to stderr although it succeeded, verbatim; may be empty.
     """
 
     root: StorePath
     paths: tuple[StorePath, ...]
     origin: Origin
     source: str
-    diagnostics: str = ""
 
 
-def query_closure(root: StorePath, store_dir: str, environ: Mapping[str, str]) -> Closure:
+def query_closure(
+    root: StorePath,
+    store_dir: str,
+    environ: Mapping[str, str],
+    patience: Patience = PATIENT,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> Closure:
     """Ask Nix for the closure, or read the one that Flox recorded where there is no Nix.
 
     Args:
@@ -59,51 +64,31 @@ def query_closure(root: StorePath, store_dir: str, environ: Mapping[str, str]) -
         store_dir: The store directory that every answer must lie in.
         environ: The environment: PATH, NIX_BIN and HOME to find nix-store, FLOX_ENV to find
             requisites.txt; nix-store is started with it.
+        patience: How long to wait for Nix, and who is told meanwhile.
+        meanwhile: Called while Nix works, if Nix is asked.
 
     Raises:
         NixNotFound: no nix-store, and no requisites.txt.
-        NixNotRunnable, NixFailed: nix-store cannot be started, or fails.
+        NixNotRunnable, NixFailed, NixOutOfTime, NixSaidTooMuch: nix-store gives no answer.
         UnusableClosure: the answer is no closure of ``root``.
         Unreadable: requisites.txt is there and cannot be read.
-    """
-    return start_query(root, store_dir, environ)()
-
-
-def start_query(
-    root: StorePath, store_dir: str, environ: Mapping[str, str]
-) -> Callable[[], Closure]:
-    """Do as `query_closure` does, but return while Nix is at work; call the result to wait.
-
-    Raises:
-        NixNotFound, NixNotRunnable: at once; the result raises the others.
     """
     nix_store = find_nix_store(environ)
     if nix_store:
         argv = (nix_store, "-qR", root)
-        finish_nix = start_nix(argv, environ)
-
-        def finish() -> Closure:
-            stdout, diagnostics = finish_nix()
-            source = " ".join(argv)
-            return parse_requisites(stdout, root, store_dir, Origin.NIX, source, diagnostics)
-
-        return finish
+        stdout = ask_nix(argv, environ, patience, meanwhile)
+        return parse_requisites(stdout, root, store_dir, Origin.NIX, " ".join(argv))
     searched = nix_search_path(environ).split(os.pathsep)
     if flox_env := environ.get("FLOX_ENV"):
         requisites = os.path.join(flox_env, "requisites.txt")
         searched.append(requisites)
         if os.path.exists(requisites):
-            return lambda: _read_requisites(requisites, root, store_dir)
+            return _read_requisites(requisites, root, store_dir)
     raise NixNotFound(searched)
 
 
 def parse_requisites(
-    text: str,
-    root: StorePath,
-    store_dir: str,
-    origin: Origin,
-    source: str,
-    diagnostics: str = "",
+    text: str, root: StorePath, store_dir: str, origin: Origin, source: str
 ) -> Closure:
     """Parse a list of store paths, one a line.
 
@@ -125,7 +110,7 @@ def parse_requisites(
         raise UnusableClosure(source, "it is empty")
     if root not in paths:
         raise UnusableClosure(source, f"{root} is not among its {len(paths)} store paths")
-    return Closure(root, tuple(paths), origin, source, diagnostics)
+    return Closure(root, tuple(paths), origin, source)
 
 
 def _read_requisites(file: str, root: StorePath, store_dir: str) -> Closure:

@@ -14,13 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pytest_subprocess import FakeProcess
 
 from fixtures.closure import SglangClosure
 from fixtures.private_store import PrivateStore
 from fixtures.synthetic import load_synthetic_closure
-from nixenv import StorePath, query_closure
-from nixenv.road.nix import NixFailed
 from tests.conftest import Nixenv
 from tests.real_shells import SEARCH_PATH, require_tool
 
@@ -186,16 +183,14 @@ def test_requisites_of_another_environment(
     refused(nixenv("export"), 4, f"{tmp_path}/requisites.txt gave no usable closure")
 
 
-def test_the_query_asks_for_just_this(fake_process: FakeProcess, tmp_path: Path) -> None:
-    """The argument list, exactly; and a signal is told by its name."""
-    program = tmp_path / "nix-store"
-    program.write_text("")
-    program.chmod(0o755)
-    root = StorePath(f"/nix/store/{'a' * 32}-x")
-    fake_process.register([str(program), "-qR", root], returncode=-signal.SIGTERM)
-    with pytest.raises(NixFailed, match="killed by SIGTERM"):
-        query_closure(root, "/nix/store", {"PATH": str(tmp_path)})
-    assert [list(call) for call in fake_process.calls] == [[str(program), "-qR", root]]
+def test_the_query_asks_for_just_this(
+    nixenv: Nixenv, stand_in: Callable[[str], Path], sglang: SglangClosure, tmp_path: Path
+) -> None:
+    """The argument list, exactly; and a signal is told, though it has no name."""
+    script = stand_in(f'printf "<%s>" "$@" >{tmp_path}/asked; kill -{signal.SIGRTMIN + 1} $$')
+    killed = f"killed by signal {signal.SIGRTMIN + 1}"
+    refused(nixenv("export"), 4, f"`{script} -qR {sglang.root}` failed ({killed}), saying nothing")
+    assert (tmp_path / "asked").read_text() == f"<-qR><{sglang.root}>"
 
 
 # The store: 1 --------------------------------------------------------------------------------

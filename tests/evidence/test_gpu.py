@@ -1,7 +1,5 @@
 """The look at the GPU driver: fake programs that are really started, and a file tree of our own."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -145,7 +143,7 @@ def test_a_gpu_that_fell_off_the_bus(machine: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        ("exit 9", "it ended with status 9 and no word"),
+        ("exit 9", "it ended without a word (exit status 9)"),
         ("echo No devices were found", "No devices were found"),
         ("head -c 300000 /dev/zero | tr '\\0' x; exit 1", "x" * 300),
         ("yes line | head -n 1000; exit 1", "\n".join(["line"] * 5)),
@@ -169,29 +167,12 @@ def test_a_driver_that_hangs(machine: Path) -> None:
     """It is left, asked no second time, and the program is gone afterwards."""
     fake_nvidia_smi(
         machine,
-        f"echo $$ >> {machine}/asked; exec {sys.executable} -c 'import time; time.sleep(600)'",
+        f"echo $$ >> {machine}/asked; exec /usr/bin/sleep 600",
     )
     found = query(machine, patience=2, LD_LIBRARY_PATH="/nowhere")
     assert found.failure == "nvidia-smi gave no answer within 2 seconds"
     (pid,) = (machine / "asked").read_text().split()
     assert not Path(f"/proc/{pid}").exists()
-
-
-def test_a_driver_that_not_even_dies(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As one that hangs in the kernel: it is left behind."""
-    left: list[subprocess.Popen[bytes]] = []
-
-    def spare(process: "subprocess.Popen[bytes]") -> None:
-        left.append(process)
-
-    monkeypatch.setattr(subprocess.Popen, "kill", spare)
-    fake_nvidia_smi(machine, f"exec {sys.executable} -c 'import time; time.sleep(600)'")
-    assert "no answer" in query(machine, patience=0.1).failure
-    monkeypatch.undo()
-    (process,) = left
-    assert process.poll() is None
-    process.kill()
-    process.wait()
 
 
 def test_variables_that_lead_the_machines_programs_astray(machine: Path) -> None:
