@@ -1,10 +1,13 @@
-# Each target makes what it needs, the virtual environment first. PYTHON chooses the interpreter.
+# Each target sees to what it needs: the machine's tools, then the virtual environment. PYTHON chooses
+# the interpreter.
 PYTHON ?= python3
+export PYTHON
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .PHONY: demo demo-serve test lint bench findings pictures clean
+.NOTPARALLEL: # what is installed first is used next
 
 demo: $(READY)
 	$(BIN)/python -m fixtures.demo
@@ -12,17 +15,17 @@ demo: $(READY)
 demo-serve: $(READY)
 	$(BIN)/python -m fixtures.demo --serve
 
-test: $(READY)
+test: tools-test $(READY)
+	@command -v chromium >/dev/null || $(BIN)/playwright install --with-deps chromium
 	$(BIN)/python -m pytest
 
-lint: $(READY)
+lint: tools-lint $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	shellcheck hooks/*.bash benchmarks/*.bash scripts/*.sh .ci/run
 
-# GNU time measures the memory, and the hook loads bash's builtin stat: Debian's packages time and
-# bash-builtins.
-bench: $(READY)
+bench: tools-bench $(READY)
 	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks
 
@@ -36,8 +39,13 @@ pictures: $(READY)
 clean:
 	rm -rf $(VENV) .cache
 
+# Python itself matters only where the virtual environment is still to be made.
+tools-%:
+	@scripts/tools.sh $* $(if $(wildcard $(READY)),,venv)
+
 # pip learnt --group in 25.1; a fresh machine may have an older one.
 $(READY): pyproject.toml
+	@scripts/tools.sh venv
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --editable . --group dev

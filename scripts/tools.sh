@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# See that the machine has what make's targets need: scripts/tools.sh TARGET...
+#
+# As root on Debian or Ubuntu, or with a sudo that asks for no password, what is missing is
+# installed. Elsewhere it is named, with the command that brings it, and the status is 1.
+# PYTHON is the interpreter for the virtual environment: python3, unless it is set.
+set -euo pipefail
+
+# Target, Debian's package, and what is wanted of it: a program on PATH, or a file.
+needs='
+test   nix-bin        nix-store
+test   bash-builtins  /usr/lib/bash/stat
+test   dash           dash
+test   zsh            zsh
+test   fish           fish
+test   tcsh           tcsh
+test   g++            g++
+test   ninja-build    ninja
+test   make           make
+test   curl           curl
+test   chromium       chromium
+lint   shellcheck     shellcheck
+bench  nix-bin        nix-store
+bench  bash-builtins  /usr/lib/bash/stat
+bench  time           time
+'
+# Ubuntu has Chromium as a snap alone: there the Makefile takes Playwright's own.
+if grep -qsx 'ID=ubuntu' /etc/os-release; then
+  needs=$(grep -v chromium <<<"$needs")
+fi
+targets=" $* "
+python=${PYTHON:-python3}
+
+is_there() {
+  case $1 in
+    /*) [ -e "$1" ] ;;
+    *) type -P "$1" >/dev/null ;;
+  esac
+}
+
+# Set `missing` to the tools that are not there, and `packages` to what brings them.
+look() {
+  local target package tool
+  missing=() packages=()
+  # Debian keeps ensurepip, without which there is no virtual environment, in a package of its own.
+  if [[ $targets == *' venv '* ]] && ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    missing+=("$python with ensurepip")
+    packages+=("${python##*/}-venv")
+  fi
+  while read -r target package tool; do
+    if [[ $targets == *" $target "* ]] && ! is_there "$tool"; then
+      missing+=("$tool")
+      packages+=("$package")
+    fi
+  done <<<"$needs"
+}
+
+fail() {
+  printf '%s\n' "$@" >&2
+  exit 1
+}
+
+if [[ $targets == *' venv '* ]] && is_there "$python"; then
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    fail "$("$python" --version) is too old: Python 3.11 or newer is needed." \
+      "Choose one that is: PYTHON=python3.13 make ..."
+fi
+look
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+list=$(printf ', %s' "${missing[@]}")
+is_there apt-get || fail "Missing: ${list:2}." \
+  "Debian's packages bring it, but apt-get is missing too. In a container of Debian:" \
+  "  tar c --exclude=./.venv --exclude=./.cache . | docker run --rm -i debian:13 sh -c 'cd /opt &&" \
+  "    tar x && apt-get update && apt-get install -y make && make test'"
+
+install="apt-get update && apt-get install --yes --no-install-recommends ${packages[*]}"
+if [ "$(id -u)" -eq 0 ]; then
+  as_root=(sh -c)
+elif sudo -n true 2>/dev/null; then
+  as_root=(sudo -n sh -c)
+else
+  become=$(is_there sudo && echo 'sudo sh' || echo 'su')
+  fail "Missing: ${list:2}. This brings it, as root:" "  $become -c '$install'"
+fi
+
+echo "Missing: ${list:2}. Installing ${packages[*]}."
+"${as_root[@]}" "export DEBIAN_FRONTEND=noninteractive; { $install; } >/dev/null" ||
+  fail "apt-get failed: $install"
+look
+[ ${#missing[@]} -eq 0 ] || fail "Installed, and still missing: ${missing[*]}."
