@@ -1,4 +1,4 @@
-# Each target sees to what it needs: the machine's tools, then the virtual environment. PYTHON chooses
+# Each target sees to what it needs: the machine's tools, then the virtual environment. PYTHON is
 # the interpreter.
 PYTHON ?= python3
 export PYTHON

@@ -71,8 +71,8 @@ look
 list=$(printf ', %s' "${missing[@]}")
 is_there apt-get || fail "Missing: ${list:2}." \
   "Debian's packages bring it, but apt-get is missing too. In a container of Debian:" \
-  "  tar c --exclude=./.venv --exclude=./.cache . | docker run --rm -i debian:13 sh -c 'cd /opt &&" \
-  "    tar x && apt-get update && apt-get install -y make && make test'"
+  "  tar c --exclude=./.venv --exclude=./.cache . | docker run --rm -i debian:13 sh -c '" \
+  "    cd /opt && tar x --no-same-owner && apt-get update && apt-get install -y make && make test'"
 
 install="apt-get update && apt-get install --yes --no-install-recommends ${packages[*]}"
 if [ "$(id -u)" -eq 0 ]; then

@@ -59,7 +59,7 @@ _NOISE = frozenset(
 def require_tool(name: str) -> str:
     """Give the path of a tool; a test that cannot run has failed."""
     found = shutil.which(name)
-    assert found is not None, f"{name} is not installed: `.ci/run` installs what the tests need"
+    assert found is not None, f"{name} is not installed: `make test` installs what the tests need"
     return found
 
 

@@ -56,7 +56,9 @@ def mode_reader(request: pytest.FixtureRequest) -> str:
 def environ(nixenv_on_path: Environ, tmp_path: Path, mode_reader: str) -> Environ:
     """With nixenv on PATH, behind $FLOX_ENV/bin; a bash of either kind comes first."""
     if mode_reader == "stat":
-        assert Path("/usr/lib/bash/stat").exists(), "bash-builtins is not installed: see `.ci/run`"
+        assert Path("/usr/lib/bash/stat").exists(), (
+            "bash-builtins is not installed: see `make test`"
+        )
         return nixenv_on_path
     alone = copy_of_bash(tmp_path / "alone")
     return {**nixenv_on_path, "PATH": f"{alone.parent}:{nixenv_on_path['PATH']}"}
