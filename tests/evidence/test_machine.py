@@ -23,6 +23,7 @@ from nixenv.evidence.machine import (
     parse_listeners,
     probe_machine,
 )
+from tests.network import LOCALHOST
 
 NOTHING: dict[str, str] = {}
 
@@ -209,7 +210,7 @@ def test_a_free_port(server: int) -> None:
     socket.create_server(("127.0.0.1", port)).close()
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", ""])
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("localhost", marks=LOCALHOST), ""])
 def test_a_taken_port(server: int, host: str) -> None:
     """Who listens is told, where /proc is there to tell it, and a port that is free."""
     (state,) = probe({}, ports={"SGLANG_PORT": str(server)}, host=host).ports

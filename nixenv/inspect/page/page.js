@@ -255,9 +255,13 @@ function makeTreemap(place, table) {
     if (box) hint.replaceChildren(make("strong", {}, box.item.name), ` ${describe(box.item)}`);
     else hint.textContent = idle;
   };
+  let drawn = { width: 0, height: 0 };
   const draw = () => {
     const size = { width: map.clientWidth, height: map.clientHeight };
     if (size.width === 0) return;
+    // An observer's first call is for the size that the map was drawn in.
+    if (size.width === drawn.width && size.height === drawn.height) return;
+    drawn = size;
     const focused = map.contains(document.activeElement);
     const was = placed[current]?.item.name;
     placed = layOut(items, size.width, size.height);
