@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 demo: $(READY)
 	$(BIN)/python -m fixtures.demo
 
-demo-serve: $(READY)
+demo-serve: tools-demo-serve $(READY)
 	$(BIN)/python -m fixtures.demo --serve
 
 test: tools-test $(READY)
@@ -33,7 +33,7 @@ bench: tools-bench $(READY)
 findings: $(READY)
 	$(BIN)/python -m docs.findings
 
-pictures: $(READY)
+pictures: tools-pictures $(READY)
 	$(BIN)/python -m docs.screenshots
 
 clean:

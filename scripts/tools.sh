@@ -6,29 +6,27 @@
 # PYTHON is the interpreter for the virtual environment: python3, unless it is set.
 set -euo pipefail
 
-# Target, Debian's package, and what is wanted of it: a program on PATH, or a file.
+# Debian's package, what is wanted of it (a program on PATH, or a file), and the targets.
 needs='
-test   nix-bin        nix-store
-test   bash-builtins  /usr/lib/bash/stat
-test   dash           dash
-test   zsh            zsh
-test   fish           fish
-test   tcsh           tcsh
-test   g++            g++
-test   ninja-build    ninja
-test   make           make
-test   curl           curl
-test   chromium       chromium
-lint   shellcheck     shellcheck
-bench  nix-bin        nix-store
-bench  bash-builtins  /usr/lib/bash/stat
-bench  time           time
+nix-bin        nix-store           test bench demo-serve
+g++            g++                 test demo-serve
+ninja-build    ninja               test
+make           make                test
+curl           curl                test demo-serve
+bash-builtins  /usr/lib/bash/stat  test bench
+dash           dash                test
+zsh            zsh                 test
+fish           fish                test
+tcsh           tcsh                test
+chromium       chromium            test pictures
+shellcheck     shellcheck          lint
+time           time                bench
 '
 # Ubuntu has Chromium as a snap alone: there the Makefile takes Playwright's own.
 if grep -qsx 'ID=ubuntu' /etc/os-release; then
   needs=$(grep -v chromium <<<"$needs")
 fi
-targets=" $* "
+targets=("$@")
 python=${PYTHON:-python3}
 
 is_there() {
@@ -38,17 +36,26 @@ is_there() {
   esac
 }
 
+# Whether one of the words is a target of this call.
+is_wanted() {
+  local target
+  for target in "${targets[@]}"; do
+    [[ " $1 " != *" $target "* ]] || return 0
+  done
+  return 1
+}
+
 # Set `missing` to the tools that are not there, and `packages` to what brings them.
 look() {
-  local target package tool
+  local package tool wanting
   missing=() packages=()
   # Debian keeps ensurepip, without which there is no virtual environment, in a package of its own.
-  if [[ $targets == *' venv '* ]] && ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+  if is_wanted venv && ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     missing+=("$python with ensurepip")
     packages+=("${python##*/}-venv")
   fi
-  while read -r target package tool; do
-    if [[ $targets == *" $target "* ]] && ! is_there "$tool"; then
+  while read -r package tool wanting; do
+    if is_wanted "$wanting" && ! is_there "$tool"; then
       missing+=("$tool")
       packages+=("$package")
     fi
@@ -60,7 +67,7 @@ fail() {
   exit 1
 }
 
-if [[ $targets == *' venv '* ]] && is_there "$python"; then
+if is_wanted venv && is_there "$python"; then
   "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     fail "$("$python" --version) is too old: Python 3.11 or newer is needed." \
       "Choose one that is: PYTHON=python3.13 make ..."
