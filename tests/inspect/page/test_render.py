@@ -39,7 +39,7 @@ def test_where_all_is_well_nothing_is_to_be_done() -> None:
 def test_a_finding_names_its_documentation() -> None:
     """As text: the page is read where the documentation is not."""
     page = render_page(report())
-    assert "docs/findings.md#cuda-header-missing" in page
+    assert "docs/findings.md#cuda-runtime-headers-missing" in page
     assert 'href="docs' not in page
 
 
