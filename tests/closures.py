@@ -1,6 +1,6 @@
 """Closures and notes as plain data, for the pure stations."""
 
-from nixenv import Closure, Environment, Probe, StoreObject, StorePath
+from nixenv import Closure, Probe, StoreObject, StorePath
 from nixenv.road.launcher import Wrapper
 from nixenv.road.query import Origin
 
@@ -46,8 +46,3 @@ def site_packages(name: str, version: str = "3.12") -> str:
 def probe_of(*objects: StoreObject, wrapped: Wrapper | None = None) -> Probe:
     """Make the probe of a closure."""
     return Probe(objects, wrapped)
-
-
-def described(environment: Environment) -> list[tuple[object, ...]]:
-    """Give operations with their kinds: as tuples, a `Set` and a `Default` are equal."""
-    return [(type(operation), *operation) for operation in environment.operations]

@@ -5,7 +5,7 @@ Pure, and free of any shell's syntax: ``nixenv.shells`` writes the operations do
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 from nixenv.road.classify import Inventory
 from nixenv.road.profile import VARIABLE_NAME, Profile
@@ -13,6 +13,8 @@ from nixenv.road.profile import VARIABLE_NAME, Profile
 if TYPE_CHECKING:
     from nixenv.road.farms import Farms
 from nixenv.errors import NixenvError
+
+_T = TypeVar("_T")
 
 
 class ValueInvalid(NixenvError):
@@ -62,12 +64,30 @@ def _once(entries: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(entries))
 
 
+def _unlike_others(kind: type[_T]) -> type[_T]:
+    """Let values of different classes differ, which as tuples are equal when their fields are.
+
+    (Classes that dataclasses or attrs make cost every first activation several milliseconds.)
+    """
+
+    def is_equal(self: object, other: object) -> bool:
+        return type(self) is type(other) and tuple.__eq__(self, other)  # type: ignore[operator]
+
+    def differs(self: object, other: object) -> bool:
+        return not is_equal(self, other)
+
+    kind.__eq__, kind.__ne__ = is_equal, differs  # type: ignore[method-assign]
+    return kind
+
+
+@_unlike_others
 class Unset(NamedTuple):
     """Remove a variable."""
 
     name: str
 
 
+@_unlike_others
 class Set(NamedTuple):
     """Give a variable a value, whatever it held."""
 
@@ -75,6 +95,7 @@ class Set(NamedTuple):
     value: str
 
 
+@_unlike_others
 class Default(NamedTuple):
     """Give a variable a value if it is unset; one that the user set, even to nothing, stays."""
 
@@ -82,6 +103,7 @@ class Default(NamedTuple):
     value: str
 
 
+@_unlike_others
 class Prepend(NamedTuple):
     """Put entries before those of a path list, each once; empty entries are dropped.
 
@@ -92,6 +114,7 @@ class Prepend(NamedTuple):
     entries: tuple[str, ...]
 
 
+@_unlike_others
 class MakeDirectory(NamedTuple):
     """Make a directory, and those above it, where it is missing."""
 

@@ -12,7 +12,6 @@ from fixtures.private_store import PrivateStore
 from fixtures.synthetic import load_synthetic_closure
 from nixenv import Default, Inventory, Prepend, Profile, Set, Unset, plan_environment
 from nixenv.road.farms import Farms
-from tests.closures import described
 from tests.conftest import Nixenv
 from tests.linked.scene import activate, plan_farms
 from tests.real_shells import EVAL, LANGUAGE, SEARCH_PATH, SHELLS, evaluate
@@ -27,12 +26,11 @@ def test_the_plan_points_into_the_farms(planned: Planned) -> None:
     assert farms.toolkit is not None
     assert inventory.ninja is not None
     assert inventory.host_compiler is not None
-    assert described(plan_environment(inventory, profile, "/cache", farms)) == [
-        (Unset, "PYTHONHOME"),
-        (Unset, "PYTHONPATH"),
-        (Set, "VIRTUAL_ENV", farms.virtualenv),
-        (
-            Prepend,
+    assert [*plan_environment(inventory, profile, "/cache", farms)] == [
+        Unset("PYTHONHOME"),
+        Unset("PYTHONPATH"),
+        Set("VIRTUAL_ENV", farms.virtualenv),
+        Prepend(
             "PATH",
             (
                 f"{farms.virtualenv}/bin",
@@ -41,9 +39,9 @@ def test_the_plan_points_into_the_farms(planned: Planned) -> None:
                 f"{inventory.host_compiler.path}/bin",
             ),
         ),
-        (Set, "CUDA_HOME", farms.toolkit),
-        (Default, "CC", f"{inventory.host_compiler.path}/bin/gcc"),
-        (Default, "CXX", f"{inventory.host_compiler.path}/bin/g++"),
+        Set("CUDA_HOME", farms.toolkit),
+        Default("CC", f"{inventory.host_compiler.path}/bin/gcc"),
+        Default("CXX", f"{inventory.host_compiler.path}/bin/g++"),
     ]
 
 

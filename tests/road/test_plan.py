@@ -1,5 +1,6 @@
 """The plan station and the final values."""
 
+import itertools
 import os
 import subprocess
 
@@ -25,7 +26,7 @@ from nixenv import (
 )
 from nixenv.road.choice import Choice, Reason
 from nixenv.road.plan import VARIABLE_LIMIT, VariableTooLong
-from tests.closures import described, store_path
+from tests.closures import store_path
 
 PYTHON = store_path("python3-3.12.12")
 NVCC = store_path("cuda12.8-cuda_nvcc-12.8.93")
@@ -51,19 +52,19 @@ def test_layout_store_plans_the_documented_operations() -> None:
         cache={"TRITON_CACHE_DIR": "triton"},
         defaults={"SGLANG_PORT": "30000"},
     )
-    assert described(plan_environment(INVENTORY, profile, "/cache")) == [
-        (Unset, "PYTHONHOME"),
-        (Set, "PYTHONPATH", "/s/one:/s/two"),
-        (Set, "PYTHONNOUSERSITE", "1"),
-        (Prepend, "PATH", (f"{PYTHON}/bin", f"{NVCC}/bin", f"{NINJA}/bin", f"{GCC}/bin")),
-        (Set, "CUDA_HOME", NVCC),
-        (Prepend, "CPATH", ("/i",)),
-        (Prepend, "LIBRARY_PATH", ("/l", "/l/stubs")),
-        (MakeDirectory, "/cache/triton"),
-        (Default, "TRITON_CACHE_DIR", "/cache/triton"),
-        (Default, "SGLANG_PORT", "30000"),
-        (Default, "CC", f"{GCC}/bin/gcc"),
-        (Default, "CXX", f"{GCC}/bin/g++"),
+    assert [*plan_environment(INVENTORY, profile, "/cache")] == [
+        Unset("PYTHONHOME"),
+        Set("PYTHONPATH", "/s/one:/s/two"),
+        Set("PYTHONNOUSERSITE", "1"),
+        Prepend("PATH", (f"{PYTHON}/bin", f"{NVCC}/bin", f"{NINJA}/bin", f"{GCC}/bin")),
+        Set("CUDA_HOME", NVCC),
+        Prepend("CPATH", ("/i",)),
+        Prepend("LIBRARY_PATH", ("/l", "/l/stubs")),
+        MakeDirectory("/cache/triton"),
+        Default("TRITON_CACHE_DIR", "/cache/triton"),
+        Default("SGLANG_PORT", "30000"),
+        Default("CC", f"{GCC}/bin/gcc"),
+        Default("CXX", f"{GCC}/bin/g++"),
     ]
 
 
@@ -77,11 +78,11 @@ def test_a_profile_that_asks_for_nothing_gets_no_tools() -> None:
 def test_a_closure_without_cuda_leaves_the_cuda_variables_alone() -> None:
     """No toolkit is not an error, and nothing is set to an empty value."""
     profile = Profile("p", path=("nvcc", "ninja", "host-compiler"), compiler=True)
-    assert described(plan_environment(CPU_ONLY, profile, "/cache")) == [
-        (Unset, "PYTHONHOME"),
-        (Unset, "PYTHONPATH"),
-        (Set, "PYTHONNOUSERSITE", "1"),
-        (Prepend, "PATH", (f"{PYTHON}/bin",)),
+    assert [*plan_environment(CPU_ONLY, profile, "/cache")] == [
+        Unset("PYTHONHOME"),
+        Unset("PYTHONPATH"),
+        Set("PYTHONNOUSERSITE", "1"),
+        Prepend("PATH", (f"{PYTHON}/bin",)),
     ]
 
 
@@ -91,6 +92,17 @@ def test_a_store_directory_with_a_colon_is_refused() -> None:
     inventory = Inventory(INVENTORY.root, INVENTORY.interpreter, modules, None, None, None)
     with pytest.raises(NixenvError, match="PYTHONPATH: '/a:b/site-packages' cannot be an entry"):
         plan_environment(inventory, Profile("p"), "/cache")
+
+
+def test_operations_of_different_kinds_differ() -> None:
+    """To set a variable and to give it a default are two things, whatever they have in common."""
+    kinds = (Set("A", "b"), Default("A", "b"), Unset("A"), MakeDirectory("A"), ("A", "b"))
+    for one, other in itertools.combinations(kinds, 2):
+        assert one != other
+        assert not one == other  # noqa: SIM201 -- both are of the classes themselves
+    assert len({*kinds}) == len(kinds)
+    assert Set("A", "b") == Set("A", "b")
+    assert not Set("A", "b") != Set("A", "b")  # noqa: SIM202 -- as above
 
 
 names = st.sampled_from(["A", "B", "C"])
