@@ -12,8 +12,9 @@ from typing import dataclass_transform
 class NixenvError(Exception):
     """The root of nixenv's errors: ``reason`` says what is wrong, ``remedy`` what to do next.
 
-    A subclass declares its fields as annotations, and gives both texts in ``_texts``. (Classes
-    that attrs or dataclasses build at import would cost every first activation 8 ms.)
+    A subclass declares its fields as annotations, and gives in ``_texts`` summary and remedy, and
+    as the third the evidence, if any. (Classes that attrs or dataclasses build at import would cost
+    every first activation 8 ms.)
     """
 
     def __init__(self, *values: object, **named: object) -> None:
@@ -26,16 +27,27 @@ class NixenvError(Exception):
             setattr(self, name, fields[name])
 
     @property
-    def reason(self) -> str:
-        """What is wrong, naming the thing."""
+    def summary(self) -> str:
+        """What is wrong, naming the thing; with a colon at its end where evidence follows."""
         return self._texts()[0]
+
+    @property
+    def evidence(self) -> Sequence[str]:
+        """The paths or values that show it."""
+        texts = self._texts()
+        return texts[2] if len(texts) == 3 else ()
+
+    @property
+    def reason(self) -> str:
+        """The summary, and the evidence, a line each."""
+        return "".join((self.summary, *(f"\n    {line}" for line in self.evidence)))
 
     @property
     def remedy(self) -> str:
         """The next step."""
         return self._texts()[1]
 
-    def _texts(self) -> tuple[str, str]:
+    def _texts(self) -> tuple[str, str] | tuple[str, str, Sequence[str]]:
         raise NotImplementedError
 
     def __str__(self) -> str:
@@ -83,8 +95,3 @@ class OutputFailed(NixenvError):
 def indented(text: str) -> str:
     """Set the lines of a tool's own words apart."""
     return "\n".join(f"    {line}" for line in text.rstrip("\n").split("\n"))
-
-
-def listed(items: Sequence[str]) -> str:
-    """Give each item a line of its own."""
-    return "".join(f"\n    {item}" for item in items)

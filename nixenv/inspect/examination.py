@@ -293,10 +293,8 @@ def _go_on(seen: Survey, selection: Selection, environ: Mapping[str, str]) -> Su
 
 
 def _stopped(error: NixenvError) -> Finding:
-    summary, *evidence = error.reason.split("\n")
-    return _CODES.get(type(error), Code.ENVIRONMENT_IMPOSSIBLE).found(
-        summary, tuple(line.strip() for line in evidence), error.remedy
-    )
+    code = _CODES.get(type(error), Code.ENVIRONMENT_IMPOSSIBLE)
+    return code.found(error.summary, tuple(error.evidence), error.remedy)
 
 
 def _look_at_machine(seen: Survey | None, profile: Profile, environ: Mapping[str, str]) -> Machine:

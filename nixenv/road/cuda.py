@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from nixenv.errors import NixenvError, listed
+from nixenv.errors import NixenvError
 from nixenv.road.choice import Choice, Reason
 from nixenv.road.probe import Probe, StoreObject
 from nixenv.storepath import StorePath, store_name
@@ -19,25 +19,20 @@ class CudaNotFound(NixenvError):
     wanted: str | None
     present: Sequence[str]
 
-    def _texts(self) -> tuple[str, str]:
+    def _texts(self) -> tuple[str, str, Sequence[str]]:
         version = f" of CUDA {self.wanted}" if self.wanted else ""
-        others = f"; nvcc there is:{listed(self.present)}" if self.present else ""
-        reason = f"no store object with bin/nvcc{version} in the closure{others}"
+        others = "; nvcc there is:" if self.present else ""
         if self.present and self.wanted:
-            return (
-                reason,
-                "choose one of these with --cuda X.Y, or drop the version from the profile",
+            remedy = "choose one of these with --cuda X.Y, or drop the version from the profile"
+        elif self.present:
+            remedy = "ask one for its version (`nvcc --version`), and give that as --cuda X.Y"
+        else:
+            remedy = (
+                "JIT compilers need it: take a CUDA build of the program, or set "
+                "`required = false` under [cuda] in the profile"
             )
-        if self.present:
-            return (
-                reason,
-                "ask one of these for its version (`nvcc --version`), and give it as --cuda X.Y",
-            )
-        return (
-            reason,
-            "JIT compilers need it: take a CUDA build of the program, or set "
-            "`required = false` under [cuda] in the profile",
-        )
+        reason = f"no store object with bin/nvcc{version} in the closure{others}"
+        return (reason, remedy, self.present)
 
 
 # cuda12.8-cuda_cudart-12.8.90-lib: nixpkgs 25.11 and later

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from nixenv.errors import NixError, indented, listed
+from nixenv.errors import NixError, indented
 from nixenv.process import PATIENT, Cut, Patience, describe_command, describe_status, run
 from nixenv.road.root import find_executable
 
@@ -13,11 +13,12 @@ class NixNotFound(NixError):
 
     searched: Sequence[str]
 
-    def _texts(self) -> tuple[str, str]:
+    def _texts(self) -> tuple[str, str, Sequence[str]]:
         return (
-            f"no nix-store to ask for the closure; looked in{listed(self.searched)}",
+            "no nix-store to ask for the closure; looked in:",
             "put nix-store on PATH or set NIX_BIN to Nix's `nix`; without Nix, "
             "$FLOX_ENV/requisites.txt or a snapshot (--from FILE) will do",
+            self.searched,
         )
 
 

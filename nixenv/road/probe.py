@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from nixenv.errors import NixenvError, Unreadable, listed
+from nixenv.errors import NixenvError, Unreadable
 from nixenv.road.launcher import Wrapper, parse_wrapper
 from nixenv.road.nix import repair_command
 from nixenv.road.query import Closure
@@ -25,10 +25,11 @@ class StoreObjectsMissing(NixenvError):
     paths: Sequence[str]
     repair: str
 
-    def _texts(self) -> tuple[str, str]:
+    def _texts(self) -> tuple[str, str, Sequence[str]]:
         return (
-            f"the closure names store objects that are not on disk:{listed(self.paths)}",
+            "the closure names store objects that are not on disk:",
             f"as root, run `{self.repair}`; without Nix, make the container image again",
+            self.paths,
         )
 
 

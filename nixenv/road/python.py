@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from nixenv.errors import NixenvError, listed
+from nixenv.errors import NixenvError
 from nixenv.road.choice import Reason
 from nixenv.road.probe import Probe, StoreObject
 from nixenv.road.query import Closure
@@ -20,16 +20,14 @@ class PythonNotFound(NixenvError):
     wanted: str | None
     present: Sequence[str]
 
-    def _texts(self) -> tuple[str, str]:
+    def _texts(self) -> tuple[str, str, Sequence[str]]:
         version = f" {self.wanted}" if self.wanted else ""
-        others = f"; it holds:{listed(self.present)}" if self.present else ""
-        reason = f"no Python{version} interpreter in the closure{others}"
+        others = "; it holds:" if self.present else ""
         if self.present:
-            return (
-                reason,
-                "choose one of these with --python X.Y, or drop the version from the profile",
-            )
-        return (reason, "check that this is the program you mean: its closure has no bin/pythonX.Y")
+            remedy = "choose one of these with --python X.Y, or drop the version from the profile"
+        else:
+            remedy = "check that this is the program you mean: its closure has no bin/pythonX.Y"
+        return (f"no Python{version} interpreter in the closure{others}", remedy, self.present)
 
 
 class PythonAmbiguous(NixenvError):
@@ -37,10 +35,11 @@ class PythonAmbiguous(NixenvError):
 
     present: Sequence[str]
 
-    def _texts(self) -> tuple[str, str]:
+    def _texts(self) -> tuple[str, str, Sequence[str]]:
         return (
-            f"several Python versions in the closure and no hint:{listed(self.present)}",
+            "several Python versions in the closure and no hint:",
             "choose one with --python X.Y, or with `version` under [python] in the profile",
+            self.present,
         )
 
 
