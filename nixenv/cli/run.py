@@ -13,7 +13,7 @@ from nixenv.cli.options import binary_argument, selection_of, selection_options
 from nixenv.console import patience, say, say_findings
 from nixenv.errors import NixenvError
 from nixenv.process import Patience
-from nixenv.road.plan import resolve
+from nixenv.road.plan import apply
 
 # As env(1) and the shells have them.
 _OWN_FAILURE = 125
@@ -67,8 +67,7 @@ def _prepare(options: dict[str, str | None], waiting: Patience) -> dict[str, str
     say_findings("nixenv", prepared.findings)
     request.build(prepared)
     request.make_directories(prepared.environment)
-    final = {**os.environ, **resolve(prepared.environment, os.environ)}
-    return {name: value for name, value in final.items() if value is not None}
+    return apply(prepared.environment, os.environ)
 
 
 def _become(command: list[str], environ: dict[str, str]) -> NoReturn:

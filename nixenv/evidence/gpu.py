@@ -23,11 +23,19 @@ class Gpu:
         name: ``NVIDIA H200``.
         compute_capability: ``9.0``; None when nvidia-smi is too old to tell.
         memory: In MiB; None when it does not tell.
+        memory_used: Likewise, by whomever; None when it does not tell.
+        uuid: ``GPU-…``, by which CUDA_VISIBLE_DEVICES can name it; empty when it does not tell.
+        mode: Who may use it: ``Default``, ``Exclusive_Process`` or ``Prohibited``; likewise.
+        is_split: Whether it is split into MIG instances.
     """
 
     name: str
     compute_capability: str | None
     memory: int | None
+    memory_used: int | None = None
+    uuid: str = ""
+    mode: str = ""
+    is_split: bool = False
 
 
 @frozen
@@ -82,7 +90,10 @@ _LIBCUDA = "libcuda.so.1"
 # Seconds. A healthy nvidia-smi may take a few where the driver first has to wake the GPUs.
 _PATIENCE = 10.0
 
-_FIELDS = ("name", "driver_version", "compute_cap", "memory.total")
+_FIELDS = (
+    *("name", "driver_version", "compute_cap", "memory.total", "memory.used", "uuid"),
+    *("compute_mode", "mig.mode.current"),
+)
 
 # nvidia-smi 470 has no compute_cap, and one unknown field spoils the whole answer.
 _OLD_FIELDS = ("name", "driver_version", "memory.total")
@@ -92,6 +103,8 @@ _VERSION = re.compile(r"[0-9]{1,5}(?:\.[0-9]{1,5}){1,3}")
 _UNKNOWN = "[N/A]"
 _CAPABILITY = re.compile(r"[0-9]{1,2}\.[0-9]")
 _MEGABYTES = re.compile(r"[0-9]{1,9}")
+_UUID = re.compile(r"GPU-[0-9a-f-]{1,40}")
+_MODE = re.compile(r"[A-Z][A-Za-z_]{1,30}")
 
 _DEVICE = re.compile(r"dev/nvidia(?P<number>[0-9]{1,4})")
 
@@ -173,11 +186,19 @@ def _is_driver_version(text: str) -> bool:
 
 
 def _parse_gpu(row: Mapping[str, str]) -> Gpu:
-    capability, memory = row.get("compute_cap", ""), row["memory.total"]
+    def told(field: str, pattern: re.Pattern[str]) -> str:
+        value = row.get(field, "")
+        return value if pattern.fullmatch(value) else ""
+
+    memory, used = (told(field, _MEGABYTES) for field in ("memory.total", "memory.used"))
     return Gpu(
         row["name"],
-        capability if _CAPABILITY.fullmatch(capability) else None,
-        int(memory) if _MEGABYTES.fullmatch(memory) else None,
+        told("compute_cap", _CAPABILITY) or None,
+        int(memory) if memory else None,
+        int(used) if used else None,
+        told("uuid", _UUID),
+        told("compute_mode", _MODE),
+        row.get("mig.mode.current") == "Enabled",
     )
 
 

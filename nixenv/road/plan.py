@@ -218,6 +218,16 @@ def resolve(environment: Environment, environ: Mapping[str, str]) -> dict[str, s
     return final
 
 
+def apply(environment: Environment, environ: Mapping[str, str]) -> dict[str, str]:
+    """Give all variables as they are in the environment: what a program is started with.
+
+    Raises:
+        VariableTooLong: as `resolve`.
+    """
+    final = {**environ, **resolve(environment, environ)}
+    return {name: value for name, value in final.items() if value is not None}
+
+
 def compute(environment: Environment, environ: Mapping[str, str]) -> dict[str, str | None]:
     """Do as `resolve`, and take no offence at what is too long."""
     final: dict[str, str | None] = {}

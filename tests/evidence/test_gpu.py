@@ -10,6 +10,8 @@ from nixenv.evidence.gpu import Answer, Gpu, GpuDriver, parse_answer, query_driv
 
 FIELDS = ("name", "driver_version", "compute_cap", "memory.total")
 H200 = Gpu("NVIDIA H200", "9.0", 143771)
+# What it does not tell is in brackets.
+ANSWER = "echo NVIDIA H200, 570.86.15, 9.0, 143771, [N/A], [N/A], [N/A], [N/A]"
 MISMATCH = "Failed to initialize NVML: Driver/library version mismatch"
 
 
@@ -49,6 +51,15 @@ def test_an_answer() -> None:
     )
     assert parse_answer(text, FIELDS) == Answer(
         "570.86.15", (H200, Gpu("Graphics, by someone", None, None))
+    )
+
+
+def test_who_may_use_a_gpu_and_how_much_of_it_is_taken() -> None:
+    """What is asked for by the newer fields."""
+    fields = (*FIELDS, "memory.used", "uuid", "compute_mode", "mig.mode.current")
+    text = "NVIDIA H200, 570.86.15, 9.0, 143771, 120000, GPU-0a1b, Exclusive_Process, Enabled\n"
+    assert parse_answer(text, fields).gpus == (
+        Gpu("NVIDIA H200", "9.0", 143771, 120000, "GPU-0a1b", "Exclusive_Process", is_split=True),
     )
 
 
@@ -96,12 +107,13 @@ def test_a_healthy_driver(machine: Path) -> None:
     """It is asked once, for what is told."""
     smi = fake_nvidia_smi(
         machine,
-        f'echo "$@" >> {machine}/asked; echo NVIDIA H200, 570.86.15, 9.0, 143771',
+        f'echo "$@" >> {machine}/asked; {ANSWER}',
     )
     found = query(machine)
     assert found == GpuDriver(nvidia_smi=smi, version="570.86.15", gpus=(H200,))
     assert (machine / "asked").read_text() == (
-        "--query-gpu=name,driver_version,compute_cap,memory.total --format=csv,noheader,nounits\n"
+        "--query-gpu=name,driver_version,compute_cap,memory.total,memory.used,uuid,compute_mode,"
+        "mig.mode.current --format=csv,noheader,nounits\n"
     )
 
 
@@ -133,7 +145,7 @@ def test_a_gpu_that_fell_off_the_bus(machine: Path) -> None:
     """What was told of the others is kept beside the failure."""
     fake_nvidia_smi(
         machine,
-        "echo NVIDIA H200, 570.86.15, 9.0, 143771; echo 'Unable to determine the device'; exit 15",
+        f"{ANSWER}; echo 'Unable to determine the device'; exit 15",
     )
     found = query(machine)
     assert found.gpus == (H200,)
@@ -179,8 +191,7 @@ def test_variables_that_lead_the_machines_programs_astray(machine: Path) -> None
     """Where nvidia-smi works without them, its answer counts, and they are told."""
     fake_nvidia_smi(
         machine,
-        'if [ -n "$LD_PRELOAD$LD_LIBRARY_PATH" ]; then echo a stub answered; exit 1; fi\n'
-        "echo NVIDIA H200, 570.86.15, 9.0, 143771",
+        f'if [ -n "$LD_PRELOAD$LD_LIBRARY_PATH" ]; then echo a stub answered; exit 1; fi\n{ANSWER}',
     )
     found = query(machine, LD_LIBRARY_PATH="/nowhere")
     assert found.gpus == (H200,)
@@ -202,7 +213,7 @@ def test_a_driver_that_prints_without_end(machine: Path) -> None:
 @pytest.mark.parametrize("directory", ["run/opengl-driver/bin", "usr/bin", "usr/local/nvidia/bin"])
 def test_nvidia_smi_beside_the_path(machine: Path, directory: str) -> None:
     """In a Flox environment PATH may not have it; NixOS and containers keep it elsewhere."""
-    smi = fake_nvidia_smi(machine, "echo NVIDIA H200, 570.86.15, 9.0, 143771", directory)
+    smi = fake_nvidia_smi(machine, f"{ANSWER}", directory)
     assert query(machine).nvidia_smi == smi
 
 

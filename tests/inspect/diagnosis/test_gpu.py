@@ -130,7 +130,7 @@ def test_variables_that_break_nvidia_smi(tmp_path: Path) -> None:
     smi = tmp_path / "nvidia-smi"
     smi.write_text(
         '#!/bin/sh\n[ -z "$LD_LIBRARY_PATH" ] || { echo stub; exit 1; }\n'
-        "echo NVIDIA H200, 570.86.15, 9.0, 143771\n"
+        "echo NVIDIA H200, 570.86.15, 9.0, 143771, 4, GPU-0, Default, Disabled\n"
     )
     smi.chmod(0o755)
     (tmp_path / "run/opengl-driver/lib").mkdir(parents=True)

@@ -1,0 +1,1 @@
+"""``nixenv prove``: do what the JIT compilers do, and say what happened."""
