@@ -58,7 +58,7 @@ def show_page(place: Path, browser: Browser) -> None:
     wide.locator(".tile").nth(1).focus()
     wide.locator("#sizes").evaluate("section => section.scrollIntoView()")
     wide.screenshot(path=DOCS / "inspect-page-map.png")
-    phone = browser.new_page(viewport={"width": 360, "height": 740}, device_scale_factor=2)
+    phone = browser.new_page(viewport={"width": 390, "height": 844}, device_scale_factor=2)
     phone.goto(page.as_uri())
     phone.screenshot(path=DOCS / "inspect-page-phone.png")
 

@@ -1,10 +1,10 @@
 "use strict";
 
-// Everything shown is in the page already, as text. This sorts, searches and draws it.
+// What is shown is in the page already, as text: this sorts, searches, draws and copies it. Of long
+// tables it also makes the rows that the page holds packed.
 
-const SHOWN_AT_FIRST = 300; // rows, as page.css has it: thousands take seconds to lay out
+const SHOWN_AT_FIRST = 300; // rows: thousands take seconds to lay out
 const MERGED_BELOW = 100; // square pixels; what is smaller cannot be hit
-const GROUPS = { python: "Python", cuda: "CUDA", other: "Rest" };
 const collator = new Intl.Collator("en", { numeric: true });
 
 function make(tag, properties = {}, ...children) {
@@ -13,101 +13,152 @@ function make(tag, properties = {}, ...children) {
   return made;
 }
 
+function sizeText(size) {
+  if (size < 1000) return size === 1 ? "1 byte" : `${size} bytes`;
+  const power = Math.min(Math.floor(Math.log10(size) / 3), 6);
+  const scaled = size / 1000 ** power;
+  // As Python writes it, which rounds a quarter to the even digit.
+  const rounded = ((scaled * 4) % 4 === 1 ? scaled - 0.05 : scaled).toFixed(1);
+  const text = Number(rounded).toLocaleString("en", { minimumFractionDigits: 1 });
+  return `${text} ${" kMGTPE"[power]}B`;
+}
+
 // --- tables ---
 
-function sortKey(cell, numeric) {
-  if (!numeric) return cell.textContent;
-  return cell.dataset.value === undefined ? null : Number(cell.dataset.value);
+// A row is what its cells hold, in the order of the columns: texts, and of sizes numbers, or null
+// where they are not known. Its element is made when it is shown.
+
+function keyText(key) {
+  return typeof key === "string" ? key : key === null ? "not known" : sizeText(key);
+}
+
+function readRow(element, numeric) {
+  const keys = [...element.cells].map((cell, column) => {
+    if (!numeric[column]) return cell.textContent;
+    return cell.dataset.value === undefined ? null : Number(cell.dataset.value);
+  });
+  return { element, keys };
+}
+
+// What lies in a store object comes as its number in the table of these, and the rest.
+async function unpackRows(text, paths) {
+  if (text === undefined) return [];
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const whole = (key) => (Array.isArray(key) ? paths[key[0]] + key[1] : key);
+  const rows = await new Response(unpacked).json();
+  return rows.map((keys) => ({ element: null, keys: keys.map(whole) }));
+}
+
+function elementOf(row, pattern) {
+  if (row.element === null) {
+    row.element = pattern.cloneNode(true);
+    row.keys.forEach((key, column) => {
+      const cell = row.element.cells[column];
+      delete cell.dataset.value;
+      (cell.querySelector("code") ?? cell).textContent = keyText(key);
+    });
+  }
+  return row.element;
 }
 
 function compareKeys(one, other) {
   return typeof one === "string" ? collator.compare(one, other) : one - other;
 }
 
-function sortRows(table, column, numeric, descending) {
-  const body = table.tBodies[0];
+function sortRows(rows, column, descending) {
   const sign = descending ? -1 : 1;
-  const keyed = [...body.rows].map((row) => [sortKey(row.cells[column], numeric), row]);
-  keyed.sort(([one], [other]) => {
+  rows.sort(({ keys: { [column]: one } }, { keys: { [column]: other } }) => {
     if (one === null || other === null) return (one === null) - (other === null);
     return sign * compareKeys(one, other);
   });
-  body.append(...keyed.map(([, row]) => row));
 }
 
-function makeSortable(table) {
-  const headings = [...table.tHead.rows[0].cells];
+function matches(row, words) {
+  row.text ??= row.keys.map(keyText).join(" ").toLowerCase();
+  return words.every((word) => row.text.includes(word));
+}
+
+function makeSortable(headings, numeric, sort) {
   headings.forEach((heading, column) => {
-    const numeric = heading.dataset.kind === "number";
     const button = make("button", { type: "button" }, ...heading.childNodes);
     heading.append(button);
     button.addEventListener("click", () => {
       // Of numbers the large ones are looked for, of names the first.
-      const first = numeric ? "descending" : "ascending";
-      const second = numeric ? "ascending" : "descending";
+      const first = numeric[column] ? "descending" : "ascending";
+      const second = numeric[column] ? "ascending" : "descending";
       const order = heading.ariaSort === first ? second : first;
-      sortRows(table, column, numeric, order === "descending");
       for (const other of headings) other.ariaSort = other === heading ? order : "none";
+      sort(column, order === "descending");
     });
   });
 }
 
-function makeSearchable(section, table) {
-  const rows = [...table.tBodies[0].rows];
-  const texts = rows.map(() => null); // read at the first search
+// Gives all rows of a section's table, and how to show one of them.
+async function makeTable(section, table, paths) {
+  const body = table.tBodies[0];
   const place = table.closest(".table");
+  const headings = [...table.tHead.rows[0].cells];
+  const numeric = headings.map((heading) => heading.dataset.kind === "number");
+  const listed = [...body.rows].map((element) => readRow(element, numeric));
+  const packed = await unpackRows(table.dataset.rest, paths).catch(() => null);
+  const rows = listed.concat(packed ?? []);
   const title = section.querySelector("h2").firstChild.data.trim();
   const input = make("input", { type: "search", id: `${section.id}-search` });
   input.ariaLabel = `Search ${title}`;
   const label = make("label", { htmlFor: input.id }, "Search");
   const count = make("output", { htmlFor: input.id });
-  const more = make("button", { type: "button", className: "more" }, "Show all");
+  const more = make("button", { type: "button", className: "more" }, "Show more");
+  let found = rows;
+  let limit = SHOWN_AT_FIRST;
+  let selected = null;
+
+  const show = () => {
+    body.replaceChildren(...found.slice(0, limit).map((row) => elementOf(row, listed[0].element)));
+    more.hidden = found.length <= limit;
+    const shown = more.hidden ? "" : `, ${limit} of them shown`;
+    count.value = `${found.length} of ${rows.length} found${shown}`;
+  };
   const search = () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-    let found = 0;
-    rows.forEach((row, index) => {
-      if (words.length > 0) texts[index] ??= row.textContent.toLowerCase();
-      row.hidden = !words.every((word) => texts[index].includes(word));
-      if (!row.hidden) found += 1;
-    });
-    more.hidden = !place.classList.contains("short") || found <= SHOWN_AT_FIRST;
-    const shown = more.hidden ? "" : `, ${SHOWN_AT_FIRST} of them shown`;
-    count.value = `${found} of ${rows.length} found${shown}`;
+    found = rows.filter((row) => matches(row, words));
+    show();
   };
   input.addEventListener("input", search);
   more.addEventListener("click", () => {
-    place.classList.remove("short");
-    search();
+    limit *= 10;
+    show();
     place.focus();
   });
-  search();
+  makeSortable(headings, numeric, (column, descending) => {
+    sortRows(rows, column, descending);
+    search();
+  });
+  show();
   place.before(make("div", { className: "search" }, label, input, count, more));
-}
+  if (packed !== null) section.querySelector(".packed")?.remove();
 
-function showRow(row) {
-  const input = document.getElementById("objects-search");
-  if (row.hidden) {
-    input.value = "";
-    input.dispatchEvent(new Event("input"));
-  }
-  if (row.getClientRects().length === 0) document.querySelector("#objects .more").click();
-  for (const other of document.querySelectorAll(".selected")) other.classList.remove("selected");
-  row.classList.add("selected");
-  row.tabIndex = -1;
-  row.focus({ preventScroll: true });
-  row.scrollIntoView({ block: "center" });
+  const showRow = (row) => {
+    if (!found.includes(row)) {
+      input.value = "";
+      search();
+    }
+    limit = Math.max(limit, found.indexOf(row) + 1);
+    show();
+    selected?.classList.remove("selected");
+    selected = row.element;
+    selected.classList.add("selected");
+    selected.tabIndex = -1;
+    selected.focus({ preventScroll: true });
+    selected.scrollIntoView({ block: "center" });
+  };
+  return { rows, showRow };
 }
 
 // --- treemap ---
 
 function sumSizes(items) {
   return items.reduce((sum, item) => sum + item.size, 0);
-}
-
-function sizeText(size) {
-  if (size < 1000) return size === 1 ? "1 byte" : `${size} bytes`;
-  const power = Math.min(Math.floor(Math.log10(size) / 3), 6);
-  return `${(size / 1000 ** power).toFixed(1)} ${" kMGTPE"[power]}B`;
 }
 
 // One row of the layout, along the shorter side of the box; gives what is left of the box.
@@ -160,42 +211,44 @@ function squarify(items, box) {
 function mergeSmall(items, limit) {
   const small = items.filter((item) => item.size < limit);
   if (small.length < 2) return items;
-  const size = sumSizes(small);
-  const { group, row } = small[0];
   const name = `${small.length} smaller`;
-  const merged = { row, group, name, size, own: sizeText(size), closure: null };
+  const merged = { ...small[0], name, size: sumSizes(small), closure: null };
   return [...items.filter((item) => item.size >= limit), merged];
 }
 
-function readItems(table) {
-  const items = [...table.tBodies[0].rows].map((row) => ({
-    row,
-    group: row.dataset.group,
-    name: row.cells[0].textContent,
-    size: Number(row.cells[2].dataset.value ?? 0),
-    own: row.cells[2].textContent,
-    closure: row.cells[3].textContent,
-  }));
+// The table of sums is the legend: it names the groups, and has their colours.
+function readLooks() {
+  const swatches = [...document.querySelectorAll("#sizes .swatch")];
+  return new Map(swatches.map((swatch) => [swatch.parentElement.textContent, swatch.classList[1]]));
+}
+
+function readItems(rows) {
+  const items = rows.map((row) => {
+    const [name, group, size, closure] = row.keys;
+    return { row, name, group, size, closure };
+  });
   return items.filter((item) => item.size > 0);
 }
 
-function layOut(items, width, height) {
+function layOut(items, groups, width, height) {
   const limit = (MERGED_BELOW * sumSizes(items)) / (width * height);
-  const groups = Object.keys(GROUPS)
+  const parts = groups
     .map((group) => items.filter((item) => item.group === group))
     .filter((members) => members.length > 0)
     .map((members) => ({ members: mergeSmall(members, limit), size: sumSizes(members) }));
-  const boxes = squarify(groups, { x: 0, y: 0, width, height });
+  const boxes = squarify(parts, { x: 0, y: 0, width, height });
   return boxes.flatMap((box) => squarify(box.item.members, box));
 }
 
 function describe(item) {
-  const whole = item.closure === null ? "together" : `with all that it needs ${item.closure}`;
-  return `${GROUPS[item.group]}: ${item.own}, ${whole}`;
+  const { group, size, closure } = item;
+  const whole = closure === null ? "together" : `with all that it needs ${sizeText(closure)}`;
+  return `${group}: ${sizeText(size)}, ${whole}`;
 }
 
-function makeTile({ item, x, y, width, height }, map) {
-  const tile = make("button", { type: "button", className: `tile ${item.group}`, tabIndex: -1 });
+function makeTile({ item, x, y, width, height }, map, looks) {
+  const className = `tile ${looks.get(item.group)}`;
+  const tile = make("button", { type: "button", className, tabIndex: -1 });
   tile.ariaLabel = `${item.name}, ${describe(item)}`;
   // In shares of the map, so that they fit on paper too.
   tile.style.left = `${(100 * x) / map.width}%`;
@@ -204,7 +257,7 @@ function makeTile({ item, x, y, width, height }, map) {
   tile.style.height = `${(100 * height) / map.height}%`;
   const text = item.name.replace(/^(python|cuda)\d+\.\d+-/, "");
   if (width > 64 && height > 20) tile.append(make("span", {}, text));
-  if (width > 64 && height > 38) tile.append(make("span", {}, item.own));
+  if (width > 64 && height > 38) tile.append(make("span", {}, sizeText(item.size)));
   if (!tile.firstChild) tile.classList.add("bare");
   return tile;
 }
@@ -231,9 +284,10 @@ function neighbour(placed, current, [right, down]) {
   return best;
 }
 
-function makeTreemap(place, table) {
-  const items = readItems(table);
+function makeTreemap(place, rows, showRow) {
+  const items = readItems(rows);
   if (items.length === 0) return;
+  const looks = readLooks();
   const hint = make("p", { className: "hint", id: "treemap-hint" });
   const idle = "Each block is a store object, as large as its own size. Point at one, or walk with " +
     "the arrow keys; a click or Enter shows it in the table.";
@@ -264,8 +318,8 @@ function makeTreemap(place, table) {
     drawn = size;
     const focused = map.contains(document.activeElement);
     const was = placed[current]?.item.name;
-    placed = layOut(items, size.width, size.height);
-    tiles = placed.map((box) => makeTile(box, size));
+    placed = layOut(items, [...looks.keys()], size.width, size.height);
+    tiles = placed.map((box) => makeTile(box, size, looks));
     map.replaceChildren(...tiles);
     current = 0;
     goTo(Math.max(0, placed.findIndex((box) => box.item.name === was)));
@@ -291,14 +345,41 @@ function makeTreemap(place, table) {
   draw();
 }
 
+// --- what is to be pasted ---
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return document.execCommand("copy"); // of what is selected
+  }
+}
+
+function makeCopyable(code) {
+  const button = make("button", { type: "button", className: "copy" }, "Copy");
+  button.ariaLabel = `Copy ${code.textContent}`;
+  button.addEventListener("click", async () => {
+    getSelection().selectAllChildren(code);
+    button.textContent = (await copy(code.textContent)) ? "Copied" : "Selected";
+  });
+  code.after(button);
+}
+
 // --- the page ---
 
-for (const section of document.querySelectorAll("main > section")) {
-  const table = section.querySelector("table");
-  if (!table || section.id === "sizes") continue;
-  makeSortable(table);
-  makeSearchable(section, table);
+async function start() {
+  document.querySelectorAll("code.paste").forEach(makeCopyable);
+  let paths = [];
+  for (const section of document.querySelectorAll("main > section:not(#sizes)")) {
+    const table = section.querySelector("table");
+    if (!table) continue;
+    const { rows, showRow } = await makeTable(section, table, paths);
+    if (section.id === "objects") {
+      paths = rows.map((row) => row.keys.at(-1));
+      const treemap = document.getElementById("treemap");
+      if (treemap) makeTreemap(treemap, rows, showRow);
+    }
+  }
 }
-const objects = document.querySelector("#objects table");
-const treemap = document.getElementById("treemap");
-if (objects && treemap) makeTreemap(treemap, objects);
+start();

@@ -34,9 +34,10 @@ def render_page(report: Report) -> str:
 
 def _sections(report: Report) -> Iterator[Element]:
     yield sections.findings(report.findings)
-    yield sections.sizes(report.members)
-    yield sections.objects(report.members)
-    yield sections.distributions(report.modules)
+    members = sections.largest_first(report.members)
+    yield sections.sizes(members)
+    yield sections.objects(members)
+    yield sections.distributions(report.modules, members)
     if report.inventory is not None:
         yield sections.cuda(report.inventory)
     yield sections.variables(report.variables, report.machine)

@@ -10,42 +10,45 @@ from nixenv.evidence.gpu import Gpu
 from nixenv.evidence.machine import Machine
 from nixenv.findings import Finding
 from nixenv.inspect.components import Group
-from nixenv.inspect.page.markup import Child, element, prose
+from nixenv.inspect.page.markup import Child, advice, code, element, listed, prose
 from nixenv.inspect.page.tables import (
     Column,
+    Kind,
     cell,
-    number_cell,
-    path_cell,
+    data_section,
+    lines_of,
     row,
     scrollable,
     section,
     size_cell,
-    table_section,
-    value_cell,
+    value_parts,
 )
-from nixenv.inspect.report import Member, Module, Report, Verdict
+from nixenv.inspect.report import Member, Module, Report, Verdict, find_cause
 from nixenv.inspect.views.text import size_text
 from nixenv.road.choice import Choice, because
 from nixenv.road.classify import Inventory
 
 _GROUPS = {Group.PYTHON: "Python", Group.CUDA: "CUDA", Group.OTHER: "Rest"}
 _LOOKS = {Verdict.WORKS: "good", Verdict.WARNINGS: "warning", Verdict.BROKEN: "error"}
-# Evidence beyond so many lines is folded away.
+# Evidence beyond so many lines is folded away, and left out.
 _SHOWN = 3
+_FOLDED = 1_000
+# On paper, as page.css has it.
+_PRINTED = 100
 
 
 def summary(report: Report) -> Element:
-    """What one must know: the verdict, what to do, and of which program."""
-    root, verdict, step = report.root, report.verdict, report.next_step
-    look = _LOOKS[verdict]
+    """What one must know: the verdict, what it rests on, what to do, and of which program."""
+    look, cause = _LOOKS[report.verdict], find_cause(report.findings)
     return element(
         "header",
         element("p", "nixenv inspect", class_="tool"),
-        element("h1", root.program or root.path),
+        element("h1", report.root.program or report.root.path),
         element(
             "div",
-            element("p", _icon(look), verdict.capitalize(), class_="verdict"),
-            *_next(step),
+            element("p", _icon(look), report.verdict.capitalize(), class_="verdict"),
+            *([element("p", *prose(cause.summary), class_="cause")] if cause else []),
+            *_next(report.next_step),
             class_=f"card {look}",
         ),
         element("dl", *_facts(report), class_="facts"),
@@ -72,71 +75,59 @@ def findings(found: Sequence[Finding]) -> Element:
 
 
 def sizes(members: Sequence[Member]) -> Element:
-    """Where the bytes are: the sums of each group; the script draws the map."""
+    """Where the bytes are: the sums of each group; the script draws the map, in their colours."""
     known = [size for member in members if (size := member.nar_size) is not None]
     if not known:
         text = "Sizes are not known: there was no Nix to ask, or it did not answer."
         return section("sizes", "Sizes", element("p", text))
-    columns = (Column("Group"), *(Column(title, numeric=True) for title in ("Objects", "Size")))
+    columns = (Column("Group"), Column("Objects", Kind.SIZE), Column("Size", Kind.SIZE))
     rows = [_group_row(group, members) for group in _GROUPS]
-    rows.append(row("All", number_cell(len(known)), size_cell(sum(known)), class_="total"))
+    rows.append(_sum_row("All", known, class_="total"))
     unknown = len(members) - len(known)
     return section(
         "sizes",
         "Sizes",
-        scrollable("sizes-title", columns, rows),
+        scrollable("sizes", columns, rows),
         *([element("p", f"The size of {unknown} more is not known.")] if unknown else []),
         element("div", id="treemap"),
     )
 
 
+def largest_first(members: Iterable[Member]) -> list[Member]:
+    """Put the store objects in order; those of unknown size are last, behind the empty ones."""
+    return sorted(members, key=lambda m: 1 if m.nar_size is None else -m.nar_size)
+
+
 def objects(members: Sequence[Member]) -> Element:
-    """The store objects of the closure, largest first."""
+    """The store objects of the closure, which come largest first."""
     columns = (
         Column("Name"),
         Column("Group"),
-        Column("Own size", numeric=True, order="descending"),
-        Column("Closure size", numeric=True),
-        Column("Store path"),
+        Column("Own size", Kind.SIZE, order="descending"),
+        Column("Closure size", Kind.SIZE),
+        Column("Store path", Kind.CODE),
     )
-    # Those of unknown size come last, behind the empty ones.
-    ordered = sorted(members, key=lambda m: 1 if m.nar_size is None else -m.nar_size)
-    rows = [
-        row(
-            member.name,
-            cell(_GROUPS[member.group]),
-            size_cell(member.nar_size),
-            size_cell(member.closure_size),
-            path_cell(member.path),
-            data_group=member.group,
-        )
-        for member in ordered
-    ]
-    note = "On paper only the first 100 are shown; the page holds all of them."
-    paper = [element("p", note, class_="paper")] if len(rows) > 100 else []
-    return table_section("objects", "Store objects", columns, rows, *paper)
+    rows = [(m.name, _GROUPS[m.group], m.nar_size, m.closure_size, m.path) for m in members]
+    note = f"On paper only the first {_PRINTED} are shown; the page holds all of them."
+    paper = [element("p", note, class_="paper")] if len(rows) > _PRINTED else []
+    return data_section("objects", "Store objects", columns, rows, *paper)
 
 
-def distributions(modules: Sequence[Module]) -> Element:
+def distributions(modules: Sequence[Module], members: Sequence[Member]) -> Element:
     """The Python distributions in their order of precedence."""
-    columns = tuple(map(Column, ("Distribution", "Version", "Wins", "Modules", "Directory")))
+    titles = ("Distribution", "Version", "Wins", "Modules")
     winners: dict[str, str] = {}
     rows = []
     for module in modules:
+        own = "the program's own" if module.own else "rest of the closure"
         for found in module.distributions:
             name = canonicalize_name(found.name)
             wins = "yes" if name not in winners else f"no, {winners[name]} comes first"
             winners.setdefault(name, found.version)
-            rows.append(
-                row(
-                    found.name,
-                    cell(found.version),
-                    cell(wins),
-                    cell("the program's own" if module.own else "rest of the closure"),
-                    path_cell(module.directory),
-                )
-            )
-    return table_section("distributions", "Python distributions", columns, rows)
+            rows.append((found.name, found.version, wins, own, module.directory))
+    columns = (*map(Column, titles), Column("Directory", Kind.CODE))
+    places: dict[str, int] = {member.path: number for number, member in enumerate(members)}
+    return data_section("distributions", "Python distributions", columns, rows, places=places)
 
 
 def cuda(inventory: Inventory) -> Element:
@@ -146,36 +137,41 @@ def cuda(inventory: Inventory) -> Element:
         return section("cuda", "CUDA", element("p", "None in the closure.", class_="none"))
     facts = [
         *_fact("Version", toolkit.version),
-        *_fact("nvcc", _code(toolkit.nvcc), f"because {because(toolkit.reasons)}"),
+        *_fact("nvcc", _path(toolkit.nvcc), f"because {because(toolkit.reasons)}"),
         *_fact("Host compiler", *_chosen(inventory.host_compiler)),
         *_fact("ninja", *_chosen(inventory.ninja)),
-        *_fact("Not chosen", *map(_code, toolkit.others)),
+        *_fact("Not chosen", *map(_path, toolkit.others)),
     ]
     kinds = {
         "include": toolkit.include_dirs,
         "library": toolkit.library_dirs,
         "stubs": toolkit.stub_dirs,
     }
-    rows = [row(kind, path_cell(path)) for kind, paths in kinds.items() for path in paths]
-    columns = (Column("Kind"), Column("Directory"))
-    return table_section(
+    rows = [(kind, path) for kind, paths in kinds.items() for path in paths]
+    columns = (Column("Kind"), Column("Directory", Kind.CODE))
+    return data_section(
         "cuda", "CUDA directories", columns, rows, element("dl", *facts, class_="facts")
     )
 
 
 def variables(wanted: Mapping[str, str | None], machine: Machine | None) -> Element:
-    """The variables as they would be set, beside what they are."""
-    columns = [Column("Variable"), Column("As it should be")]
+    """The variables as they would be set, beside what they are; those that differ come first."""
+    if not wanted:
+        return section("variables", "Variables", element("p", "None.", class_="none"))
+    titles = ["Variable", "As it should be"]
+    told = []
     if machine is None:
-        rows = [row(name, value_cell(value)) for name, value in wanted.items()]
+        rows = [_variable_row(name, value) for name, value in wanted.items()]
     else:
-        columns.append(Column("As it is"))
+        titles.append("As it is")
         now = machine.variables
-        rows = [
-            row(name, value_cell(value), value_cell(now.get(name)))
-            for name, value in wanted.items()
-        ]
-    return table_section("variables", "Variables", columns, rows)
+        ordered = sorted(wanted.items(), key=lambda item: now.get(item[0]) == item[1])
+        rows = [_variable_row(name, value, now.get(name)) for name, value in ordered]
+        differing = sum(now.get(name) != value for name, value in wanted.items())
+        text = f"{differing} of {len(wanted)} differ from what they should be."
+        told.append(element("p", text if differing else "All are as they should be."))
+    table = scrollable("variables", [*map(Column, titles)], rows)
+    return section("variables", "Variables", *told, table, count=len(rows))
 
 
 def machine(looked_at: Machine | None) -> Element:
@@ -187,12 +183,12 @@ def machine(looked_at: Machine | None) -> Element:
 
 def _facts(report: Report) -> Iterator[Element]:
     root, inventory, members = report.root, report.inventory, report.members
-    yield from _fact("Root", _code(root.path), f"found: {root.origin}")
+    yield from _fact("Root", _path(root.path), f"found: {root.origin}")
     if inventory is not None:
         interpreter = inventory.interpreter
         yield from _fact(
             f"Python {interpreter.version}",
-            _code(interpreter.path),
+            _path(interpreter.path),
             f"because {because(interpreter.reasons)}",
         )
         toolkit = inventory.cuda
@@ -210,12 +206,12 @@ def _machine_facts(looked_at: Machine) -> Iterator[Element]:
     yield from _fact("Processor", f"{looked_at.architecture}, {avx2}")
     yield from _fact("GPUs", *(map(_gpu_text, driver.gpus) if driver.gpus else ["none seen"]))
     yield from _fact("Driver", driver.version or "not known", driver.failure)
-    yield from _fact("libcuda.so.1", _code(driver.libcuda))
+    yield from _fact("libcuda.so.1", _path(driver.libcuda))
     for name, path in looked_at.programs.items():
-        yield from _fact(name, _code(path))
+        yield from _fact(name, _path(path))
     for directory in looked_at.directories:
         state = directory.problem or "can be written"
-        yield from _fact(directory.variable, _code(directory.path), state)
+        yield from _fact(directory.variable, _path(directory.path), state)
     for port in looked_at.ports:
         yield from _fact(port.variable, str(port.port), port.problem or "free")
 
@@ -248,27 +244,39 @@ def _finding(finding: Finding) -> Element:
 
 def _next(step: str) -> Iterator[Element]:
     if step:
-        yield element("p", element("strong", "Next: "), *prose(step))
+        yield element("p", element("strong", "Next: "), *advice(step), class_="next")
 
 
 def _evidence(lines: Sequence[str]) -> Iterator[Element]:
     shown = len(lines) if len(lines) <= _SHOWN + 1 else _SHOWN
     if lines:
-        yield _listed(lines[:shown])
+        yield listed(lines[:shown])
     if lines[shown:]:
-        told = f"{len(lines) - shown} more"
-        yield element("details", element("summary", told), _listed(lines[shown:]))
-
-
-def _listed(lines: Iterable[str]) -> Element:
-    return element("ul", *(element("li", element("code", line)) for line in lines))
+        told = element("summary", f"{len(lines) - shown} more")
+        yield element("details", told, *lines_of(lines[shown:], _FOLDED))
 
 
 def _group_row(group: Group, members: Iterable[Member]) -> Element:
     known = [m.nar_size for m in members if m.group is group and m.nar_size is not None]
     swatch = element("span", class_=f"swatch {group}")
-    head = element("span", swatch, _GROUPS[group])
-    return row(head, number_cell(len(known)), size_cell(sum(known)))
+    return _sum_row(element("span", swatch, _GROUPS[group]), known)
+
+
+def _sum_row(head: Child, known: Sequence[int], **attributes: str) -> Element:
+    count = cell(str(len(known)), class_="number")
+    return row(cell(head), count, size_cell(sum(known)), **attributes)
+
+
+def _variable_row(name: str, wanted: str | None, *now: str | None) -> Element:
+    """Make a row of a variable as it should be, and as it is where that is known."""
+    differs = bool(now) and now != (wanted,)
+    mark: tuple[Child, ...] = (element("strong", "differs", class_="mark"), " ") if differs else ()
+    return row(
+        cell(element("code", name)),
+        cell(*value_parts(wanted), class_="path", data_label="should be"),
+        *(cell(*mark, *value_parts(value), class_="path", data_label="is") for value in now),
+        **({"class_": "differs"} if differs else {}),
+    )
 
 
 def _fact(name: str, *texts: Child) -> Iterator[Element]:
@@ -282,11 +290,11 @@ def _fact(name: str, *texts: Child) -> Iterator[Element]:
 
 
 def _chosen(choice: Choice | None) -> Sequence[Child]:
-    return ("none",) if choice is None else (_code(choice.path), f"because {choice.reason}")
+    return ("none",) if choice is None else (_path(choice.path), f"because {choice.reason}")
 
 
-def _code(path: str | None) -> Child:
-    return "none" if path is None else element("code", path)
+def _path(path: str | None) -> Child:
+    return "none" if path is None else code(path)
 
 
 def _icon(name: str) -> Element:

@@ -13,7 +13,7 @@ from nixenv.inspect.report import Report
 Visit = Callable[..., Page]
 
 DESKTOP = (1280, 900)
-PHONE = (360, 740)
+PHONE = (390, 844)
 
 
 @pytest.fixture(scope="package")
@@ -45,6 +45,7 @@ def visit(browser: Browser, tmp_path: Path) -> Iterator[Visit]:
         *,
         dark: bool = False,
         script: bool = True,
+        before: str = "",
     ) -> Page:
         html = shown if isinstance(shown, str) else render_page(shown)
         file.write_text(html, encoding="utf-8")
@@ -53,6 +54,7 @@ def visit(browser: Browser, tmp_path: Path) -> Iterator[Visit]:
             color_scheme="dark" if dark else "light",
             java_script_enabled=script,
         )
+        context.add_init_script(before)
         page = context.new_page()
         page.set_default_timeout(20_000)
         page.on("console", lambda message: heard.append(f"console: {message.text}"))

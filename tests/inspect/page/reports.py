@@ -1,8 +1,9 @@
 """Reports of an SGLang environment, as `inspect` makes them: synthetic, with real names."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from attrs import evolve
+from attrs import asdict, evolve, has
 
 from nixenv.evidence.distributions import Distribution
 from nixenv.evidence.gpu import Gpu, GpuDriver
@@ -53,7 +54,7 @@ FINDINGS = (
         Severity.WARNING,
         "libcublas is there, its headers are not: what includes cublasLt.h will fail",
         tuple(f"/evidence/{number}" for number in range(12)),
-        'add `libcublas.outputs = "all"` to the manifest',
+        'add to the manifest (`flox edit`): `libcublas.outputs = "all"`',
     ),
     Finding(Code.PYTHON_SEVERAL_INTERPRETERS, Severity.NOTE, "several interpreters in the closure"),
 )
@@ -163,3 +164,18 @@ def report(**changes: Any) -> Report:
 def works(**changes: Any) -> Report:
     """Make a report without findings."""
     return report(**{"verdict": Verdict.WORKS, "next_step": "", "findings": (), **changes})
+
+
+def hostile(value: Any, text: str) -> Any:
+    """Put the text into every field that a file, a variable or a tool could fill."""
+    if type(value) is str:  # and so none of nixenv's own words, which are enums
+        return text
+    if has(type(value)):
+        parts = asdict(value, recurse=False)
+        return evolve(value, **{name: hostile(part, text) for name, part in parts.items()})
+    if isinstance(value, Mapping):
+        return {f"{text}{n}": hostile(item, text) for n, item in enumerate(value.values())}
+    if isinstance(value, tuple):
+        items = [hostile(item, text) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+    return value

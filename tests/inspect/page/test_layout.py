@@ -2,20 +2,27 @@
 
 import contextlib
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
-from playwright.sync_api import Browser, Error, Page, Route
+from playwright.sync_api import Browser, Error, Page, Route, expect
 
 from nixenv.findings import Code, Finding, Severity
 from nixenv.inspect.components import Group
 from nixenv.inspect.page.render import render_page
 from nixenv.inspect.report import Report
 from tests.inspect.page.conftest import DESKTOP, PHONE, Visit
-from tests.inspect.page.reports import FINDINGS, MEMBERS, ROOT, member, members, report, works
+from tests.inspect.page.reports import (
+    FINDINGS,
+    MEMBERS,
+    ROOT,
+    hostile,
+    member,
+    members,
+    report,
+    works,
+)
 
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
@@ -88,24 +95,6 @@ HOSTILE = (
     "</title></style></table><iframe src='https://example.invalid/'></iframe>-->]]>",
     "${script} $style {{ 7*7 }} `a` &lt; &amp;",
 )
-
-
-def hostile(value: Any, text: str) -> Any:
-    """Put the text into every field that a file, a variable or a tool could fill."""
-    if type(value) is str:  # and so none of nixenv's own words, which are enums
-        return text
-    if attrs.has(type(value)):
-        changed = {
-            field.name: hostile(getattr(value, field.name), text)
-            for field in attrs.fields(type(value))
-        }
-        return attrs.evolve(value, **changed)
-    if isinstance(value, Mapping):
-        return {f"{text}{n}": hostile(item, text) for n, item in enumerate(value.values())}
-    if isinstance(value, tuple):
-        items = [hostile(item, text) for item in value]
-        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
-    return value
 
 
 def contrasts(page: Page) -> list[tuple[float, str]]:
@@ -188,6 +177,113 @@ def test_without_script_nothing_is_missing(visit: Visit) -> None:
     assert page.locator("#objects tbody tr:visible").count() == 400
     assert page.locator("#sizes .total").inner_text().split() == ["All", "400", "79.8", "kB"]
     assert page.locator("input, thead button").count() == 0
+
+
+def test_without_script_a_long_table_says_what_it_leaves_out(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows that are packed need it."""
+    monkeypatch.setattr("nixenv.inspect.page.tables.LISTED", 300)
+    page = visit(report(members=members(*range(400))), script=False)
+    assert page.locator("#objects tbody tr:visible").count() == 300
+    assert page.get_by_text("100 more rows are packed, for the script").is_visible()
+
+
+def test_the_first_screen_of_a_phone(visit: Visit) -> None:
+    """What is wrong, what to do and of what; a path takes no more than its name does."""
+    page = visit(report(), PHONE)
+    for shown in (".verdict", ".cause", ".next .copy", ".facts dd"):
+        box = page.locator(f"header {shown}").first.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] < PHONE[1]
+    paths = page.locator("header .facts code")
+    assert paths.count() > 1
+    for path in paths.all():
+        assert path.evaluate("code => code.getClientRects().length") <= 2
+
+
+def test_a_path_that_is_cut_is_copied_whole(visit: Visit) -> None:
+    """Somebody will paste it."""
+    page = visit(report(), PHONE)
+    path = page.locator("header .facts code").first
+    cut = path.locator(".store").bounding_box()
+    assert cut is not None
+    assert cut["width"] < 60
+    path.evaluate("code => getSelection().selectAllChildren(code)")
+    page.keyboard.press("ControlOrMeta+c")
+    assert pasted(page) == ROOT.path
+
+
+def test_what_differs_is_marked_and_comes_first(visit: Visit) -> None:
+    """By a word, and the word can be searched for."""
+    page = visit(report())
+    assert page.locator("#variables > p").inner_text() == "2 of 4 differ from what they should be."
+    rows = page.locator("#variables tbody tr")
+    names = ["CUDA_HOME", "PYTHONPATH", "PYTHONHOME", "SGLANG_PORT"]
+    assert rows.locator("th").all_inner_texts() == names
+    assert page.locator("#variables tr.differs th").all_inner_texts() == names[:2]
+    page.locator("#variables-search").fill("differs")
+    assert rows.locator("th").all_inner_texts() == names[:2]
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_variables_as_they_are_stand_on_the_screen(visit: Visit, size: tuple[int, int]) -> None:
+    """Beside what they should be, or on a phone below it, with a label each."""
+    page = visit(report(), size)
+    for cell in page.locator("#variables tbody td").all():
+        box = cell.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= size[0]
+    label = "cell => getComputedStyle(cell, '::before').content"
+    is_phone = size == PHONE
+    first = page.locator("#variables tbody tr").first
+    wanted, now = [cell.evaluate(label) for cell in first.locator("td").all()]
+    assert ("should be" in wanted, "is" in now) == (is_phone, is_phone)
+    assert page.locator("#variables thead").is_visible() is not is_phone
+
+
+def pasted(page: Page) -> str:
+    """Paste into a field, as its user would."""
+    search = page.locator("#objects-search")
+    search.focus()
+    page.keyboard.press("ControlOrMeta+v")
+    return search.input_value()
+
+
+@pytest.mark.parametrize("way", ["click", "Enter"])
+@pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        "navigator.clipboard.writeText = () => Promise.reject(new Error())",
+        "Object.defineProperty(navigator, 'clipboard', { value: undefined })",
+    ],
+    ids=["clipboard", "refused", "none"],
+)
+def test_a_line_is_copied_by_its_button(visit: Visit, way: str, before: str) -> None:
+    """Verbatim; the button says that it was, and is named after the line."""
+    page = visit(report(), before=before)
+    line = 'libcublas.outputs = "all"'
+    button = page.get_by_role("button", name=f"Copy {line}", exact=True)
+    assert button.inner_text() == "Copy"
+    if way == "click":
+        button.click()
+    else:
+        button.press(way)
+    expect(button).to_have_text("Copied")
+    assert pasted(page) == line
+
+
+def test_where_nothing_can_be_copied_the_line_is_selected(visit: Visit) -> None:
+    """The reader presses the keys."""
+    before = """Object.defineProperty(navigator, "clipboard", { value: undefined });
+      document.execCommand = () => false;"""
+    page = visit(report(), before=before)
+    button = page.locator("article.warning .copy")
+    button.click()
+    expect(button).to_have_text("Selected")
+    assert page.evaluate("getSelection().toString()") == 'libcublas.outputs = "all"'
 
 
 def test_on_paper_all_evidence_is_open_and_the_table_is_short(visit: Visit) -> None:

@@ -1,7 +1,9 @@
 """The tables: sorted by click and key, searched, and quick with thousands of rows."""
 
+import re
+
 import pytest
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from nixenv.inspect.components import Group
 from tests.inspect.page.conftest import DESKTOP, PHONE, Visit
@@ -111,11 +113,11 @@ def test_every_table_is_searched_by_itself(visit: Visit, table: str) -> None:
 
 
 def test_thousands_of_rows_are_not_laid_out_at_once(visit: Visit) -> None:
-    """The first 300 of those that are found; the others at a button's press."""
+    """The first 300 of those that are found; more at a button's press."""
     page = visit(report(members=members(*range(3000))))
-    assert len(names(page)) == 300
     count = page.locator("#objects").get_by_role("status")
-    assert count.inner_text() == "3000 of 3000 found, 300 of them shown"
+    expect(count).to_have_text("3000 of 3000 found, 300 of them shown")
+    assert len(names(page)) == 300
     page.locator("#objects-search").fill("name-99")
     assert count.inner_text() == "11 of 3000 found"
     assert len(names(page)) == 11
@@ -127,6 +129,52 @@ def test_thousands_of_rows_are_not_laid_out_at_once(visit: Visit) -> None:
     page.locator("#objects .more").click()
     assert len(names(page)) == 1111
     assert count.inner_text() == "1111 of 3000 found"
+
+
+def without_values(table: Locator) -> str:
+    """Of the rows as they are in the page, leave out what the script sorts them by."""
+    html: str = table.evaluate("table => table.tBodies[0].innerHTML")
+    return re.sub(r' data-value="\d+"', "", html).replace("</tr>\n", "</tr>")
+
+
+@pytest.mark.parametrize("table", ["objects", "distributions"])
+def test_rows_that_are_packed_are_as_the_others(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    """The script makes them as the page would have had them, sizes to the last digit."""
+    odd = member("</td><b>`\u202e\0", Group.PYTHON, None)
+    sizes = [0, 1, 999, 1250, 1350, 1750, 2250, 999_949, 999_950, *(10**n for n in range(3, 19))]
+    shown = report(members=(*MEMBERS, *members(*sizes), odd))
+    whole = without_values(visit(shown).locator(f"#{table} table"))
+    monkeypatch.setattr("nixenv.inspect.page.tables.LISTED", 2)
+    page = visit(shown)
+    packed = page.locator(f"#{table} table")
+    assert packed.get_attribute("data-rest")
+    expect(page.locator(".packed")).to_have_count(0)
+    assert without_values(packed) == whole
+
+
+def test_where_rows_cannot_be_unpacked_the_page_says_so(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An old browser shows those that are in the page, and sorts them."""
+    monkeypatch.setattr("nixenv.inspect.page.tables.LISTED", 2)
+    page = visit(report(members=MEMBERS), before="delete window.DecompressionStream")
+    expect(page.locator("#objects")).to_contain_text("2 more rows are packed, for the script")
+    assert names(page) == ["alpha-9", "alpha-10"]
+    heading(page, "Name").click()
+    heading(page, "Name").click()
+    assert names(page) == ["alpha-10", "alpha-9"]
+
+
+def test_a_search_finds_what_is_packed(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a block of the map leads there."""
+    monkeypatch.setattr("nixenv.inspect.page.tables.LISTED", 1)
+    page = visit(report(members=MEMBERS))
+    page.locator("#objects-search").fill("beta 10 bytes")
+    assert names(page) == ["beta-2"]
+    page.locator(".tile[aria-label^='alpha-10']").click()
+    assert page.locator("tr:focus th").inner_text() == "alpha-10"
 
 
 def test_everything_is_reached_with_tab(visit: Visit) -> None:
