@@ -59,7 +59,7 @@ class RootError(NixenvError):
 
 
 class NixError(NixenvError):
-    """Nix is missing, failed, or gave an answer that cannot be used (exit code 4)."""
+    """Nix is missing or failed, its answer cannot be used, or time ran out (exit code 4)."""
 
 
 class UsageError(NixenvError):

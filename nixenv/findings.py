@@ -63,6 +63,7 @@ class Code(StrEnum):
     NIX_DAEMON_UNREACHABLE = "nix-daemon-unreachable", Severity.ERROR
     NIX_MISSING = "nix-missing", Severity.ERROR, Severity.WARNING
     NIX_FAILED = "nix-failed", Severity.ERROR
+    NIX_NO_ANSWER = "nix-no-answer", Severity.ERROR
     PYTHON_NOT_FOUND = "python-not-found", Severity.ERROR
     PYTHON_AMBIGUOUS = "python-ambiguous", Severity.ERROR
     PYTHON_NO_MODULES = "python-no-modules", Severity.WARNING

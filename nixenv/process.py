@@ -58,6 +58,38 @@ PATIENT = Patience()
 """Waits as long as it takes, and says nothing."""
 
 
+class Wait:
+    """One wait, from now on, measured against somebody's patience."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._began = time.monotonic()
+        self._is_reminded = False
+
+    @property
+    def age(self) -> float:
+        """How many seconds it has taken so far."""
+        return time.monotonic() - self._began
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the limit is reached."""
+        limit = self._patience.limit
+        return limit is not None and self.age >= limit
+
+    def until(self, *others: float) -> float | None:
+        """Give the seconds until something is due: the reminder, the limit or one of these ages."""
+        age = self.age
+        due = (self._patience.limit, None if self._is_reminded else REMIND_AFTER, *others)
+        return min((then - age for then in due if then and then > age), default=None)
+
+    def remind(self, awaited: Callable[[], str]) -> None:
+        """Tell what is waited for, once, when that is due."""
+        if self.age >= REMIND_AFTER and not self._is_reminded:
+            self._is_reminded = True
+            self._patience.remind(awaited())
+
+
 class Cut(Enum):
     """Why a program was ended before it ended by itself."""
 
@@ -162,13 +194,12 @@ def _signals_held_back() -> Iterator[set[int | signal.Signals]]:
 class _Child:
     def __init__(self, argv: Sequence[str], cap: int, patience: Patience) -> None:
         self._argv, self._cap, self._patience = argv, cap, patience
-        self._began = 0.0
+        self._wait = Wait(patience)
         self._pid = 0
         self._status: int | None = None
         self._stdout, self._stderr = bytearray(), bytearray()
         self._open: dict[int, bytearray] = {}
         self._heard = 0
-        self._is_reminded = False
 
     def start(self, environ: Mapping[str, str]) -> None:
         (stdout, into_stdout), (stderr, into_stderr) = os.pipe(), os.pipe()
@@ -195,7 +226,7 @@ class _Child:
             os.close(into_stderr)
 
     def wait(self) -> Outcome:
-        self._began = time.monotonic()
+        self._wait = Wait(self._patience)
         poll = select.poll()
         for descriptor in self._open:
             poll.register(descriptor, select.POLLIN)
@@ -205,10 +236,10 @@ class _Child:
                     poll.unregister(descriptor)
             if not self._open:
                 # It is about to end, and Linux cannot be asked to wait for that up to a limit.
-                time.sleep(min(self._age() / 100, 0.05))
+                time.sleep(min(self._wait.age / 100, 0.05))
             if max(len(self._stdout), len(self._stderr)) > self._cap:
                 return self._outcome(Cut.TOO_MUCH)
-            if self._is_late():
+            if self._wait.is_over:
                 return self._outcome(Cut.OUT_OF_TIME)
             self._keep_told()
         if self._status == 0:
@@ -250,26 +281,14 @@ class _Child:
             del self._open[descriptor]
         return bool(part)
 
-    def _age(self) -> float:
-        return time.monotonic() - self._began
-
-    def _is_late(self) -> bool:
-        limit = self._patience.limit
-        return limit is not None and self._age() >= limit
-
     def _pause(self) -> float | None:
-        """Give the milliseconds after which there is something to do, though nothing is said."""
-        ahead = [self._patience.limit, _HOLD_BACK, None if self._is_reminded else REMIND_AFTER]
-        age = self._age()
-        return min((1000 * (then - age) for then in ahead if then and then > age), default=None)
+        seconds = self._wait.until(_HOLD_BACK)
+        return None if seconds is None else seconds * 1000
 
     def _keep_told(self) -> None:
-        age = self._age()
-        if age >= _HOLD_BACK:
+        if self._wait.age >= _HOLD_BACK:
             self._hear(self._stderr.rfind(b"\n") + 1)
-        if age >= REMIND_AFTER and not self._is_reminded:
-            self._is_reminded = True
-            self._patience.remind(describe_command(self._argv))
+        self._wait.remind(lambda: describe_command(self._argv))
 
     def _hear(self, end: int) -> None:
         if end > self._heard:

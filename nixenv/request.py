@@ -229,7 +229,7 @@ def prepare(
     return Prepared(inventory, environment, farms, find_ambiguities(inventory), material)
 
 
-def build(prepared: Prepared) -> None:
+def build(prepared: Prepared, patience: Patience = PATIENT) -> None:
     """Build the farms that an environment relies on, where it has any.
 
     Raises:
@@ -238,7 +238,7 @@ def build(prepared: Prepared) -> None:
     if prepared.farms is not None:
         from nixenv.linked.build import build_farms  # noqa: PLC0415 -- only this layout
 
-        build_farms(prepared.inventory, prepared.farms)
+        build_farms(prepared.inventory, prepared.farms, patience)
 
 
 def make_directories(environment: "Environment") -> None:
@@ -274,7 +274,7 @@ def export(
     from nixenv.shells import render  # noqa: PLC0415 -- see above
 
     text = render(prepared.environment, shell, environ)
-    build(prepared)
+    build(prepared, patience)
     return text, prepared
 
 

@@ -65,7 +65,7 @@ def run(command: list[str], /, timeout: float | None, **options: str | None) -> 
 def _prepare(options: dict[str, str | None], waiting: Patience) -> dict[str, str]:
     prepared = request.prepare(selection_of(options), os.environ, waiting)
     say_findings("nixenv", prepared.findings)
-    request.build(prepared)
+    request.build(prepared, waiting)
     request.make_directories(prepared.environment)
     return apply(prepared.environment, os.environ)
 

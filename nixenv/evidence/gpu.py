@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import frozen
 
+from nixenv.kernel import read_kernel_file
 from nixenv.process import Cut, Outcome, Patience, describe_status, run
 from nixenv.road.root import find_executable
 
@@ -267,15 +268,6 @@ def _describe(outcome: Outcome) -> str:
 
 
 # What the machine shows --------------------------------------------------------------------------
-
-
-def read_kernel_file(file: str) -> str:
-    """Read a file of ``/proc`` or ``/sys``, stripped; empty when it cannot be read."""
-    try:
-        with open(file, encoding="utf-8", errors="replace") as stream:
-            return stream.read().strip()
-    except OSError:
-        return ""
 
 
 def _find_devices(filesystem: str) -> Iterator[str]:

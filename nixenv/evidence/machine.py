@@ -15,7 +15,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 from attrs import field, frozen
 
-from nixenv.evidence.gpu import GpuDriver, query_driver, read_kernel_file
+from nixenv.evidence.gpu import GpuDriver, query_driver
+from nixenv.kernel import describe_process, read_kernel_file
 from nixenv.places import StoreDirInvalid, find_store_dir
 from nixenv.road.root import find_executable
 from nixenv.storepath import DEFAULT_STORE_DIR
@@ -357,6 +358,5 @@ def _find_holder(port: int) -> str:
     for file in glob.iglob("/proc/[0-9]*/fd/*") if listeners else ():
         with contextlib.suppress(OSError):  # it has ended, or is another user's
             if os.readlink(file) in sockets:
-                process = file.split("/")[2]
-                return f"{read_kernel_file(f'/proc/{process}/comm')} (pid {process})"
+                return describe_process(int(file.split("/")[2]))
     return f"a process of user {listeners[0][1]}" if listeners else ""

@@ -1,19 +1,32 @@
 """Why Nix gave no closure: found out by asking it and its daemon, never by its wording."""
 
+import contextlib
 import errno
 import os
 import shlex
 import socket
+import struct
 from collections.abc import Mapping
 
 from nixenv.errors import NixenvError
 from nixenv.findings import Code, Finding
-from nixenv.process import Patience
-from nixenv.road.nix import NixFailed, NixNotFound, ask_nix, find_nix_store, nix_search_path
+from nixenv.kernel import describe_process, find_lock_holders, is_stopped
+from nixenv.process import Patience, describe_command
+from nixenv.road.nix import (
+    NixFailed,
+    NixNotFound,
+    NixOutOfTime,
+    ask_nix,
+    find_nix_store,
+    nix_search_path,
+)
 from nixenv.road.root import find_executable
 from nixenv.storepath import StorePath
 
 _STATE_DIR = "/nix/var/nix"
+
+# What Nix and SQLite lock, in the state directory (``local-store.cc``, ``gc.cc``; sqlite.org/wal).
+_LOCKED_FILES = ("db/big-lock", "db/db.sqlite", "db/db.sqlite-shm", "gc.lock")
 
 # What a socket's address has room for; Nix reaches longer ones by another way.
 _ADDRESS_LIMIT = 107
@@ -36,6 +49,8 @@ def explain_nix_failure(error: NixenvError, root: StorePath, environ: Mapping[st
             tuple(error.searched),
             error.remedy,
         )
+    if isinstance(error, NixOutOfTime):
+        return _find_daemon_trouble(environ) or _explain_wait(error, environ)
     if not isinstance(error, NixFailed):
         return Code.NIX_FAILED.found(
             error.reason,
@@ -62,17 +77,20 @@ def _lines(text: str) -> tuple[str, ...]:
 
 def _find_daemon_trouble(environ: Mapping[str, str]) -> Finding | None:
     address = _daemon_socket(environ)
-    trouble = _connect(address) if address else None
-    if trouble is None:
+    if address is None:
         return None
-    return Code.NIX_DAEMON_UNREACHABLE.found(
-        "Nix's daemon cannot be reached, and without it Nix answers nothing",
-        (
-            f"{address}: {trouble.strerror or trouble}",
-            f"NIX_REMOTE={environ.get('NIX_REMOTE', '')}",
-        ),
-        _reach_daemon(address or "", trouble, environ),
-    )
+    try:
+        _ask_for_daemon(address)
+    except OSError as trouble:
+        return Code.NIX_DAEMON_UNREACHABLE.found(
+            "Nix's daemon cannot be reached, and without it Nix answers nothing",
+            (
+                f"{address}: {trouble.strerror or trouble}",
+                f"NIX_REMOTE={environ.get('NIX_REMOTE', '')}",
+            ),
+            _reach_daemon(address, trouble, environ),
+        )
+    return None
 
 
 def _daemon_socket(environ: Mapping[str, str]) -> str | None:
@@ -96,16 +114,23 @@ def _may_write(directory: str) -> bool:
     return os.access(directory, os.R_OK | os.W_OK)
 
 
-def _connect(address: str) -> OSError | None:
+def _ask_for_daemon(address: str) -> int | None:
+    """Connect to a socket, and give the process that listens there; None where that is not told.
+
+    Raises:
+        OSError: nobody listens.
+    """
     if len(os.fsencode(address)) > _ADDRESS_LIMIT:
-        return None  # it cannot be told
-    try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(_PATIENCE)
+        return None
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_PATIENCE)
+        try:
             connection.connect(address)
-    except (OSError, ValueError) as error:
-        return error if isinstance(error, OSError) else OSError(str(error))
-    return None
+        except ValueError as error:  # a path that is none
+            raise OSError(str(error)) from error
+        # unix(7): a process, a user and a group.
+        peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", peer)[0]) or None
 
 
 def _reach_daemon(address: str, trouble: OSError, environ: Mapping[str, str]) -> str:
@@ -119,6 +144,35 @@ def _reach_daemon(address: str, trouble: OSError, environ: Mapping[str, str]) ->
     nix_store = os.path.realpath(find_nix_store(environ) or "nix-store")
     daemon = os.path.join(os.path.dirname(nix_store), "nix-daemon")
     return f"start it as root: `{shlex.quote(daemon)} &`"
+
+
+# What Nix waits for -------------------------------------------------------------------------------
+
+
+def _explain_wait(error: NixOutOfTime, environ: Mapping[str, str]) -> Finding:
+    """Name the process that Nix waits for: its daemon, or who holds a lock of its database."""
+    awaited = _find_awaited(environ)
+    stopped = [pid for pid in awaited if is_stopped(pid)]
+    remedy = error.remedy
+    if stopped:
+        remedy = f"let it go on: as root, `kill -CONT {' '.join(map(str, stopped))}`"
+    elif awaited:
+        remedy = f"wait until it has done, or look at what it does: `ps -fp {awaited[0]}`"
+    return Code.NIX_NO_ANSWER.found(
+        f"`{describe_command(error.argv)}` gave no answer within {error.limit:g} s",
+        (*(f"it waits for {describe_process(pid)}" for pid in awaited), *_lines(error.stderr)),
+        remedy,
+    )
+
+
+def _find_awaited(environ: Mapping[str, str]) -> tuple[int, ...]:
+    address = _daemon_socket(environ)
+    if address is not None:
+        with contextlib.suppress(OSError):
+            daemon = _ask_for_daemon(address)
+            return () if daemon is None else (daemon,)
+    state_dir = environ.get("NIX_STATE_DIR") or _STATE_DIR
+    return find_lock_holders(*(f"{state_dir}/{file}" for file in _LOCKED_FILES))
 
 
 # The root ----------------------------------------------------------------------------------------

@@ -3,19 +3,21 @@
 from nixenv.linked.farm import ensure_farm
 from nixenv.linked.toolkit import plan_toolkit
 from nixenv.linked.virtualenv import plan_virtualenv
+from nixenv.process import PATIENT, Patience
 from nixenv.road.classify import Inventory
 from nixenv.road.farms import Farms
 
 
-def build_farms(inventory: Inventory, farms: Farms) -> None:
+def build_farms(inventory: Inventory, farms: Farms, patience: Patience = PATIENT) -> None:
     """Build what is not there yet, or not whole.
 
     Raises:
+        FarmsLocked: another nixenv builds them, for longer than we may wait.
         StoreObjectsMissing: a store object is not on disk.
         Unreadable: one cannot be read.
         OutputFailed: the cache directory cannot be written.
     """
-    ensure_farm(farms.virtualenv, lambda: plan_virtualenv(inventory, farms.virtualenv))
+    ensure_farm(farms.virtualenv, lambda: plan_virtualenv(inventory, farms.virtualenv), patience)
     toolkit = inventory.cuda
     if toolkit is not None and farms.toolkit is not None:
-        ensure_farm(farms.toolkit, lambda: plan_toolkit(toolkit))
+        ensure_farm(farms.toolkit, lambda: plan_toolkit(toolkit), patience)

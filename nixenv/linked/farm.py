@@ -19,10 +19,12 @@ from typing import Any
 
 from attrs import asdict, frozen
 
-from nixenv.errors import OutputFailed, Unreadable
+from nixenv.errors import NixError, OutputFailed, Unreadable
 from nixenv.files import TEMPORARY_PREFIX
+from nixenv.kernel import describe_process, find_lock_holders
 from nixenv.linked.tree import Conflict, Entry, Link
 from nixenv.places import FARM_RECORD
+from nixenv.process import PATIENT, Patience, Wait
 from nixenv.road.nix import repair_command
 from nixenv.road.probe import StoreObjectsMissing
 
@@ -30,6 +32,24 @@ _LOCK = ".lock"
 
 # An hour: no build takes as long, so what is older was left by one that was killed.
 _ABANDONED = 3600
+
+
+# Seconds between two looks whether a lock is free: Linux cannot be asked to wait up to a limit.
+_LOCK_PAUSE = 0.02
+
+
+class FarmsLocked(NixError):
+    """Another nixenv builds farms in the same cache directory, for longer than we may wait."""
+
+    file: str
+    holders: str
+    limit: float
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"{self.holders} has held {self.file} for more than {self.limit:g} s",
+            "wait until it has done; --timeout SECONDS (or NIXENV_TIMEOUT) allows more time",
+        )
 
 
 @frozen
@@ -97,14 +117,16 @@ def drop_identical(conflicts: Iterable[Conflict]) -> tuple[Conflict, ...]:
     return tuple(filter(_differs, conflicts))
 
 
-def ensure_farm(directory: str, plan: Callable[[], FarmPlan]) -> None:
+def ensure_farm(directory: str, plan: Callable[[], FarmPlan], patience: Patience = PATIENT) -> None:
     """Build the farm unless it is there and whole; then sweep what is of no use any more.
 
     Args:
         directory: The farm's absolute directory.
         plan: Says what it is to hold; called only where it is to be built.
+        patience: How long to wait for another nixenv that builds here, and who is told meanwhile.
 
     Raises:
+        FarmsLocked: another nixenv builds for longer than that.
         Unreadable: what it is to be made of cannot be read.
         OutputFailed: the farm cannot be written.
     """
@@ -113,7 +135,7 @@ def ensure_farm(directory: str, plan: Callable[[], FarmPlan]) -> None:
     parent = os.path.dirname(directory)
     try:
         os.makedirs(parent, exist_ok=True)
-        with _lock(parent):
+        with _lock(parent, patience):
             if find_problems(directory):  # else another built it while we waited
                 _build(directory, plan)
                 _sweep(parent)
@@ -291,16 +313,33 @@ def _read_record(directory: str) -> dict[str, Any] | None:
 
 
 @contextlib.contextmanager
-def _lock(parent: str) -> Iterator[None]:
+def _lock(parent: str, patience: Patience) -> Iterator[None]:
     """Keep others from building here. The system lets go when a process dies."""
-    descriptor = os.open(f"{parent}/{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    file = f"{parent}/{_LOCK}"
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         # Some network file systems have no locks: then each builds, and the first to rename wins.
         with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _wait_for_lock(descriptor, file, patience)
         yield
     finally:
         os.close(descriptor)
+
+
+def _wait_for_lock(descriptor: int, file: str, patience: Patience) -> None:
+    wait = Wait(patience)
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if wait.is_over:
+                raise FarmsLocked(file, _name_holders(file), patience.limit or 0) from None
+        wait.remind(lambda: f"{file}, which {_name_holders(file)} holds")
+        time.sleep(_LOCK_PAUSE)
+
+
+def _name_holders(file: str) -> str:
+    return ", ".join(map(describe_process, find_lock_holders(file))) or "another process"
 
 
 def _temporary_beside(directory: str) -> str:

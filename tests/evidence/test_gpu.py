@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nixenv.evidence.gpu import Answer, Gpu, GpuDriver, parse_answer, query_driver, read_kernel_file
+from nixenv.evidence.gpu import Answer, Gpu, GpuDriver, parse_answer, query_driver
 
 FIELDS = ("name", "driver_version", "compute_cap", "memory.total")
 H200 = Gpu("NVIDIA H200", "9.0", 143771)
@@ -242,13 +242,6 @@ def test_the_pci_bus(machine: Path) -> None:
         file_at(machine, f"sys/bus/pci/devices/{address}/vendor", f"{vendor}\n")
         file_at(machine, f"sys/bus/pci/devices/{address}/class", f"{kind}\n")
     assert query(machine).pci == ("0000:01:00.0",)
-
-
-def test_a_kernel_file_of_any_bytes(machine: Path) -> None:
-    """It is text, or nothing."""
-    (machine / "file").write_bytes(b"\xff\n")
-    assert read_kernel_file(str(machine / "file")) == "\ufffd"
-    assert read_kernel_file(str(machine / "none")) == ""
 
 
 # libcuda -----------------------------------------------------------------------------------------

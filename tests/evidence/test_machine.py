@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nixenv.evidence.gpu import read_kernel_file
 from nixenv.evidence.machine import (
     RECORDED,
     DirectoryState,
@@ -23,6 +22,7 @@ from nixenv.evidence.machine import (
     parse_listeners,
     probe_machine,
 )
+from nixenv.kernel import read_kernel_file
 from tests.network import LOCALHOST
 
 NOTHING: dict[str, str] = {}
