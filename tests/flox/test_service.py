@@ -56,16 +56,16 @@ def service(
 @pytest.fixture
 def pod(scene: Scene, environ: dict[str, str], tmp_path: Path) -> Iterator[Process]:
     """The command of the Kubernetes deployment, in a pod: no Nix, nothing on PATH but Flox's."""
-    deployment = yaml.safe_load((PROJECT / "k8s/deployment.yaml").read_text())
+    deployment = yaml.safe_load((PROJECT / "k8s/base/deployment.yaml").read_text())
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     (scene.flox_env / "bin/dash").symlink_to(require_tool("dash"))
     cache = tmp_path / "pod-cache"
     cache.mkdir()
     kept = ("HOME", "LANG", "NIX_STORE_DIR", "SGLANG_HOST", "SGLANG_PORT")
     bare = {name: environ[name] for name in kept} | {
-        variable["name"]: variable["value"] for variable in container["env"]
+        variable["name"]: variable["value"] for variable in container["env"] if "value" in variable
     }
-    activation = evolve(scene, mode=Mode.RUN, project=None, cache=cache).activate(bare, tmp_path)
+    activation = evolve(scene, mode=Mode.DEV, project=None, cache=cache).activate(bare, tmp_path)
     program, *arguments = container["command"]
     process = subprocess.Popen(
         [scene.flox_env / "bin" / program, *arguments],
