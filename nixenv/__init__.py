@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from nixenv.inspect.comparison import Inspected as Inspected
     from nixenv.inspect.comparison import compare as compare
     from nixenv.inspect.examination import Examination as Examination
-    from nixenv.inspect.examination import Survey as Survey
     from nixenv.inspect.examination import examine as examine
-    from nixenv.inspect.examination import survey as survey
     from nixenv.inspect.report import Report as Report
     from nixenv.inspect.report import Verdict as Verdict
     from nixenv.inspect.report import to_document as to_document
     from nixenv.inspect.subject import Subject as Subject
     from nixenv.inspect.subject import describe_subject as describe_subject
+    from nixenv.inspect.survey import Survey as Survey
+    from nixenv.inspect.survey import look as look
     from nixenv.inspect.why import Presence as Presence
     from nixenv.inspect.why import explain_presence as explain_presence
     from nixenv.places import find_cache_dir as find_cache_dir
@@ -99,7 +99,7 @@ _PUBLIC = {
         "resolve",
     ),
     "errors": ("NixenvError",),
-    "inspect.examination": ("Examination", "Survey", "examine", "survey"),
+    "inspect.examination": ("Examination", "examine"),
     "findings": ("Finding", "Severity"),
     "evidence.graph": ("Graph", "query_graph"),
     "road.classify": ("Inventory", "classify"),
@@ -115,6 +115,7 @@ _PUBLIC = {
     "snapshot": ("Snapshot", "dump_snapshot", "load_snapshot", "parse_snapshot"),
     "storepath": ("DEFAULT_STORE_DIR", "StorePath", "parse_store_path", "store_name"),
     "inspect.subject": ("Subject", "describe_subject"),
+    "inspect.survey": ("Survey", "look"),
     "evidence.toolkit_files": ("ToolkitFiles", "probe_toolkit_files"),
     "inspect.why": ("Presence", "explain_presence"),
 }

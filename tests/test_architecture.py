@@ -175,7 +175,10 @@ def test_the_process_belongs_to_the_command_line(thing: str) -> None:
             f"road.{station}"
             for station in ("launcher", "choice", "python", "cuda", "classify", "plan")
         ),
-        *(f"inspect.{module}" for module in ("report", "components", "lookup", "why", "subject")),
+        *(
+            f"inspect.{module}"
+            for module in ("report", "components", "lookup", "why", "subject", "judgement")
+        ),
         *("inspect.comparison", "linked.tree", "road.farms", "shells"),
         *(
             module

@@ -14,10 +14,11 @@ from nixenv.errors import RootError
 from nixenv.evidence.graph import ReferencesUnknown
 from nixenv.files import write_atomically
 from nixenv.inspect.comparison import Inspected, compare
-from nixenv.inspect.examination import STAGES, Examination, Survey, examine, survey
+from nixenv.inspect.examination import Examination, examine
 from nixenv.inspect.page.render import render_page
 from nixenv.inspect.report import SCHEMA, Report, to_document
 from nixenv.inspect.subject import describe_subject
+from nixenv.inspect.survey import STAGES, Survey, look
 from nixenv.inspect.views.comparison import show_comparison
 from nixenv.inspect.views.progress import show_progress
 from nixenv.inspect.views.report import show_report
@@ -194,7 +195,7 @@ def _inspected(side: str, options: Mapping[str, str | None], waiting: Patience) 
     """Look at one side of a comparison: a snapshot's file, or a store path or a link to one."""
     if options["root"] is not None or options["snapshot"] is not None:
         raise SelectionContradicts("--diff names both sides itself")
-    seen = survey(_select_side(side, options), os.environ, patience=waiting)
+    seen = look(_select_side(side, options), os.environ, patience=waiting, with_machine=False)
     material = seen.material
     return Inspected(material.closure, material.probe, seen.contents, seen.inventory)
 

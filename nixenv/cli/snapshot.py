@@ -7,7 +7,7 @@ import click
 from nixenv.cli.options import binary_argument, selection_of, selection_options
 from nixenv.console import emit, patience
 from nixenv.files import write_atomically
-from nixenv.inspect.examination import take_snapshot
+from nixenv.inspect.recording import take_snapshot
 from nixenv.snapshot import dump_snapshot
 
 

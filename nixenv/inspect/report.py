@@ -90,7 +90,7 @@ class Report:
     findings: tuple[Finding, ...]
 
 
-def judge(findings: Sequence[Finding]) -> Verdict:
+def reach_verdict(findings: Sequence[Finding]) -> Verdict:
     """Give the verdict that the worst finding decides."""
     severities = {finding.severity for finding in findings}
     if Severity.ERROR in severities:

@@ -1,41 +1,43 @@
-"""What ``nixenv inspect`` says about the farms of layout ``linked``."""
+"""How the farms of layout ``linked`` are, for `nixenv inspect` to judge."""
 
 import os
-import shlex
-from collections.abc import Iterator
+from typing import NamedTuple
 
-from nixenv.findings import Code, Finding
 from nixenv.linked.farm import find_foreign_files, find_problems, read_conflicts
+from nixenv.linked.tree import Conflict
 from nixenv.road.farms import Farms
 
 
-def inspect_farms(farms: Farms) -> tuple[Finding, ...]:
-    """Look whether the farms are there and as they should be, and what was disputed in them."""
-    return tuple(finding for farm in farms.directories for finding in _inspect(farm))
+class FarmState(NamedTuple):
+    """One farm as it is on disk.
+
+    Attributes:
+        directory: Its place.
+        exists: Whether anything is there.
+        problems: How it differs from its record, a line each.
+        foreign_files: What others have put into it.
+        conflicts: What its store objects disputed.
+    """
+
+    directory: str
+    exists: bool
+    problems: tuple[str, ...] = ()
+    foreign_files: tuple[str, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
 
 
-def _inspect(farm: str) -> Iterator[Finding]:
+def look_at_farms(farms: Farms) -> tuple[FarmState, ...]:
+    """Look whether the farms are there and as they were built."""
+    return tuple(map(_look_at, farms.directories))
+
+
+def _look_at(farm: str) -> FarmState:
     if not os.path.lexists(farm):
-        yield Code.FARM_MISSING.found(f"{farm} is not there yet: export builds it")
-        return
-    problems = find_problems(farm)
-    if problems:
-        yield Code.FARM_BROKEN.found(
-            f"{farm} is not as it was built",
-            problems,
-            f"`rm -rf {shlex.quote(farm)}`, and activate again",
-        )
-    foreign = find_foreign_files(farm)
-    if foreign:
-        yield Code.FARM_FOREIGN_FILES.found(
-            f"{farm} holds what nixenv did not put there, and what the next one will not hold",
-            foreign,
-            "install into a virtual environment on top of it (docs/linked.md)",
-        )
-    conflicts = read_conflicts(farm)
-    if conflicts:
-        yield Code.FARM_CONFLICTS.found(
-            f"several store objects hold different files for {len(conflicts)} paths of {farm}; "
-            "the first wins",
-            tuple(f"{c.path}: {c.winner} before {', '.join(c.losers)}" for c in conflicts),
-        )
+        return FarmState(farm, exists=False)
+    return FarmState(
+        farm,
+        exists=True,
+        problems=find_problems(farm),
+        foreign_files=find_foreign_files(farm),
+        conflicts=read_conflicts(farm),
+    )

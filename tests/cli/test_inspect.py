@@ -18,7 +18,7 @@ from fixtures.private_store import PrivateStore
 from fixtures.synthetic import load_synthetic_closure
 from nixenv import Finding, Report, Root
 from nixenv.findings import Code, Severity
-from nixenv.inspect.report import Verdict, choose_next_step, judge, rank_findings
+from nixenv.inspect.report import Verdict, choose_next_step, rank_findings, reach_verdict
 from nixenv.inspect.views.report import show_report
 from nixenv.text import printable
 from tests.closures import store_path
@@ -34,7 +34,7 @@ def finding(severity: Severity, code: Code = Code.CUDA_NONE, remedy: str = "") -
 
 def report_of(*findings: Finding) -> Report:
     return Report(
-        verdict=judge(findings),
+        verdict=reach_verdict(findings),
         next_step=choose_next_step(findings),
         root=Root(store_path("root"), "sglang", "test"),
         source="nix-store",
@@ -60,7 +60,7 @@ def report_of(*findings: Finding) -> Report:
 )
 def test_the_worst_finding_decides(severities: tuple[Severity, ...], verdict: Verdict) -> None:
     """A note leaves it working."""
-    assert judge([finding(severity) for severity in severities]) is verdict
+    assert reach_verdict([finding(severity) for severity in severities]) is verdict
 
 
 def test_the_next_step_is_the_remedy_of_the_worst_finding() -> None:
@@ -157,6 +157,29 @@ def test_an_environment_that_is_not_active_is_no_drift(nixenv: Nixenv, environ: 
     """In a shell where nobody asked for it, nothing has drifted."""
     assert "environment-not-active" in codes(inspected(nixenv, environ))
     assert "environment-drift" not in codes(inspected(nixenv, environ))
+
+
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [
+        ("PYTHONPATH", {"environment-drift", "python-user-site-leak"}),
+        ("CUDA_HOME", {"environment-not-active"}),
+    ],
+)
+def test_whether_an_environment_is_active_is_one_question(
+    lost: str, told: set[str], nixenv: Nixenv, active: Environ, sglang: SglangClosure
+) -> None:
+    """What is said of active shells is not said beside that this is none, and the other way round.
+
+    Of PYTHONPATH an entry is gone in both cases: that alone makes no shell an active one.
+    """
+    given = {name: active[name] for name in active if name not in (lost, "PYTHONNOUSERSITE")}
+    if "PYTHONPATH" in given:
+        given["PYTHONPATH"] = given["PYTHONPATH"].partition(":")[2]
+    user_site = Path(given["HOME"], f".local/lib/python{sglang.python_minor}/site-packages/own")
+    user_site.mkdir(parents=True)
+    asked = {"environment-drift", "environment-not-active", "python-user-site-leak"}
+    assert asked.intersection(codes(inspected(nixenv, given))) == told
 
 
 def test_a_remedy_asks_for_what_was_looked_at(nixenv: Nixenv, environ: Environ) -> None:

@@ -17,6 +17,8 @@ import pytest
 
 from fixtures.closure import SglangClosure
 from nixenv.errors import OutputFailed, Unreadable
+from nixenv.findings import Finding
+from nixenv.inspect.diagnosis.farms import check_farms
 from nixenv.linked import farm as farm_module
 from nixenv.linked.build import build_farms
 from nixenv.linked.farm import (
@@ -26,7 +28,7 @@ from nixenv.linked.farm import (
     find_foreign_files,
     find_problems,
 )
-from nixenv.linked.inspection import inspect_farms
+from nixenv.linked.inspection import look_at_farms
 from nixenv.linked.tree import Conflict, Link
 from nixenv.places import FARM_RECORD
 from nixenv.road.classify import Inventory
@@ -157,7 +159,7 @@ def test_twenty_exports_at_once_succeed(sglang: SglangClosure, tmp_path: Path) -
     ((_, stderr),) = results
     assert stderr == b""
     _, farms = plan_farms(sglang, sglang.root, tmp_path)
-    assert inspect_farms(farms) == ()
+    assert judged(farms) == []
     assert left_over(tmp_path / "nixenv/linked") == []
 
 
@@ -301,6 +303,11 @@ def test_a_store_object_that_cannot_be_read(tmp_path: Path) -> None:
     assert left_over(tmp_path / "farms") == []
 
 
+def judged(farms: Farms) -> list[Finding]:
+    """What inspect says of them."""
+    return list(check_farms(look_at_farms(farms)))
+
+
 def test_the_store_is_only_read(sglang: SglangClosure, planned: Planned) -> None:
     """No directory of it changes."""
 
@@ -320,10 +327,10 @@ def test_a_cache_directory_that_moves(sglang: SglangClosure, tmp_path: Path) -> 
     first = activate(sglang.store, sglang.root, tmp_path / "old")
     (tmp_path / "old").rename(tmp_path / "new place")
     _, farms = plan_farms(sglang, sglang.root, tmp_path / "new place")
-    (moved,) = {f.code for f in inspect_farms(farms)}
+    (moved,) = {f.code for f in judged(farms)}
     assert moved == "farm-broken"
     second = activate(sglang.store, sglang.root, tmp_path / "new place")
-    assert inspect_farms(farms) == ()
+    assert judged(farms) == []
     assert second.virtualenv.name == first.virtualenv.name
     assert second.run("sglang", "version").strip().endswith("0.5.9")
 
@@ -344,12 +351,12 @@ def test_what_others_put_there_is_found(tmp_path: Path) -> None:
 def test_inspect_says_how_the_farms_are(planned: Planned, tmp_path: Path) -> None:
     """Not there yet; whole; disputed; with foreign files in it; broken."""
     inventory, farms = planned
-    assert {f.code for f in inspect_farms(farms)} == {"farm-missing"}
+    assert {f.code for f in judged(farms)} == {"farm-missing"}
     build_farms(inventory, farms)
-    assert inspect_farms(farms) == ()
+    assert judged(farms) == []
     (Path(farms.virtualenv) / "bin/sglang").unlink()
     (Path(farms.virtualenv) / "bin/mine").touch()
-    findings = inspect_farms(farms)
+    findings = judged(farms)
     assert [f.code for f in findings] == ["farm-broken", "farm-foreign-files"]
     assert findings[0].evidence == (f"{farms.virtualenv}/bin/sglang is missing",)
 
@@ -357,6 +364,6 @@ def test_inspect_says_how_the_farms_are(planned: Planned, tmp_path: Path) -> Non
     farm = str(tmp_path / "farms/disputed")
     conflicts = (Conflict("lib/x", "/a/x", ("/b/x",)),)
     ensure_farm(farm, lambda: FarmPlan(disputed.members, disputed.links, (), conflicts=conflicts))
-    (finding,) = inspect_farms(Farms(farm, None))
+    (finding,) = judged(Farms(farm, None))
     assert finding.code == "farm-conflicts"
     assert finding.evidence == ("lib/x: /a/x before /b/x",)

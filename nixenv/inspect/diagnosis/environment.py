@@ -53,7 +53,7 @@ def check_environment(
     """
     activate = f'eval "$({export_command})"'
     now = machine.variables
-    if _is_active(variables, now):
+    if is_active(variables, now):
         yield from _check_drift(variables, now, activate)
     else:
         yield _explain_inactivity(variables, now, activate)
@@ -68,7 +68,13 @@ def check_environment(
 # Drift --------------------------------------------------------------------------------------------
 
 
-def _is_active(variables: Mapping[str, str | None], now: Mapping[str, str]) -> bool:
+def is_active(variables: Mapping[str, str | None], now: Mapping[str, str]) -> bool:
+    """Whether this is a shell of the environment, be it in order or not.
+
+    Args:
+        variables: What each variable should be, None for unset, worked out from the present ones.
+        now: The present ones.
+    """
     return any(_holds(name, variables.get(name), now.get(name)) for name in _decisive(variables))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from nixenv.evidence.machine import Machine
 from nixenv.findings import Code, Finding, Severity
+from nixenv.inspect.diagnosis.environment import is_active
 from nixenv.road.classify import Inventory
 from nixenv.storepath import StorePath, enclosing_store_path
 from nixenv.text import as_code
@@ -34,22 +35,9 @@ def check_shell(
     """
     yield from _check_path_leak(inventory, machine, export_command, lost)
     yield from _check_home_leak(inventory, machine)
-    if _is_active(variables, machine):
+    if is_active(variables, machine.variables):
         yield from _check_user_site(variables, machine)
         yield from _check_shadow(inventory, variables, machine)
-
-
-def _is_active(variables: Variables, machine: Machine) -> bool:
-    """Whether this is a shell of the environment, be it in order or not."""
-    virtualenv = variables.get("VIRTUAL_ENV")
-    if virtualenv:
-        return machine.variables.get("VIRTUAL_ENV") == virtualenv
-    return not set(_entries(variables)).isdisjoint(_entries(machine.variables))
-
-
-def _entries(variables: Variables) -> list[str]:
-    path = variables.get("PYTHONPATH")
-    return path.split(os.pathsep) if path else []
 
 
 def _check_path_leak(
@@ -57,7 +45,8 @@ def _check_path_leak(
 ) -> Iterator[Finding]:
     ours = {os.path.normpath(part.directory) for part in inventory.site_packages}
     allowed = _flox_directories(inventory, machine)
-    entries = _entries(machine.variables)
+    path = machine.variables.get("PYTHONPATH")
+    entries = path.split(os.pathsep) if path else []
     store_dir = os.path.dirname(inventory.root)
     is_ours = [
         os.path.normpath(entry) in ours or enclosing_store_path(entry, store_dir) in lost

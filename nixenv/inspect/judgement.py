@@ -1,0 +1,140 @@
+"""Judge what was seen of a program's closure and of the machine. Pure."""
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+
+from nixenv.errors import NixenvError
+from nixenv.evidence.machine import Machine
+from nixenv.findings import Code, Finding
+from nixenv.inspect.diagnosis.consequences import leave_out_consequences
+from nixenv.inspect.diagnosis.cuda import check_cuda
+from nixenv.inspect.diagnosis.environment import check_environment
+from nixenv.inspect.diagnosis.farms import check_farms
+from nixenv.inspect.diagnosis.gpu import check_gpu
+from nixenv.inspect.diagnosis.python import check_python
+from nixenv.inspect.diagnosis.python_shell import check_shell
+from nixenv.inspect.diagnosis.store import check_store, find_lost
+from nixenv.inspect.report import (
+    Report,
+    choose_next_step,
+    list_members,
+    list_modules,
+    rank_findings,
+    reach_verdict,
+)
+from nixenv.inspect.survey import Survey
+from nixenv.road.classify import find_ambiguities
+from nixenv.road.cuda import CudaNotFound
+from nixenv.road.plan import VariableTooLong
+from nixenv.road.python import PythonAmbiguous, PythonNotFound
+from nixenv.road.root import Root
+from nixenv.storepath import StorePath, store_name
+
+# Why the road stopped, as a finding's code.
+_CODES: Mapping[type[NixenvError], Code] = {
+    PythonNotFound: Code.PYTHON_NOT_FOUND,
+    PythonAmbiguous: Code.PYTHON_AMBIGUOUS,
+    CudaNotFound: Code.CUDA_NOT_FOUND,
+    VariableTooLong: Code.VALUE_TOO_LONG,
+}
+
+
+def judge(seen: Survey) -> Report:
+    """Judge what was seen, and report on it."""
+    material = seen.material
+    lost = find_lost(material.closure, material.probe)
+    findings = rank_findings(leave_out_consequences(_check(seen, lost), lost))
+    return Report(
+        verdict=reach_verdict(findings),
+        next_step=choose_next_step(findings),
+        root=material.root,
+        source=material.closure.source,
+        profile=material.profile.name,
+        layout=seen.layout,
+        inventory=seen.inventory,
+        modules=list_modules(seen.inventory, seen.contents.sites) if seen.inventory else (),
+        members=list_members(material.closure, material.probe, seen.contents.graph),
+        variables=seen.variables,
+        machine=seen.machine,
+        findings=findings,
+    )
+
+
+def _explain_stop(error: NixenvError) -> Finding:
+    code = _CODES.get(type(error), Code.ENVIRONMENT_IMPOSSIBLE)
+    return code.found(error.summary, tuple(error.evidence), error.remedy)
+
+
+def _check(seen: Survey, lost: Collection[StorePath]) -> Iterator[Finding]:
+    material, contents = seen.material, seen.contents
+    # What comes first is the next step, where it is no worse than others: first what makes the rest
+    # doubtful, last what a program may well live with.
+    yield from check_store(material.closure, material.probe, seen.nix_store)
+    yield from map(_explain_stop, seen.stops)
+    yield from check_farms(seen.farms)
+    if seen.machine is not None:
+        yield from _check_machine(seen, seen.machine, lost)
+    yield from check_cuda(
+        material.probe, seen.inventory, contents.files, contents.sites, seen.machine
+    )
+    if seen.inventory is not None:
+        yield from find_ambiguities(seen.inventory)
+        yield from check_python(
+            seen.inventory,
+            contents.sites,
+            seen.variables,
+            seen.machine.architecture if seen.machine else "x86_64",
+        )
+
+
+def _check_machine(
+    seen: Survey, machine: Machine, lost: Collection[StorePath]
+) -> Iterator[Finding]:
+    root = seen.material.root.path
+    if seen.inventory is not None:
+        yield from check_shell(seen.inventory, seen.variables, machine, seen.export_command, lost)
+    torch_cuda = next((s.torch_cuda for s in seen.contents.sites if s.torch_cuda), None)
+    yield from check_gpu(machine, seen.toolkit_version, store_name(root), torch_cuda)
+    yield from check_environment(
+        seen.variables,
+        machine,
+        os.path.dirname(root),
+        store_name(root),
+        seen.export_command,
+        _toolkit_names(seen),
+    )
+
+
+def _toolkit_names(seen: Survey) -> frozenset[str]:
+    """Name the files in the toolkit's include and library directories."""
+    toolkit = seen.inventory.cuda if seen.inventory else None
+    files = seen.contents.files
+    directories = {*toolkit.include_dirs, *toolkit.library_dirs} if toolkit else set()
+    return frozenset(
+        name
+        for listing in (*files.headers, *files.libraries)
+        if listing.directory in directories
+        for name in listing.names
+    )
+
+
+def judge_failure(
+    root: Root, profile: str, layout: str, failure: Finding, machine: Machine
+) -> Report:
+    """Report on a root of which Nix gave no closure: why it did not, and the machine."""
+    gpu = check_gpu(machine, None, store_name(root.path), None)
+    findings = rank_findings((failure, *gpu))
+    return Report(
+        verdict=reach_verdict(findings),
+        next_step=choose_next_step(findings),
+        root=root,
+        source=None,
+        profile=profile,
+        layout=layout,
+        inventory=None,
+        modules=(),
+        members=(),
+        variables={},
+        machine=machine,
+        findings=findings,
+    )

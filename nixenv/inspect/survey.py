@@ -1,0 +1,245 @@
+"""Look at a program's closure and at the machine: facts, of which nothing is judged here."""
+
+import contextlib
+import os
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from nixenv.errors import NixenvError, NixError
+from nixenv.evidence.contents import Contents
+from nixenv.evidence.distributions import probe_distributions
+from nixenv.evidence.graph import Graph, query_graph
+from nixenv.evidence.machine import Machine, probe_machine
+from nixenv.evidence.toolkit_files import probe_toolkit_files
+from nixenv.linked.inspection import FarmState, look_at_farms
+from nixenv.places import LAYOUTS, find_cache_dir
+from nixenv.process import PATIENT, Patience
+from nixenv.request import Material, Selection, gather, plan, replay
+from nixenv.road.classify import Inventory
+from nixenv.road.cuda import CudaNotFound
+from nixenv.road.nix import find_nix_store
+from nixenv.road.plan import Environment, VariableTooLong, compute, resolve
+from nixenv.road.profile import Profile
+from nixenv.snapshot import Request
+
+STAGES = 5
+"""How many times `look`, with the machine, and `judgement` call ``step``."""
+
+Step = Callable[[str], object]
+"""Called with the name of each stage before it begins."""
+
+
+class Survey(NamedTuple):
+    """All that was seen of a closure, and of the machine.
+
+    Attributes:
+        material: The closure, and the probe's notes on it.
+        contents: What the second looks found.
+        before: The variables as they are, or as the snapshot recorded them.
+        machine: The machine; None where the snapshot left it out.
+        inventory: What the closure offers; None when it could not be told.
+        environment: The environment; None likewise.
+        farms: The farms of layout ``linked``, where they can be looked at.
+        stops: Why the road went no further, or why `export` would refuse what came of it.
+        nix_store: How to call nix-store by hand.
+        export_command: How to ask for the environment by hand.
+        layout: ``store`` or ``linked``.
+        request: What was asked for; None where a snapshot left it out.
+    """
+
+    material: Material
+    contents: Contents
+    before: Mapping[str, str]
+    machine: Machine | None = None
+    inventory: Inventory | None = None
+    environment: Environment | None = None
+    farms: tuple[FarmState, ...] = ()
+    stops: tuple[NixenvError, ...] = ()
+    nix_store: str = "nix-store"
+    export_command: str = "nixenv export"
+    layout: str = LAYOUTS[0]
+    request: Request | None = None
+
+    @property
+    def variables(self) -> dict[str, str | None]:
+        """The variables as they would be set; None for unset."""
+        return compute(self.environment, self.before) if self.environment else {}
+
+    @property
+    def toolkit_version(self) -> str | None:
+        """The CUDA version ``X.Y``."""
+        return self.inventory.cuda.version if self.inventory and self.inventory.cuda else None
+
+
+def look(
+    selection: Selection,
+    environ: Mapping[str, str],
+    step: Step = lambda _stage: None,
+    patience: Patience = PATIENT,
+    *,
+    gathered: Material | None = None,
+    with_machine: bool = True,
+) -> Survey:
+    """Look at a program's closure and at the machine. The road goes as far as it can.
+
+    Args:
+        selection: The request.
+        environ: The environment as it is now. A replay takes the one that the snapshot recorded.
+        step: Called with the name of each stage before it begins.
+        patience: How long to wait for Nix, and who is told meanwhile.
+        gathered: The closure, where the caller has asked for it already.
+        with_machine: Whether to look at the machine; a replay shows what the snapshot has of it.
+
+    Raises:
+        NixenvError: there is no closure to look at. That it is no whole one is told by the result.
+    """
+    if selection.snapshot is not None:
+        return _look_at_snapshot(selection, environ)
+    step("closure")
+    material = gathered or gather(selection, environ, patience)
+    step("contents")
+    seen = Survey(material, _look_closer(material, environ, patience), environ)
+    step("environment")
+    seen = _go_on(seen, selection, environ)
+    request = _request(selection, seen.material.profile, environ)
+    seen = seen._replace(
+        layout=request.layout,
+        request=request,
+        export_command=_export_command(selection),
+        nix_store=find_nix_store(environ) or "nix-store",
+    )
+    if not with_machine:
+        return seen
+    step("machine")
+    return seen._replace(machine=look_at_machine(seen.material.profile, environ, seen))
+
+
+def _look_at_snapshot(selection: Selection, environ: Mapping[str, str]) -> Survey:
+    material, snapshot = replay(selection, environ)
+    before = {} if snapshot.machine is None else snapshot.machine.variables
+    layout = selection.layout or LAYOUTS[0]
+    seen = Survey(material, snapshot.contents, before, snapshot.machine, layout=layout)
+    if snapshot.request is not None:
+        selection, seen = _ask_again(selection, seen, snapshot.request)
+    # The farms are those of another machine.
+    return _go_on(seen, selection, before or environ)._replace(farms=())
+
+
+def _request(selection: Selection, profile: Profile, environ: Mapping[str, str]) -> Request:
+    cache_dir = selection.cache_dir
+    if cache_dir is None:
+        with contextlib.suppress(NixenvError):  # which the plan has met as well, and said
+            cache_dir = find_cache_dir(environ)
+    return Request(
+        profile,
+        selection.layout or LAYOUTS[0],
+        None if cache_dir is None else os.path.abspath(cache_dir),
+        selection.python,
+        selection.cuda,
+    )
+
+
+def _ask_again(selection: Selection, seen: Survey, request: Request) -> tuple[Selection, Survey]:
+    """Ask for what the snapshot's sender asked for, where this request does not say otherwise."""
+    layout = selection.layout or request.layout
+    python, cuda = selection.python or request.python, selection.cuda or request.cuda
+    cache_dir = selection.cache_dir or request.cache_dir
+    asked = selection._replace(layout=layout, python=python, cuda=cuda, cache_dir=cache_dir)
+    material = seen.material
+    if selection.profile is None:
+        material = material._replace(profile=request.profile)
+    # The rest of what was given there, files and directories, is for its sender to know.
+    command = _export_command(Selection(layout=layout, python=python, cuda=cuda))
+    return asked, seen._replace(
+        material=material, layout=layout, request=request, export_command=command
+    )
+
+
+def _look_closer(material: Material, environ: Mapping[str, str], patience: Patience) -> Contents:
+    """Take the second looks at the store objects of a closure."""
+    return Contents(
+        probe_distributions(material.probe),
+        probe_toolkit_files(
+            material.probe, environ.get("CPATH", ""), environ.get("LIBRARY_PATH", "")
+        ),
+        _query_graph(material, environ, patience),
+    )
+
+
+def _query_graph(
+    material: Material, environ: Mapping[str, str], patience: Patience
+) -> Graph | None:
+    store_dir = os.path.dirname(material.root.path)
+    try:
+        # What Nix warns of it has said to the first question already.
+        quietly = patience._replace(hear=PATIENT.hear)
+        return query_graph(material.closure.paths, store_dir, environ, quietly)
+    except NixError:
+        return None  # the sizes are not known, then; that Nix is missing is said elsewhere
+
+
+def _go_on(seen: Survey, selection: Selection, environ: Mapping[str, str]) -> Survey:
+    """Classify and plan, as far as that goes."""
+    try:
+        inventory, environment, farms = plan(seen.material, selection, environ)
+    except CudaNotFound as error:
+        # Python may be in order all the same.
+        profile = seen.material.profile._replace(cuda=None, cuda_required=False)
+        lenient = seen._replace(material=seen.material._replace(profile=profile), stops=(error,))
+        return _go_on(lenient, selection._replace(cuda=None), environ)
+    except NixenvError as error:
+        return seen._replace(stops=(*seen.stops, error))
+    seen = seen._replace(inventory=inventory, environment=environment)
+    if farms is not None:
+        seen = seen._replace(farms=look_at_farms(farms))
+    try:
+        resolve(environment, seen.before)
+    except VariableTooLong as error:
+        return seen._replace(stops=(*seen.stops, error))
+    return seen
+
+
+def look_at_machine(
+    profile: Profile, environ: Mapping[str, str], seen: Survey | None = None
+) -> Machine:
+    """Look at the machine, as far as the environment has to do with it.
+
+    Args:
+        profile: The profile of the request.
+        environ: The environment.
+        seen: What was seen of the closure; None where there is none.
+    """
+    variables = seen.variables if seen else {}
+    set_to = {name: value for name, value in variables.items() if value is not None}
+    # SGLANG_PORT is what sglang listens on; other ports may be those of servers that it talks to.
+    server = re.sub(r"[^A-Z0-9]", "_", (profile.binary or "").upper())
+    return probe_machine(
+        environ,
+        names=tuple(variables),
+        python=seen.inventory.interpreter.version if seen and seen.inventory else None,
+        directories={name: set_to[name] for name in profile.cache if name in set_to},
+        ports={port: set_to[port] for port in (f"{server}_PORT",) if port in set_to},
+        host=set_to.get(f"{server}_HOST", ""),
+        modules={
+            module
+            for site in (seen.contents.sites if seen else ())
+            for found in site.distributions
+            for module in found.modules
+        },
+    )
+
+
+def _export_command(selection: Selection) -> str:
+    """Spell out the command that sets the environment which is looked at."""
+    options = {
+        "--root": selection.root,
+        "--profile": selection.profile,
+        "--python": selection.python,
+        "--cuda": selection.cuda,
+        "--cache-dir": selection.cache_dir,
+        "--layout": selection.layout if selection.layout != LAYOUTS[0] else None,
+    }
+    given = [word for option, value in options.items() if value for word in (option, value)]
+    return shlex.join(["nixenv", "export", *filter(None, [selection.binary]), *given])
