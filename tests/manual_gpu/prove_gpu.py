@@ -1,0 +1,145 @@
+"""Let `nixenv prove` prove itself on a GPU: `python3 -m tests.manual_gpu.prove_gpu`.
+
+For a machine with an NVIDIA GPU, a CUDA toolkit, PyTorch, ninja and g++, and without Nix and
+network; it needs nixenv's dependencies. The machine's toolkit is split into store objects as
+nixpkgs does it, PyTorch and all beside it are the root's modules, and the closure is recorded in a
+requisites.txt, as in a pod. All steps have to pass in both layouts; then each seeded fault has to
+fail the step that it should.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nixenv.road.query import Closure
+from tests.manual_gpu.toolkit_root import find_toolkit, split_toolkit
+
+PROFILE = """\
+binary = "torchrun"
+path = ["nvcc", "ninja", "host-compiler"]
+compiler = true
+[cuda]
+required = true
+[cache]
+TRITON_CACHE_DIR = "triton"
+TORCH_EXTENSIONS_DIR = "torch-extensions"
+"""
+
+
+def make_environment(base: Path) -> tuple[Closure, dict[str, str]]:
+    """Make the closure, and the variables in which nixenv finds it and no CUDA of the machine."""
+    _, closure = split_toolkit(find_toolkit(), base / "store")
+    root = Path(closure.root)
+    site = root / f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+    site.mkdir(parents=True)
+    for directory in dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))):
+        for entry in Path(directory).iterdir():
+            if not (site / entry.name).is_symlink() and entry.suffix != ".pth":
+                (site / entry.name).symlink_to(entry)
+    (root / "bin").mkdir()
+    program = root / "bin/torchrun"
+    program.write_text(f"#!{sys.executable}\nfrom torch.distributed.run import main\nmain()\n")
+    program.chmod(0o755)
+    (base / "flox").mkdir()
+    (base / "flox/requisites.txt").write_text("".join(f"{path}\n" for path in closure.paths))
+    (base / "profile.toml").write_text(PROFILE)
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CUDA", "NVCC", "CPATH", "LIBRARY_PATH", "CC", "CXX", "PYTHON"))
+    }
+    search_path = [
+        entry
+        for entry in kept["PATH"].split(os.pathsep)
+        if not os.path.exists(os.path.join(entry, "nvcc"))
+    ]
+    return closure, {
+        **kept,
+        "PATH": os.pathsep.join(search_path),
+        "NIX_STORE_DIR": str(base / "store"),
+        "FLOX_ENV": str(base / "flox"),
+        "FLOX_ENV_CACHE": str(base / "cache"),
+        "NIXENV_PROFILE": str(base / "profile.toml"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def prove(root: str, layout: str, environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Run `nixenv prove --json`, and print a line for each step."""
+    # With the modules of this process, whatever Python's variables are.
+    start = f"import sys; sys.path[:] = {sys.path!r}; from nixenv.cli import main; main()"
+    command = (sys.executable, "-I", "-c", start, "prove", "torchrun", "--root", root, "--json")
+    done = subprocess.run(
+        [*command, "--layout", layout],
+        env=dict(environ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode not in (0, 1):
+        sys.stdout.write(done.stderr)
+        return []
+    steps: list[dict[str, Any]] = json.loads(done.stdout)["steps"]
+    for step in steps:
+        told = step["detail"].splitlines()[-1:] or [""]
+        finding = step["finding"]["code"] if step["finding"] else ""
+        sys.stdout.write(
+            f"  {step['state']:9} {step['seconds']:6.1f} s  {step['name']}: {told[0]} {finding}\n"
+        )
+    sys.stdout.flush()
+    return steps
+
+
+def seed_faults(base: Path) -> dict[str, tuple[str, dict[str, str]]]:
+    """Give each fault the part that it should fail, and the variables that bring it."""
+    gcc = base / "old/bin/gcc"
+    gcc.parent.mkdir(parents=True)
+    gcc.write_text('#!/bin/sh\necho "error: this gcc compiles nothing" >&2\nexit 1\n')
+    gcc.chmod(0o755)
+    foreign = base / "foreign"
+    foreign.mkdir()
+    for library in Path(find_toolkit(), "lib64").glob("libcudart.so.*"):
+        (foreign / library.name).write_bytes(library.resolve().read_bytes())
+    stale = base / "stale/norm/build.ninja"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("ninja_required_version = 1.3\ncuda_home = /nix/store/of-last-year\n")
+    return {
+        "a gcc that compiles nothing": ("device code", {"CC": str(gcc)}),
+        "a build file of another toolkit": (
+            "build file",
+            {"TORCH_EXTENSIONS_DIR": str(stale.parents[1])},
+        ),
+        "a libcudart of the machine's": ("load", {"LD_LIBRARY_PATH": str(foreign)}),
+        "a cache directory that is a file": ("cache", {"TRITON_CACHE_DIR": str(gcc)}),
+    }
+
+
+def main() -> int:
+    """Prove, and seed faults."""
+    base = Path(tempfile.mkdtemp(prefix="nixenv-prove-")).resolve()
+    closure, environ = make_environment(base)
+    good = True
+    for layout in ("store", "linked"):
+        sys.stdout.write(f"layout {layout}\n")
+        steps = prove(closure.root, layout, environ)
+        passed = bool(steps) and all(step["state"] == "passed" for step in steps)
+        ran = any(step["part"] == "gpu" for step in steps)
+        sys.stdout.write(f"{'PASS' if passed and ran else 'FAIL'} all steps, on a GPU: {layout}\n")
+        good &= passed and ran
+    for fault, (part, variables) in seed_faults(base).items():
+        sys.stdout.write(f"fault: {fault}\n")
+        steps = prove(closure.root, "store", {**environ, **variables})
+        found = any(step["part"] == part and step["state"] == "failed" for step in steps)
+        sys.stdout.write(f"{'PASS' if found else 'FAIL'} it fails the part {part}\n")
+        good &= found
+    return int(not good)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
