@@ -68,13 +68,16 @@ def evaluate(
 ) -> dict[str, str]:
     """Give the environment in which a program runs after ``text``.
 
-    Anything on stderr is a failure: no shell may even grumble.
+    Anything on stderr is a failure: no shell may even grumble. It runs in ``directory``, where it
+    finds the file `text`; what the shell keeps for itself goes to a home of its own, `home`.
     """
     file = directory / "text"
+    home = directory / "home"
+    home.mkdir(exist_ok=True)
     file.write_bytes(os.fsencode(text))
     done = subprocess.run(
         [require_tool(argv[0]), *argv[1:]],
-        env={**_SURROUNDINGS, **environ, "TEXT_FILE": str(file), "HOME": str(directory)},
+        env={**_SURROUNDINGS, **environ, "TEXT_FILE": str(file), "HOME": str(home)},
         cwd=directory,
         capture_output=True,
         check=False,
