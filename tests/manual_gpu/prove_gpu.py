@@ -9,6 +9,7 @@ fail the step that it should.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -40,7 +41,11 @@ def make_environment(base: Path) -> tuple[Closure, dict[str, str]]:
     site.mkdir(parents=True)
     for directory in dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))):
         for entry in Path(directory).iterdir():
-            if not (site / entry.name).is_symlink() and entry.suffix != ".pth":
+            # What loads CUDA's libraries has to lie in the store itself: they find each other by
+            # their own real places.
+            if entry.name in {"nvidia", "torch"}:
+                shutil.copytree(entry, site / entry.name, copy_function=_link_or_copy)
+            elif not (site / entry.name).is_symlink() and entry.suffix != ".pth":
                 (site / entry.name).symlink_to(entry)
     (root / "bin").mkdir()
     program = root / "bin/torchrun"
@@ -68,6 +73,13 @@ def make_environment(base: Path) -> tuple[Closure, dict[str, str]]:
         "NIXENV_PROFILE": str(base / "profile.toml"),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def prove(root: str, layout: str, environ: Mapping[str, str]) -> list[dict[str, Any]]:
