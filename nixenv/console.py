@@ -73,8 +73,8 @@ def run_program(program: str, run: Callable[[], object]) -> NoReturn:
         # where it happens.
         say(program, f"error: {error.filename or 'the system refuses'}: {error.strerror or error}")
         sys.exit(1)
-    # All is written and flushed. To take the interpreter down in good order would cost each first
-    # activation some milliseconds, for nothing.
+    # All is written and flushed; to take the interpreter down in good order takes milliseconds
+    # (docs/architecture.md, "What makes a first activation quick").
     os._exit(0)
 
 

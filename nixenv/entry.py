@@ -29,7 +29,8 @@ def sglang_serve() -> NoReturn:
 
 
 def _run(name: str, module: str) -> NoReturn:
-    # A program that lives for a tenth of a second frees nothing worth the search for it.
+    # A program that lives for a tenth of a second frees nothing worth the search for it
+    # (docs/architecture.md, "What makes a first activation quick").
     gc.disable()
     ours = os.path.dirname(os.path.dirname(__file__))
     search_path = os.environ.get("PYTHONPATH", "").split(os.pathsep)

@@ -8,23 +8,36 @@ import contextlib
 import os
 from collections.abc import Mapping
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
+from nixenv.errors import UsageError
 from nixenv.places import find_cache_dir, find_store_dir
 from nixenv.process import PATIENT, Patience
 from nixenv.road.profile import BUILT_IN, Profile, load_profile
 from nixenv.road.query import Closure, query_closure
 from nixenv.road.root import Root, find_named_root, find_program_root
 
-# The later stations are imported while Nix is at work: that is time which costs nothing.
 if TYPE_CHECKING:
+    from nixenv import stations
     from nixenv.findings import Finding
     from nixenv.road.classify import Inventory
     from nixenv.road.farms import Farms
     from nixenv.road.plan import Environment
     from nixenv.road.probe import Head, Probe
     from nixenv.snapshot import Snapshot
-from nixenv.errors import UsageError
+else:
+
+    class _Late:
+        """The later stations, imported when the first of them is used: that is while Nix works.
+
+        docs/architecture.md, "What makes a first activation quick", has what it saves.
+        """
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(import_module("nixenv.stations"), name)
+
+    stations = _Late()
 
 
 class NothingSelected(UsageError):
@@ -161,17 +174,13 @@ def gather(
     @cache
     def look_ahead() -> "tuple[Profile, Head]":
         """Do what can be done before the closure is known."""
-        from nixenv import shells  # noqa: F401, PLC0415 -- for later, see above
-        from nixenv.road import classify, plan  # noqa: F401, PLC0415 -- for later, see above
-        from nixenv.road.probe import probe_head  # noqa: PLC0415 -- see above
-
-        return profile or load_profile(name), probe_head(root.path, root.program)
+        head = stations.probe_head(root.path, root.program)
+        return profile or load_profile(name), head
 
     closure = query_closure(root.path, find_store_dir(environ), environ, patience, look_ahead)
-    from nixenv.road.probe import probe_closure  # noqa: PLC0415 -- see above
-
     chosen, head = look_ahead()
-    return Material(root, closure, probe_closure(closure, root.program, head), chosen)
+    probe = stations.probe_closure(closure, root.program, head)
+    return Material(root, closure, probe, chosen)
 
 
 def plan(
@@ -184,11 +193,8 @@ def plan(
     Raises:
         NixenvError: whatever of it fails.
     """
-    from nixenv.road.classify import classify  # noqa: PLC0415 -- see above
-    from nixenv.road.plan import plan_environment  # noqa: PLC0415 -- see above
-
     profile = material.profile
-    inventory = classify(
+    inventory = stations.classify(
         material.closure,
         material.probe,
         python=selection.python or profile.python,
@@ -201,7 +207,7 @@ def plan(
         from nixenv.road.farms import place_farms  # noqa: PLC0415 -- hashlib; only this layout
 
         farms = place_farms(inventory, cache_dir)
-    return inventory, plan_environment(inventory, profile, cache_dir, farms), farms
+    return inventory, stations.plan_environment(inventory, profile, cache_dir, farms), farms
 
 
 def prepare(
@@ -219,14 +225,10 @@ def prepare(
     """
     material = gather(selection, environ, patience)
 
-    from nixenv.road.classify import find_ambiguities  # noqa: PLC0415 -- see above
-    from nixenv.road.plan import resolve  # noqa: PLC0415 -- see above
-    from nixenv.road.probe import require_complete  # noqa: PLC0415 -- see above
-
-    require_complete(material.probe)
+    stations.require_complete(material.probe)
     inventory, environment, farms = plan(material, selection, environ)
-    resolve(environment, environ)
-    return Prepared(inventory, environment, farms, find_ambiguities(inventory), material)
+    stations.resolve(environment, environ)
+    return Prepared(inventory, environment, farms, stations.find_ambiguities(inventory), material)
 
 
 def build(prepared: Prepared, patience: Patience = PATIENT) -> None:
@@ -247,10 +249,8 @@ def make_directories(environment: "Environment") -> None:
     In a pod without coreutils the text finds no mkdir either. One that cannot be made is for the
     program that wants it to complain of.
     """
-    from nixenv.road.plan import MakeDirectory  # noqa: PLC0415 -- loaded by the road, in time
-
     for operation in environment.operations:
-        if isinstance(operation, MakeDirectory):
+        if isinstance(operation, stations.MakeDirectory):
             with contextlib.suppress(OSError):
                 os.makedirs(operation.path, exist_ok=True)
 
@@ -271,9 +271,7 @@ def export(
     """
     prepared = prepare(selection, environ, patience)
 
-    from nixenv.shells import render  # noqa: PLC0415 -- see above
-
-    text = render(prepared.environment, shell, environ)
+    text = stations.render(prepared.environment, shell, environ)
     build(prepared, patience)
     return text, prepared
 

@@ -19,7 +19,7 @@ PACKAGE = Path(nixenv.__file__).parent
 HOUSE = (
     *("__main__", "entry"),
     *("cli", "hook", "prove", "inspect", "sglang"),
-    *("request", "snapshot", "evidence", "linked", "shells", "road"),
+    *("request", "stations", "snapshot", "evidence", "linked", "shells", "road"),
     # The words that all use.
     *("console", "process", "kernel", "files", "places", "errors", "findings"),
     *("storepath", "versions", "text", "plain"),
@@ -325,6 +325,7 @@ def test_an_activation_loads_what_it_needs_and_no_more(
         "nixenv.request",
         "nixenv.road.root",
         "nixenv.shells",
+        "nixenv.stations",
         "nixenv.shells.posix",
         "nixenv.storepath",
         "nixenv.versions",

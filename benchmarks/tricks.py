@@ -1,0 +1,61 @@
+"""`python -m benchmarks.tricks`: what each trick of a first activation saves.
+
+One program for each trick does without it; docs/architecture.md has the figures. On a machine that
+does other things at the time, `chrt -r 10` in front keeps them out of the figures.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.measure import Command, time_commands
+from benchmarks.scenario import Scenario, make_scenario
+
+_ROUNDS = 40
+_SIZES = ((600, "store"), (2_000, "store"), (600, "linked"))
+
+_AS_IT_IS = "as it is"
+
+# Statements in front of a program's own, which undo one trick.
+_WITHOUT = {
+    _AS_IT_IS: "",
+    "stations imported before Nix is asked": "import nixenv.stations",
+    "nothing looked at while Nix works": """\
+import nixenv.request, nixenv.road.query
+def query(*arguments):
+    return nixenv.road.query.query_closure(*arguments[:4], lambda: nixenv.request.stations.resolve)
+nixenv.request.query_closure = query""",
+    "profile parsed before Nix is asked": "import nixenv.request\nnixenv.request.BUILT_IN = {}",
+    "subprocess imported": "import subprocess",
+    "garbage collected": "import gc\ngc.disable = lambda: None",
+    "left in good order": "import os, sys\nos._exit = sys.exit",
+}
+
+
+def main() -> None:
+    """Measure, and print a table for each size and layout."""
+    for size, layout in _SIZES:
+        with tempfile.TemporaryDirectory(prefix="nixenv-bench-") as directory:
+            commands = _without_each(make_scenario(Path(directory), size), Path(directory), layout)
+            timings = time_commands(commands, _ROUNDS)
+        print(f"{size} store paths, layout {layout}, {_ROUNDS} rounds, medians in ms")
+        for name, timing in timings.items():
+            more = timing.median - timings[_AS_IT_IS].median
+            print(f"  {name:40}{1000 * timing.median:7.1f}{1000 * more:+7.1f}")
+
+
+def _without_each(scenario: Scenario, base: Path, layout: str) -> list[Command]:
+    environ = {**scenario.environ, "NIXENV_LAYOUT": layout}
+    file = scenario.cache / "nixenv/activation"
+
+    commands = []
+    for number, (name, statements) in enumerate(_WITHOUT.items()):
+        program = base / f"without-{number}.py"
+        program.write_text(f"{statements}\nfrom nixenv import entry\nentry.nixenv()\n")
+        argv = (sys.executable, "-I", str(program), "activate", str(file), str(scenario.cache))
+        commands.append(Command(name, argv, environ, lambda: file.unlink(missing_ok=True)))
+    return commands
+
+
+if __name__ == "__main__":
+    main()
