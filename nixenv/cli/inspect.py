@@ -10,7 +10,7 @@ import click
 
 from nixenv.cli.options import selection_of, selection_options
 from nixenv.console import emit, patience, say
-from nixenv.errors import RootError
+from nixenv.errors import NixError, RootError
 from nixenv.evidence.graph import ReferencesUnknown
 from nixenv.files import write_atomically
 from nixenv.inspect.comparison import Inspected, compare
@@ -28,7 +28,14 @@ from nixenv.inspect.why import explain_presence
 from nixenv.places import find_store_dir
 from nixenv.plain import to_plain
 from nixenv.process import Patience
-from nixenv.request import NothingSelected, Selection, SelectionContradicts, find_root
+from nixenv.request import (
+    Material,
+    NothingSelected,
+    Selection,
+    SelectionContradicts,
+    find_root,
+    gather,
+)
 from nixenv.road.root import Root, find_program_root
 from nixenv.storepath import enclosing_store_path
 
@@ -104,28 +111,44 @@ def _refuse_two(modes: Mapping[str, object]) -> None:
 def _examine_names(
     names: tuple[str, ...], options: Mapping[str, str | None], waiting: Patience
 ) -> tuple[str | None, Examination]:
-    """Say which of the names is NAME, and examine what the other, or none, stands for.
-
-    One alone is NAME, unless it is a program of the store that is no part of the closure which
-    would be looked at without it: an activated environment has the programs of its closure on PATH.
-    """
-    if len(names) != 1:
-        return (names[1] if names else None), _examine(options, waiting, *names[:1])
+    """Say which of the names is NAME, and examine what the other, or none, stands for."""
+    if not names:
+        return None, _examine(options, waiting)
+    if len(names) == 2:
+        return names[1], _examine(options, waiting, names[0])
     (name,) = names
-    is_looked_up = options["snapshot"] is None and options["root"] is None
-    program = _find_program(name) if is_looked_up and _may_be_program(name) else None
-    try:
+    if options["snapshot"] is not None or options["root"] is not None:
         examined = _examine(options, waiting)
+        return (None if name == examined.report.root.program else name), examined
+    is_binary, binary, gathered = _tell_apart(name, options, waiting)
+    return (None if is_binary else name), _examine(options, waiting, binary, gathered)
+
+
+def _tell_apart(
+    name: str, options: Mapping[str, str | None], waiting: Patience
+) -> tuple[bool, str | None, Material | None]:
+    """Say whether a name alone is BINARY, which BINARY is meant, and what of it is known already.
+
+    It is NAME, unless it is a program of the store that is no part of the closure which would be
+    looked at without it: an activated environment has the programs of its closure on PATH.
+    """
+    program = _find_program(name) if _may_be_program(name) else None
+    selection = selection_of({**options, "binary": None})
+    try:
+        root, _ = find_root(selection, os.environ)
     except (RootError, NothingSelected):
-        if not is_looked_up:
-            raise
-        return None, _examine(options, waiting, name)  # which fails as well, or is what was meant
-    report = examined.report
-    if name == report.root.program or (program and program.path == report.root.path):
-        return None, examined
-    if program is None or program.path in {member.path for member in report.members}:
-        return name, examined
-    return None, _examine(options, waiting, name)
+        return True, name, None  # which fails as well, or is what was meant
+    if name == root.program or (program and program.path == root.path):
+        return True, None, None
+    if program is None:
+        return False, None, None
+    try:
+        gathered = gather(selection, os.environ, waiting)
+    except NixError:
+        return True, name, None
+    if program.path in gathered.closure.paths:
+        return False, None, gathered
+    return True, name, None
 
 
 def _may_be_program(name: str) -> bool:
@@ -141,11 +164,14 @@ def _find_program(name: str) -> Root | None:
 
 
 def _examine(
-    options: Mapping[str, str | None], waiting: Patience, binary: str | None = None
+    options: Mapping[str, str | None],
+    waiting: Patience,
+    binary: str | None = None,
+    gathered: Material | None = None,
 ) -> Examination:
     selection = selection_of({**options, "binary": binary})
     with show_progress(STAGES, is_shown=sys.stderr is not None and sys.stderr.isatty()) as step:
-        return examine(selection, os.environ, step, waiting)
+        return examine(selection, os.environ, step, waiting, gathered=gathered)
 
 
 def _show_report(report: Report, html: str | None, *, full: bool, as_json: bool) -> None:

@@ -7,12 +7,11 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-from attrs import frozen
+from attrs import asdict, frozen
 from packaging.utils import canonicalize_name
 
 from nixenv.evidence.contents import Contents
 from nixenv.evidence.distributions import Distribution, SiteListing
-from nixenv.evidence.graph import closure_sizes, find_chain, find_referrers
 from nixenv.evidence.machine import Machine
 from nixenv.evidence.toolkit_files import DirectoryListing
 from nixenv.findings import Finding
@@ -27,6 +26,7 @@ from nixenv.inspect.lookup import (
     names_of,
     suggest,
 )
+from nixenv.inspect.why import Explanation, explain_matches
 from nixenv.road.choice import because
 from nixenv.road.classify import Inventory
 from nixenv.road.probe import Probe, StoreObject
@@ -84,28 +84,16 @@ class Aspect:
 
 
 @frozen
-class ObjectFacts:
-    """What is known of one store object.
+class ObjectFacts(Explanation):
+    """What is known of one store object, besides why it is in the closure.
 
     Attributes:
-        path: Its store path.
-        reason: Why it is meant by the name.
         group: What it is there for.
         holds: What it holds, a line each.
-        nar_size: Its own bytes; this and the following are None or empty without Nix.
-        closure_size: The bytes of all that it needs, itself included.
-        chain: The shortest chain of references from the root to it, both included.
-        referrers: All members that refer to it directly.
     """
 
-    path: StorePath
-    reason: str
     group: Group
     holds: tuple[str, ...]
-    nar_size: int | None
-    closure_size: int | None
-    chain: tuple[StorePath, ...]
-    referrers: tuple[StorePath, ...]
 
 
 @frozen
@@ -397,21 +385,13 @@ def _chosen_program(name: str, inventory: Inventory) -> tuple[StorePath | None, 
 
 
 def _describe_objects(matches: Iterable[Match], scene: _Scene) -> Iterator[ObjectFacts]:
-    graph = scene.contents.graph
     notes = {found.path: found for found in scene.probe.objects}
-    own = {known.path: known.nar_size for known in graph.registrations} if graph else {}
-    whole = closure_sizes(graph) if graph else {}
-    for match in matches:
-        path = match.path
+    for found in explain_matches(matches, scene.contents.graph, scene.closure.root):
+        note = notes.get(found.path)
         yield ObjectFacts(
-            path=path,
-            reason=match.reason,
-            group=group_of(path, notes.get(path)),
-            holds=tuple(_holds(path, notes.get(path), scene.contents)),
-            nar_size=own.get(path),
-            closure_size=whole.get(path),
-            chain=(find_chain(graph, scene.closure.root, path) or ()) if graph else (),
-            referrers=find_referrers(graph, path) if graph else (),
+            **asdict(found, recurse=False),
+            group=group_of(found.path, note),
+            holds=tuple(_holds(found.path, note, scene.contents)),
         )
 
 

@@ -1,12 +1,12 @@
 """Why something is in the closure: the chain of references that leads to it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import frozen
 
 from nixenv.evidence.distributions import SiteListing
 from nixenv.evidence.graph import Graph, closure_sizes, find_chain, find_referrers
-from nixenv.inspect.lookup import NothingCalled, find_store_paths, names_of, suggest
+from nixenv.inspect.lookup import Match, NothingCalled, find_store_paths, names_of, suggest
 from nixenv.storepath import StorePath
 
 MATCH_LIMIT = 10
@@ -23,7 +23,7 @@ class Explanation:
         chain: The shortest chain of references from the root to it, both included; empty when
             nothing leads from the root to it.
         referrers: All members that refer to it directly.
-        nar_size: Its own bytes.
+        nar_size: Its own bytes; None without Nix, and then nothing of the others is known.
         closure_size: The bytes of all that it needs, itself included.
     """
 
@@ -31,8 +31,8 @@ class Explanation:
     reason: str
     chain: tuple[StorePath, ...]
     referrers: tuple[StorePath, ...]
-    nar_size: int
-    closure_size: int
+    nar_size: int | None
+    closure_size: int | None
 
 
 @frozen
@@ -68,27 +68,29 @@ def explain_presence(
     Raises:
         NothingCalled: there is no such thing.
     """
-    known = {registration.path: registration for registration in graph.registrations}
-    matches = find_store_paths(name, tuple(known), sites)
+    known = tuple(registration.path for registration in graph.registrations)
+    matches = find_store_paths(name, known, sites)
     if not matches:
         raise NothingCalled(name, suggest(name, names_of(known, sites)))
-    chains = {match.path: find_chain(graph, root, match.path) or () for match in matches}
+    explanations = explain_matches(matches, graph, root)
     # Nearest to the root first: that is what the program itself uses.
-    matches = tuple(sorted(matches, key=lambda match: len(chains[match.path]) or len(known)))
-    sizes = closure_sizes(graph)
-    return Presence(
-        name,
-        root,
-        tuple(
-            Explanation(
-                path=match.path,
-                reason=match.reason,
-                chain=chains[match.path],
-                referrers=find_referrers(graph, match.path),
-                nar_size=known[match.path].nar_size,
-                closure_size=sizes[match.path],
-            )
-            for match in matches[:MATCH_LIMIT]
-        ),
-        len(matches[MATCH_LIMIT:]),
-    )
+    nearest = sorted(explanations, key=lambda found: len(found.chain) or len(known))
+    return Presence(name, root, tuple(nearest[:MATCH_LIMIT]), len(nearest[MATCH_LIMIT:]))
+
+
+def explain_matches(
+    matches: Iterable[Match], graph: Graph | None, root: StorePath
+) -> Iterator[Explanation]:
+    """Explain why each of these is in the closure, as far as its references are known."""
+    own = {found.path: found.nar_size for found in graph.registrations} if graph else {}
+    whole = closure_sizes(graph) if graph else {}
+    for match in matches:
+        path = match.path
+        yield Explanation(
+            path=path,
+            reason=match.reason,
+            chain=(find_chain(graph, root, path) or ()) if graph else (),
+            referrers=find_referrers(graph, path) if graph else (),
+            nar_size=own.get(path),
+            closure_size=whole.get(path),
+        )

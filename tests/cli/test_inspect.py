@@ -304,6 +304,41 @@ def test_an_active_environment_has_its_programs_on_path(nixenv: Nixenv, active: 
         assert f"program {name}" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("question", "asked"),
+    [
+        ((), ["-qR", "--dump-db"]),
+        (("sglang",), ["-qR", "--dump-db"]),
+        (("packaging",), ["-qR", "--dump-db"]),
+        (("nvcc",), ["-qR", "--dump-db"]),
+        (("--why", "torch"), ["-qR", "--dump-db"]),
+        # Whether it is a thing of SGLang's closure shows in that.
+        (("other",), ["-qR", "-qR", "--dump-db"]),
+        (("other", "vllm"), ["-qR", "--dump-db"]),
+    ],
+)
+def test_how_often_nix_is_asked(
+    question: tuple[str, ...],
+    asked: list[str],
+    nixenv: Nixenv,
+    active: Environ,
+    sglang: SglangClosure,
+    tmp_path: Path,
+) -> None:
+    """Once for the closure and once for its sizes, whichever of its things is asked about."""
+    log, directory = tmp_path / "asked", tmp_path / "bin"
+    directory.mkdir()
+    real = shutil.which("nix-store")
+    wrapper = directory / "nix-store"
+    wrapper.write_text(f'#!/bin/sh\necho "$1" >> {log}\nexec {real} "$@"\n')
+    wrapper.chmod(0o755)
+    (directory / "other").symlink_to(f"{sglang.joined}/bin/vllm")
+    given = {**active, "PATH": f"{directory}:{active['PATH']}"}
+    done = nixenv("inspect", *question, environ=given)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert log.read_text().split() == asked
+
+
 def test_what_leaks_in_is_told_of_what_it_hides(
     nixenv: Nixenv, active: Environ, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from nixenv.inspect.subject import Aspect, ObjectFacts, Subject
 from nixenv.inspect.views.text import capture, line, next_lines, section, size_text
-from nixenv.inspect.views.why import chain_lines
+from nixenv.inspect.views.why import explanation_lines
 from nixenv.text import printable
 
 
@@ -53,18 +53,10 @@ def _print_aspect(name: str, aspect: Aspect, console: Console) -> None:
 
 
 def _object_lines(facts: ObjectFacts) -> Iterator[str]:
-    yield f"meant, because {facts.reason}"
+    reason, *rest = explanation_lines(facts)
+    yield reason
     yield f"group: {facts.group}"
-    if facts.nar_size is None:
-        yield "size and references not known: there was no Nix to ask"
-    else:
-        yield f"{size_text(facts.nar_size)}; {size_text(facts.closure_size)} with all that it needs"
     if facts.holds:
         yield "holds:"
         yield from (f"  {held}" for held in facts.holds)
-    if len(facts.chain) > 1:
-        yield "shortest chain from the root:"
-        yield from chain_lines(facts.chain)
-    if facts.referrers:
-        yield f"direct referrers ({len(facts.referrers)}):"
-        yield from (f"  {path}" for path in facts.referrers)
+    yield from rest

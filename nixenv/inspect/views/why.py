@@ -17,29 +17,28 @@ def show_presence(presence: Presence, *, colour: bool) -> str:
 
 def _print_presence(presence: Presence, console: Console) -> None:
     for explanation in presence.explanations:
-        section(console, explanation.path, _explanation_lines(explanation))
+        section(console, explanation.path, explanation_lines(explanation))
     if presence.left_out:
         text = f"{presence.left_out} more store paths match; name one of them more exactly"
         line(console, Text(printable(text)))
 
 
-def _explanation_lines(explanation: Explanation) -> Iterator[str]:
-    own, whole = size_text(explanation.nar_size), size_text(explanation.closure_size)
+def explanation_lines(explanation: Explanation) -> Iterator[str]:
+    """Say why a store object is in the closure, and what it takes."""
     yield f"meant, because {explanation.reason}"
+    if explanation.nar_size is None:
+        yield "size and references not known: there was no Nix to ask"
+        return
+    own, whole = size_text(explanation.nar_size), size_text(explanation.closure_size)
     yield f"{own}; {whole} with all that it needs"
     if len(explanation.chain) == 1:
         yield "it is the root"
     elif explanation.chain:
         yield "shortest chain from the root:"
-        yield from chain_lines(explanation.chain)
+        yield f"     {explanation.chain[0]}"
+        yield from (f"  -> {path}" for path in explanation.chain[1:])
     else:
         yield "nothing leads from the root to it"
     if explanation.referrers:
         yield f"direct referrers ({len(explanation.referrers)}):"
         yield from (f"  {path}" for path in explanation.referrers)
-
-
-def chain_lines(chain: tuple[str, ...]) -> Iterator[str]:
-    """Write one store path a line, each after the one that refers to it."""
-    yield f"     {chain[0]}"
-    yield from (f"  -> {path}" for path in chain[1:])
