@@ -16,7 +16,7 @@ from nixenv.files import write_atomically
 from nixenv.inspect.comparison import Inspected, compare
 from nixenv.inspect.examination import Examination, examine
 from nixenv.inspect.page.render import render_page
-from nixenv.inspect.report import SCHEMA, Report, to_document
+from nixenv.inspect.report import Report, to_document
 from nixenv.inspect.subject import describe_subject
 from nixenv.inspect.survey import STAGES, Survey, look
 from nixenv.inspect.views.comparison import show_comparison
@@ -26,7 +26,6 @@ from nixenv.inspect.views.subject import show_subject
 from nixenv.inspect.views.why import show_presence
 from nixenv.inspect.why import explain_presence
 from nixenv.places import find_store_dir
-from nixenv.plain import to_plain
 from nixenv.process import Patience
 from nixenv.request import (
     Material,
@@ -178,7 +177,7 @@ def _show_report(report: Report, html: str | None, *, full: bool, as_json: bool)
     if html is not None:
         _write_page(html, render_page(report))
     elif as_json:
-        _emit_json(to_document(report))
+        _emit_json(report)
     else:
         emit(show_report(report, colour=_has_colour(), full=full))
 
@@ -249,7 +248,7 @@ def _survey_of(examined: Examination) -> Survey:
 
 def _show(value: Any, show: Callable[..., str], *, as_json: bool) -> None:
     if as_json:
-        _emit_json({"schema": SCHEMA, **to_plain(value)})
+        _emit_json(value)
     else:
         emit(show(value, colour=_has_colour()))
 
@@ -262,8 +261,8 @@ def _write_page(file: str, page: str) -> None:
     say("nixenv", f"wrote {file}")
 
 
-def _emit_json(document: Mapping[str, object]) -> None:
-    emit(json.dumps(document, indent=2) + "\n")
+def _emit_json(answer: object) -> None:
+    emit(json.dumps(to_document(answer), indent=2) + "\n")
 
 
 def _has_colour() -> bool:

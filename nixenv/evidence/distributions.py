@@ -14,15 +14,10 @@ from attrs import frozen
 
 from nixenv.road.probe import Probe
 
-TAGGED_EXTENSION = re.compile(
+_TAGGED_EXTENSION = re.compile(
     r"(?P<module>.*/[^/.]+|[^/.]+)\.(?P<tag>cpython-\d+[a-z]*)-(?P<platform>[a-z0-9_]+-linux[^/.]*)\.so",
     re.DOTALL,
 )
-"""The path of an extension module whose file name tells which CPython it was built for, and where.
-
-PEP 3149: ``numpy/_core/_multiarray_umath.cpython-312-x86_64-linux-gnu.so``. Those of the stable ABI
-(``.abi3.so``) and those without a tag (``.so``) can be loaded by any.
-"""
 
 # Of METADATA only the header counts; torch has 12,000 files in RECORD, which is 1.3 MB.
 _METADATA_HEAD = 1 << 18
@@ -81,7 +76,7 @@ class SiteListing:
         extended: Its top-level packages whose ``__init__`` takes in all others of the name.
         namespaces: Its top-level directories without ``__init__`` (PEP 420). Several of
             one name make one package, as long as none of the above has that name.
-        extensions: Its extension modules whose names tell a CPython version (`TAGGED_EXTENSION`),
+        extensions: Its extension modules whose names tell a CPython version (`match_extension`),
             and what else there is of these modules; paths below the directory.
         torch_cuda: The CUDA version ``X.Y`` for which the torch in it was built; None when there
             is no torch, or one without CUDA.
@@ -262,18 +257,32 @@ def _find_extensions(directory: str, top: _TopLevel, recorded: Sequence[str]) ->
     known = set(map(_top_module, recorded))
     unrecorded = _walk(directory, [name for name in top.modules if name not in known])
     found = {}
-    for path in islice(_tagged(chain(recorded, top.names, unrecorded)), _MOST_FILES):
-        match = TAGGED_EXTENSION.fullmatch(path)
-        if match and _top_module(path) in top.modules and os.path.isfile(f"{directory}/{path}"):
+    tagged = filter(None, map(match_extension, chain(recorded, top.names, unrecorded)))
+    for match in islice(tagged, _MOST_FILES):
+        path = match.string
+        if _top_module(path) in top.modules and os.path.isfile(f"{directory}/{path}"):
             found[path] = match["module"]
     others = (f"{module}{end}" for module in found.values() for end in (".abi3.so", ".so", ".py"))
     there = (path for path in others if os.path.isfile(f"{directory}/{path}"))
     return tuple(sorted({*found, *there}))
 
 
-def _tagged(paths: Iterable[str]) -> Iterator[str]:
-    # Most of RECORD is not: look closer at those only.
-    return (path for path in paths if ".cpython-" in path and "/../" not in path)
+def match_extension(path: str) -> re.Match[str] | None:
+    """Match an extension module whose file name tells which CPython it was built for, and where.
+
+    PEP 3149: ``numpy/_core/_multiarray_umath.cpython-312-x86_64-linux-gnu.so``. Those of the stable
+    ABI (``.abi3.so``) and those without a tag (``.so``) can be loaded by any.
+
+    Args:
+        path: A path below site-packages.
+
+    Returns:
+        The match, with ``module``, ``tag`` and ``platform``; None where nothing is told.
+    """
+    # Most of what RECORD lists is none: look closer at the few.
+    if ".cpython-" not in path or "/../" in path:
+        return None
+    return _TAGGED_EXTENSION.fullmatch(path)
 
 
 def _walk(directory: str, names: Iterable[str]) -> Iterator[str]:

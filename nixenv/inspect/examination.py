@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from nixenv.errors import NixError
-from nixenv.evidence.nix_trouble import explain_nix_failure
+from nixenv.evidence.nix_failure import explain_nix_failure
 from nixenv.inspect.judgement import judge, judge_failure
 from nixenv.inspect.report import Report
 from nixenv.inspect.survey import Step, Survey, look, look_at_machine

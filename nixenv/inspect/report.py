@@ -148,6 +148,6 @@ def list_members(closure: Closure, probe: Probe, graph: Graph | None) -> tuple[M
     )
 
 
-def to_document(report: Report) -> dict[str, object]:
-    """Give the report as plain JSON data, schema 3."""
-    return {"schema": SCHEMA, **to_plain(report)}
+def to_document(answer: object) -> dict[str, object]:
+    """Give a report, or what `inspect` answers to another question, as plain JSON data."""
+    return {"schema": SCHEMA, **to_plain(answer)}

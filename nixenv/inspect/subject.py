@@ -190,7 +190,7 @@ def _describe_distribution(name: str, scene: _Scene) -> Aspect | None:
         Kind.DISTRIBUTION,
         f"{_PYTHON_ORDER}: the first directory wins",
         found,
-        _python_places(scene),
+        _ranked_sites(scene),
         _not_used(scene),
         scene,
     )
@@ -206,8 +206,8 @@ def _describe_module(name: str, scene: _Scene) -> Aspect | None:
     distribution = _describe_distribution(name, scene)
     if distribution and {provider.path for provider in distribution.providers} == set(holders):
         return None
-    places = _python_places(scene)
-    used = [directory for directory in places if directory in holders]
+    ranked = _ranked_sites(scene)
+    used = [directory for directory in ranked if directory in holders]
     winners, rule = _choose_module(name, [holders[directory] for directory in used])
     found = {
         directory: "; ".join((_module_kind(name, site), *_versions(site, _has_module(name))))
@@ -217,7 +217,7 @@ def _describe_module(name: str, scene: _Scene) -> Aspect | None:
         Kind.MODULE,
         f"{_PYTHON_ORDER}: {rule}",
         found,
-        places,
+        ranked,
         _not_used(scene),
         scene,
         winners=winners,
@@ -249,7 +249,7 @@ def _versions(site: SiteListing, is_meant: Callable[[Distribution], bool]) -> tu
     return tuple(f"{held.name} {held.version}" for held in site.distributions if is_meant(held))
 
 
-def _python_places(scene: _Scene) -> dict[str, str]:
+def _ranked_sites(scene: _Scene) -> dict[str, str]:
     used = scene.inventory.site_packages if scene.inventory else ()
     return {
         part.directory: "one of the program's own modules" if part.own else "rest of the closure"
@@ -269,7 +269,7 @@ def _not_used(scene: _Scene) -> str:
 def _describe_header(name: str, scene: _Scene) -> Aspect | None:
     files = scene.contents.files
     toolkit = scene.inventory.cuda if scene.inventory else None
-    places = {
+    ranked = {
         **dict.fromkeys(toolkit.include_dirs if toolkit else (), "of the toolkit"),
         **_given(files.given_headers),
     }
@@ -280,7 +280,7 @@ def _describe_header(name: str, scene: _Scene) -> Aspect | None:
         "CPATH: the first directory wins, after those that the compiler is given as -I "
         "(layout linked: the include directory of CUDA_HOME)",
         found,
-        places,
+        ranked,
         "not on CPATH: not of the toolkit",
         scene,
     )
@@ -307,7 +307,7 @@ def _describe_library(name: str, scene: _Scene) -> Aspect | None:
             scene,
         )
     toolkit = scene.inventory.cuda if scene.inventory else None
-    places = {
+    ranked = {
         **dict.fromkeys(toolkit.library_dirs if toolkit else (), "of the toolkit"),
         **dict.fromkeys(toolkit.stub_dirs if toolkit else (), "a stub, for linking only"),
         **_given(files.given_libraries),
@@ -320,7 +320,7 @@ def _describe_library(name: str, scene: _Scene) -> Aspect | None:
         f"LIBRARY_PATH, for -l{wanted['stem']}: the first directory wins, stubs come last (layout "
         "linked: the lib directory of CUDA_HOME)",
         found,
-        {path: place for path, place in places.items() if path not in unlinkable},
+        {path: word for path, word in ranked.items() if path not in unlinkable},
         "not on LIBRARY_PATH, or nothing there to link with",
         scene,
     )
@@ -348,7 +348,7 @@ def _describe_program(name: str, scene: _Scene) -> Aspect | None:
     holders = [found.path for found in scene.probe.objects if name in _programs(found)]
     chosen, reason = _chosen_program(name, scene.inventory) if scene.inventory else (None, "")
     found = {f"{path}/bin/{name}": "" for path in holders}
-    places = {f"{chosen}/bin/{name}": reason} if chosen else {}
+    ranked = {f"{chosen}/bin/{name}": reason} if chosen else {}
     now = scene.machine.programs.get(name) if scene.machine else None
     if now is not None:
         found = {**found, now: "what PATH finds now"}
@@ -356,7 +356,7 @@ def _describe_program(name: str, scene: _Scene) -> Aspect | None:
         Kind.PROGRAM,
         "the choice of this closure; its directory is put first on PATH where the profile asks",
         found,
-        places,
+        ranked,
         "not chosen",
         scene,
     )
@@ -432,26 +432,26 @@ def _aspect(
     kind: Kind,
     decided_by: str,
     found: dict[str, str],
-    places: dict[str, str],
+    ranked: dict[str, str],
     outside: str,
     scene: _Scene,
     *,
     winners: Sequence[str] | None = None,
 ) -> Aspect | None:
-    """Order what was found: who wins, then by the places that decide, then the rest.
+    """Order what was found: who wins, then by the ranks that decide, then the rest.
 
     Args:
         kind: What it is.
         decided_by: What decides.
         found: From the path of each provider to what it has.
-        places: All paths that count, in their order, with a word on each.
+        ranked: All paths that count, in their order, with a word on each.
         outside: What is said of a provider that is none of these.
         scene: All that is known.
         winners: Who wins, where it is not just the first one.
     """
     if not found:
         return None
-    order = list(places)
+    order = list(ranked)
     counted = [path for path in order if path in found]
     used = counted[:1] if winners is None else winners
     counted.sort(key=lambda path: path not in used)
@@ -464,7 +464,7 @@ def _aspect(
                     path,
                     found[path],
                     path in used,
-                    f"{_place(order.index(path), len(order))}{places[path]}",
+                    f"{_place(order.index(path), len(order))}{ranked[path]}",
                     scene.size_of(path),
                 )
                 for path in counted
@@ -472,7 +472,7 @@ def _aspect(
             *(
                 Provider(path, detail, False, outside, scene.size_of(path))  # noqa: FBT003 -- a field
                 for path, detail in found.items()
-                if path not in places
+                if path not in ranked
             ),
         ),
     )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fixtures.closure import SglangClosure
 from nixenv import Probe, SiteListing, StoreObject, StorePath, probe_closure, query_closure
-from nixenv.evidence.distributions import TAGGED_EXTENSION, Distribution, probe_distributions
+from nixenv.evidence.distributions import Distribution, match_extension, probe_distributions
 
 METADATA = """\
 Metadata-Version: 2.4
@@ -223,7 +223,7 @@ def test_extensions_that_tell_a_cpython_version(tmp_path: Path) -> None:
 )
 def test_the_name_of_an_extension(path: str, module: str, tag: str) -> None:
     """The module, and what it was built for."""
-    match = TAGGED_EXTENSION.fullmatch(path)
+    match = match_extension(path)
     assert match is not None
     assert (match["module"], match["tag"]) == (module, tag)
 

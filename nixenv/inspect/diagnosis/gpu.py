@@ -297,7 +297,7 @@ def _check_libcuda(machine: Machine) -> Iterator[Finding]:
             "manifest, `cuda-detection` under [options] must not be false"
         )
     else:
-        remedy = _link_libraries(os.path.dirname(driver.host_libcuda))
+        remedy = _link_to_driver(os.path.dirname(driver.host_libcuda))
     yield Code.GPU_LIBCUDA_UNREACHABLE.found(
         "programs of the store do not find libcuda.so.1, the driver's library: to them there is "
         "no GPU",
@@ -311,7 +311,7 @@ def _check_libcuda(machine: Machine) -> Iterator[Finding]:
     )
 
 
-def _link_libraries(directory: str) -> str:
+def _link_to_driver(directory: str) -> str:
     # Not the directory itself: its libc and libstdc++ would take the place of the closure's.
     place = "~/.cache/nvidia-driver"
     return as_code(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from attrs import frozen
 from packaging.utils import canonicalize_name
 
-from nixenv.evidence.distributions import TAGGED_EXTENSION, SiteListing
+from nixenv.evidence.distributions import SiteListing, match_extension
 from nixenv.findings import Code, Finding, Severity
 from nixenv.inspect.diagnosis.requirements import check_requirements
 from nixenv.inspect.diagnosis.site_path import Installed, Site, group_by_project, order_sites
@@ -157,8 +157,7 @@ def _group_by_owner(site: Site) -> dict[str, tuple[str, ...]]:
 
 
 def _tagged(files: Sequence[str]) -> dict[str, "re.Match[str]"]:
-    matches = {file: TAGGED_EXTENSION.fullmatch(file) for file in files}
-    return {file: match for file, match in matches.items() if match}
+    return {file: match for file in files if (match := match_extension(file))}
 
 
 def _find_wrong(files: Sequence[str], tags: frozenset[str], architecture: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ from nixenv.inspect.page.tables import (
     value_parts,
 )
 from nixenv.inspect.report import Member, Module, Report, Verdict, find_cause
-from nixenv.inspect.views.text import size_text
+from nixenv.inspect.views.lines import size_text
 from nixenv.road.choice import Choice, because
 from nixenv.road.classify import Inventory
 

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 from attrs import frozen
 
 from nixenv.inspect.page.markup import Child, code, element, listed, prose
-from nixenv.inspect.views.text import size_text
+from nixenv.inspect.views.lines import size_text
 from nixenv.text import printable
 
 LISTED = 1_000

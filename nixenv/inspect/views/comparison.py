@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from nixenv.inspect.comparison import Change, Comparison
-from nixenv.inspect.views.text import capture, line, section, size_text
+from nixenv.inspect.views.lines import capture, line, section, size_text
 from nixenv.text import printable
 
 _STYLES = {"+": "green", "-": "red", "~": "yellow"}

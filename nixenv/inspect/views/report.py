@@ -10,7 +10,7 @@ from nixenv.evidence.machine import Machine
 from nixenv.findings import Finding, Severity
 from nixenv.inspect.components import Group
 from nixenv.inspect.report import Member, Module, Report, Verdict, find_cause
-from nixenv.inspect.views.text import capture, line, next_lines, section, size_text
+from nixenv.inspect.views.lines import capture, line, next_lines, section, size_text
 from nixenv.road.choice import Choice, because
 from nixenv.road.classify import Inventory
 from nixenv.storepath import store_name

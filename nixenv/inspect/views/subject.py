@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from nixenv.inspect.subject import Aspect, ObjectFacts, Subject
-from nixenv.inspect.views.text import capture, line, next_lines, section, size_text
+from nixenv.inspect.views.lines import capture, line, next_lines, section, size_text
 from nixenv.inspect.views.why import explanation_lines
 from nixenv.text import printable
 

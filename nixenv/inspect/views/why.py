@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from nixenv.inspect.views.text import capture, line, section, size_text
+from nixenv.inspect.views.lines import capture, line, section, size_text
 from nixenv.inspect.why import Explanation, Presence
 from nixenv.text import printable
 

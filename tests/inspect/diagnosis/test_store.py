@@ -19,7 +19,7 @@ from fixtures.closure import SglangClosure, build_sglang_closure
 from fixtures.private_store import PrivateStore
 from nixenv import Closure, Finding, Probe, Severity, StorePath, probe_closure, query_closure
 from nixenv.errors import NixError
-from nixenv.evidence.nix_trouble import explain_nix_failure
+from nixenv.evidence.nix_failure import explain_nix_failure
 from nixenv.inspect.diagnosis.store import check_store
 from nixenv.road.probe import Fault
 from nixenv.road.query import Origin
@@ -203,7 +203,7 @@ import json, os, sys
 from nixenv import probe_closure, query_closure
 from nixenv.inspect.diagnosis.store import check_store
 from nixenv.errors import NixError
-from nixenv.evidence.nix_trouble import explain_nix_failure
+from nixenv.evidence.nix_failure import explain_nix_failure
 root = sys.argv[1]
 try:
     closure = query_closure(root, os.path.dirname(root), os.environ)

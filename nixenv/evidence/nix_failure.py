@@ -50,7 +50,7 @@ def explain_nix_failure(error: NixenvError, root: StorePath, environ: Mapping[st
             error.remedy,
         )
     if isinstance(error, NixOutOfTime):
-        return _find_daemon_trouble(environ) or _explain_wait(error, environ)
+        return _find_daemon_failure(environ) or _explain_wait(error, environ)
     if not isinstance(error, NixFailed):
         return Code.NIX_FAILED.found(
             error.reason,
@@ -58,7 +58,7 @@ def explain_nix_failure(error: NixenvError, root: StorePath, environ: Mapping[st
             _take_another(environ) or error.remedy,
         )
     return (
-        _find_daemon_trouble(environ)
+        _find_daemon_failure(environ)
         or _find_invalid_root(root, environ)
         or Code.NIX_FAILED.found(
             f"`{' '.join(error.argv)}` failed",
@@ -75,20 +75,20 @@ def _lines(text: str) -> tuple[str, ...]:
 # The daemon --------------------------------------------------------------------------------------
 
 
-def _find_daemon_trouble(environ: Mapping[str, str]) -> Finding | None:
+def _find_daemon_failure(environ: Mapping[str, str]) -> Finding | None:
     address = _daemon_socket(environ)
     if address is None:
         return None
     try:
         _ask_for_daemon(address)
-    except OSError as trouble:
+    except OSError as refusal:
         return Code.NIX_DAEMON_UNREACHABLE.found(
             "Nix's daemon cannot be reached, and without it Nix answers nothing",
             (
-                f"{address}: {trouble.strerror or trouble}",
+                f"{address}: {refusal.strerror or refusal}",
                 f"NIX_REMOTE={environ.get('NIX_REMOTE', '')}",
             ),
-            _reach_daemon(address, trouble, environ),
+            _reach_daemon(address, refusal, environ),
         )
     return None
 
@@ -133,10 +133,10 @@ def _ask_for_daemon(address: str) -> int | None:
     return int(struct.unpack("3i", peer)[0]) or None
 
 
-def _reach_daemon(address: str, trouble: OSError, environ: Mapping[str, str]) -> str:
+def _reach_daemon(address: str, refusal: OSError, environ: Mapping[str, str]) -> str:
     if environ.get("NIX_REMOTE") and _may_write(environ.get("NIX_STATE_DIR") or _STATE_DIR):
         return "`unset NIX_REMOTE`: you may open the store without the daemon"
-    if trouble.errno == errno.EACCES:
+    if refusal.errno == errno.EACCES:
         directory = os.path.dirname(address)
         return f"join the group that may enter {directory} (`ls -ld {shlex.quote(directory)}`)"
     if os.path.isdir("/run/systemd/system"):
@@ -201,8 +201,8 @@ def _find_invalid_root(root: StorePath, environ: Mapping[str, str]) -> Finding |
 def _other_nix_stores(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Give the nix-store programs besides the one that was asked."""
     asked = find_nix_store(environ)
-    places = nix_search_path(environ).split(os.pathsep)
-    found = (find_executable("nix-store", place) for place in places)
+    directories = nix_search_path(environ).split(os.pathsep)
+    found = (find_executable("nix-store", directory) for directory in directories)
     return tuple(
         dict.fromkeys(
             other
