@@ -10,21 +10,17 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Nixenv
+from tests.documents import blocks
 from tests.real_shells import EVAL, evaluate
 from tests.sglang.programs import Environment, bundle_model
 from tests.sglang.servers import serving
 
 README = Path("README.md").read_text()
-DOCUMENTS = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").glob("*.md"))]
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
 def test_the_python_example_prints_an_environment(environ: dict[str, str], tmp_path: Path) -> None:
     """Pasted as it is, it gives text that sets CUDA_HOME, in about ten lines."""
-    (code,) = blocks("python")
+    (code,) = blocks("README.md", "python")
     assert code.count("nixenv.") <= 12
     done = subprocess.run(
         [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
@@ -35,7 +31,7 @@ def test_the_python_example_prints_an_environment(environ: dict[str, str], tmp_p
 
 def test_the_bash_example_sets_the_environment(nixenv_on_path: dict[str, str]) -> None:
     """The eval line, in a real bash."""
-    code, _ = blocks("bash")
+    code, _ = blocks("README.md", "bash")
     done = subprocess.run(
         ["bash", "-c", f'{code}\necho "$CUDA_HOME"'],
         env=nixenv_on_path,
@@ -48,14 +44,14 @@ def test_the_bash_example_sets_the_environment(nixenv_on_path: dict[str, str]) -
 
 def test_the_command_that_is_run_has_the_environment(nixenv_on_path: dict[str, str]) -> None:
     """It starts the fixture's server, by the interpreter of the closure."""
-    _, code = blocks("bash")
+    _, code = blocks("README.md", "bash")
     done = subprocess.run(
         ["bash", "-c", code], env=nixenv_on_path, capture_output=True, text=True, check=False
     )
     assert (done.returncode, "--model-path" in done.stdout) == (0, True), done.stderr
 
 
-@pytest.mark.parametrize("block", blocks("console"))
+@pytest.mark.parametrize("block", blocks("README.md", "console"))
 def test_what_is_shown_is_what_is_printed(block: str, nixenv: Nixenv) -> None:
     """Each command on the recorded closures; `...` stands for lines that are left out."""
     command, _, shown = block.partition("\n")
@@ -76,16 +72,13 @@ def test_each_command_is_in_the_readme_and_has_help(command: str, nixenv: Nixenv
     assert shown <= set(re.findall(r"--[a-z]+(?:-[a-z]+)*", table))
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
-def test_links_lead_somewhere(document: Path) -> None:
-    """Files that a document links to exist, and so do the headings."""
-    for target in re.findall(r"\]\(([^)#]*)(?:#[^)]*)?\)", document.read_text()):
-        assert "://" in target or not target or (document.parent / target).exists(), target
-
-
 def test_the_curl_examples_get_answers(tmp_path: Path) -> None:
     """Each against a server that the two programs started, with SGLang's answers in shape."""
-    examples = [line for block in blocks("sh") for line in re.split(r"\n(?=curl)", block.strip())]
+    examples = [
+        line
+        for block in blocks("README.md", "sh")
+        for line in re.split(r"\n(?=curl)", block.strip())
+    ]
     assert len(examples) == 7
     activated = Environment(tmp_path)
     activated.make()

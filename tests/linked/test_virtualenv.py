@@ -13,6 +13,7 @@ from fixtures.closure import SglangClosure
 from nixenv import Interpreter, Inventory, SitePackages, StorePath
 from nixenv.linked.farm import ensure_farm, find_problems, read_conflicts
 from nixenv.linked.virtualenv import choose_base, plan_virtualenv
+from tests.documents import blocks
 from tests.linked.scene import Activated, activate
 
 ROOTS = ("root", "unwrapped", "with_packages")
@@ -157,12 +158,13 @@ def test_a_virtual_environment_of_ones_own_goes_on_top(
     activated: Activated, tmp_path: Path
 ) -> None:
     """As docs/linked.md says: its own modules first, then the program's, `.pth` files included."""
-    top = tmp_path / "top"
-    activated.run("python", "-m", "venv", "--without-pip", str(top))
+    (text,) = (block for block in blocks("docs/linked.md", "") if "venv" in block)
+    make, pip = text.rstrip().rsplit("\n", 1)
+    assert "pip install" in pip
+    script = make.replace("-m venv", "-m venv --without-pip")
+    activated.run("bash", "-c", f"cd {tmp_path}\n{script}")
+    top = tmp_path / ".venv"
     site = next(top.glob("lib/python*/site-packages"))
-    (site / "nixenv.pth").write_text(
-        f"import site; site.addsitedir({str(activated.virtualenv / site.relative_to(top))!r})\n"
-    )
     (site / "packaging").mkdir()
     (site / "packaging/__init__.py").write_text("__version__ = 'mine'\n")
     code = (
