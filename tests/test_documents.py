@@ -35,10 +35,8 @@ def test_commands_have_the_options_that_are_shown(document: Path) -> None:
         for name, rest in re.findall(r"\bnixenv (\w+)((?: [^|&;#`]+)?)", line):
             if name not in COMMANDS:
                 continue
-            command: click.Command = getattr(import_module(f"nixenv.cli.{name}"), name)
-            known = {
-                word for param in command.params for word in (*param.opts, *param.secondary_opts)
-            }
+            params = getattr(import_module(f"nixenv.cli.{name}"), name).params
+            known = {word for param in params for word in (*param.opts, *param.secondary_opts)}
             options = re.findall(r"(?<=[\s\[(])--?[a-z][a-z-]*", rest.partition(" -- ")[0])
             assert set(options) <= known, line
 
