@@ -128,13 +128,8 @@ def judge_failure(
         verdict=reach_verdict(findings),
         next_step=choose_next_step(findings),
         root=root,
-        source=None,
         profile=profile,
         layout=layout,
-        inventory=None,
-        modules=(),
-        members=(),
-        variables={},
         machine=machine,
         findings=findings,
     )
