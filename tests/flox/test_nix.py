@@ -12,7 +12,6 @@ import pytest
 from packaging.requirements import Requirement
 
 from fixtures.closure import SglangClosure
-from nixenv import __version__
 from tests.flox.activation import PROJECT
 from tests.flox.conftest import PACKAGE
 
@@ -81,7 +80,7 @@ def test_program_runs_beside_any_python(package: Path, tmp_path: Path) -> None:
         check=False,
     )
     assert done.stderr == ""
-    assert done.stdout == f"nixenv {__version__}\n"
+    assert done.stdout == f"nixenv {PYPROJECT['version']}\n"
 
 
 def test_hook_is_the_projects(package: Path) -> None:
@@ -91,11 +90,11 @@ def test_hook_is_the_projects(package: Path) -> None:
 
 
 def test_module_is_what_pyproject_says(package: Path) -> None:
-    """Name and requirements are pyproject.toml's; the source is what the build needs."""
+    """Name, version and requirements are pyproject.toml's; the source is what the build needs."""
     shebang = (package / "bin/nixenv").read_text().partition(" ")[0]
     modules = json.loads((Path(shebang.removeprefix("#!")).parents[1] / "modules.json").read_text())
     (module,) = modules
-    assert (module["pname"], module["version"]) == ("nixenv", __version__)
+    assert (module["pname"], module["version"]) == ("nixenv", PYPROJECT["version"])
     requirements = [Requirement(text).name for text in PYPROJECT["dependencies"]]
     assert module["dependencies"] == requirements
     assert module["src"] == {
@@ -109,7 +108,7 @@ def test_module_is_what_pyproject_says(package: Path) -> None:
 
 def test_flake_offers_the_package(evaluate: Evaluate) -> None:
     """For each system the flake's default package is that of .flox/pkgs, from its one input."""
-    name = f"nixenv-{__version__}"
+    name = f"nixenv-{PYPROJECT['version']}"
     offered = evaluate(
         f"""
         let
