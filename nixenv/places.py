@@ -1,7 +1,8 @@
 """Where things are, by the environment: the store, and what may be written."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from enum import StrEnum
 
 from nixenv.errors import UsageError
 from nixenv.storepath import DEFAULT_STORE_DIR
@@ -33,17 +34,22 @@ class LayoutUnknown(UsageError):
     """NIXENV_LAYOUT names no layout."""
 
     layout: str
-    known: Sequence[str]
 
     def _texts(self) -> tuple[str, str]:
         return (
             f"no layout {self.layout!r}",
-            f"set NIXENV_LAYOUT to one of {', '.join(self.known)}, or unset it",
+            f"set NIXENV_LAYOUT to one of {', '.join(Layout)}, or unset it",
         )
 
 
-LAYOUTS = ("store", "linked")
-"""Where the values may point: into the store, or to farms of links in the cache directory."""
+class Layout(StrEnum):
+    """Where the values of an environment may point."""
+
+    STORE = "store"
+    """Into the store; where nothing is asked for."""
+    LINKED = "linked"
+    """To farms of links in the cache directory."""
+
 
 FARM_RECORD = "nixenv-farm.json"
 """The file at the top of each farm of layout ``linked``."""

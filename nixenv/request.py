@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from nixenv.errors import UsageError
-from nixenv.places import find_cache_dir, find_store_dir
+from nixenv.places import Layout, find_cache_dir, find_store_dir
 from nixenv.process import PATIENT, Patience
 from nixenv.road.profile import BUILT_IN, Profile, load_profile
 from nixenv.road.query import Closure, query_closure
@@ -208,7 +208,7 @@ def plan(
     )
     cache_dir = os.path.abspath(selection.cache_dir or find_cache_dir(environ))
     farms = None
-    if selection.layout == "linked":
+    if selection.layout == Layout.LINKED:
         from nixenv.road.farms import place_farms  # noqa: PLC0415 -- hashlib; only this layout
 
         farms = place_farms(inventory, cache_dir)

@@ -17,7 +17,7 @@ from nixenv.evidence.distributions import SiteListing
 from nixenv.evidence.graph import Graph, Registration
 from nixenv.evidence.machine import Machine
 from nixenv.evidence.toolkit_files import ToolkitFiles
-from nixenv.places import LAYOUTS
+from nixenv.places import Layout
 from nixenv.plain import make_converter
 from nixenv.road.probe import Probe
 from nixenv.road.profile import VARIABLE_NAME, Profile, ProfileInvalid, parse_profile, to_document
@@ -289,7 +289,7 @@ def _check_request(request: Request | None, file: str) -> None:
     """Hold the choices to what the command line would have taken: remedies repeat them."""
     if request is None:
         return
-    if request.layout not in LAYOUTS:
+    if request.layout not in [*Layout]:
         raise SnapshotInvalid(file, f"there is no layout {request.layout!r}")
     if request.cache_dir is not None and not request.cache_dir.startswith("/"):
         raise SnapshotInvalid(file, f"{request.cache_dir!r} is no absolute cache directory")

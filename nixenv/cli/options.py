@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nixenv.places import LAYOUTS
+from nixenv.places import Layout
 from nixenv.process import parse_limit
 from nixenv.request import Selection
 from nixenv.versions import MINOR_VERSION, PYTHON_VERSION
@@ -70,7 +70,7 @@ def selection_options(command: Command) -> Command:
         ),
         click.option(
             "--layout",
-            type=click.Choice(LAYOUTS),
+            type=click.Choice([layout.value for layout in Layout]),
             envvar="NIXENV_LAYOUT",
             show_envvar=True,
             help="Where the values point: into the store (the default), or to farms of links in "

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from nixenv.console import emit, patience, run_program, say, say_findings
 from nixenv.errors import OutputFailed, UsageError
-from nixenv.places import LAYOUTS, LayoutUnknown
+from nixenv.places import Layout, LayoutUnknown
 from nixenv.process import parse_limit
 from nixenv.request import Prepared, Selection, export, make_directories
 
@@ -49,8 +49,8 @@ def _activate(arguments: list[str], environ: Mapping[str, str]) -> None:
         raise NotForPeople("nixenv activate", "nixenv export")
     file, cache_dir = arguments
     layout = environ.get("NIXENV_LAYOUT") or None
-    if layout not in (None, *LAYOUTS):
-        raise LayoutUnknown(layout, LAYOUTS)
+    if layout is not None and layout not in [*Layout]:
+        raise LayoutUnknown(layout)
     profile = environ.get("NIXENV_PROFILE") or None
     selection = Selection(profile=profile, cache_dir=cache_dir, layout=layout)
     waiting = patience("nixenv", _limit(environ))

@@ -11,7 +11,7 @@ from nixenv.evidence.nix_failure import explain_nix_failure
 from nixenv.inspect.judgement import judge, judge_failure
 from nixenv.inspect.report import Report
 from nixenv.inspect.survey import Step, Survey, look, look_at_machine
-from nixenv.places import LAYOUTS
+from nixenv.places import Layout
 from nixenv.process import PATIENT, Patience
 from nixenv.request import Material, Selection, find_root
 
@@ -57,7 +57,7 @@ def examine(
         root, profile = find_root(selection, environ)
         failure = explain_nix_failure(error, root.path, environ)
         machine = look_at_machine(profile, environ)
-        layout = selection.layout or LAYOUTS[0]
+        layout = selection.layout or Layout.STORE
         return Examination(judge_failure(root, profile.name, layout, failure, machine), None, error)
     step("judgement")
     return Examination(judge(seen), seen)

@@ -14,7 +14,7 @@ from nixenv.evidence.graph import Graph, query_graph
 from nixenv.evidence.machine import Machine, probe_machine
 from nixenv.evidence.toolkit_files import probe_toolkit_files
 from nixenv.linked.inspection import FarmState, look_at_farms
-from nixenv.places import LAYOUTS, find_cache_dir
+from nixenv.places import Layout, find_cache_dir
 from nixenv.process import PATIENT, Patience
 from nixenv.request import Material, Selection, gather, plan, replay
 from nixenv.road.classify import Inventory
@@ -59,7 +59,7 @@ class Survey(NamedTuple):
     stops: tuple[NixenvError, ...] = ()
     nix_store: str = "nix-store"
     export_command: str = "nixenv export"
-    layout: str = LAYOUTS[0]
+    layout: str = Layout.STORE
     request: Request | None = None
 
     @property
@@ -119,7 +119,7 @@ def look(
 def _look_at_snapshot(selection: Selection, environ: Mapping[str, str]) -> Survey:
     material, snapshot = replay(selection, environ)
     before = {} if snapshot.machine is None else snapshot.machine.variables
-    layout = selection.layout or LAYOUTS[0]
+    layout = selection.layout or Layout.STORE
     seen = Survey(material, snapshot.contents, before, snapshot.machine, layout=layout)
     if snapshot.request is not None:
         selection, seen = _ask_again(selection, seen, snapshot.request)
@@ -134,7 +134,7 @@ def _request(selection: Selection, profile: Profile, environ: Mapping[str, str])
             cache_dir = find_cache_dir(environ)
     return Request(
         profile,
-        selection.layout or LAYOUTS[0],
+        selection.layout or Layout.STORE,
         None if cache_dir is None else os.path.abspath(cache_dir),
         selection.python,
         selection.cuda,
@@ -239,7 +239,7 @@ def _export_command(selection: Selection) -> str:
         "--python": selection.python,
         "--cuda": selection.cuda,
         "--cache-dir": selection.cache_dir,
-        "--layout": selection.layout if selection.layout != LAYOUTS[0] else None,
+        "--layout": selection.layout if selection.layout != Layout.STORE else None,
     }
     given = [word for option, value in options.items() if value for word in (option, value)]
     return shlex.join(["nixenv", "export", *filter(None, [selection.binary]), *given])

@@ -8,7 +8,7 @@ from attrs import evolve
 from nixenv import request
 from nixenv.evidence.gpu import query_driver
 from nixenv.inspect.examination import examine
-from nixenv.places import LAYOUTS
+from nixenv.places import Layout
 from nixenv.process import PATIENT, Patience
 from nixenv.prove.caches import find_cache_directories, try_build_files, try_cache
 from nixenv.prove.compilers import try_compilers
@@ -50,7 +50,7 @@ def prove(
         report(step)
         steps.append(step)
     root = prepared.material.root
-    proof = Proof(root.program, root.path, selection.layout or LAYOUTS[0], tuple(steps))
+    proof = Proof(root.program, root.path, selection.layout or Layout.STORE, tuple(steps))
     return _explained(proof, selection, final, patience) if proof.failed else proof
 
 
