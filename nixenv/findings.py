@@ -66,10 +66,6 @@ class Code(StrEnum):
     NIX_NO_ANSWER = "nix-no-answer", Severity.ERROR
     PYTHON_NOT_FOUND = "python-not-found", Severity.ERROR
     PYTHON_AMBIGUOUS = "python-ambiguous", Severity.ERROR
-    PYTHON_UNSUPPORTED = "python-unsupported", Severity.ERROR
-    PYTHON_OTHER_MODULES = "python-other-modules", Severity.ERROR
-    PYTHON_LAUNCHER_UNREAD = "python-launcher-unread", Severity.NOTE
-    PYTHON_STANDARD_MODULE = "python-standard-module", Severity.WARNING
     PYTHON_NO_MODULES = "python-no-modules", Severity.WARNING
     PYTHON_SEVERAL_INTERPRETERS = "python-several-interpreters", Severity.NOTE
     PYTHON_SEVERAL_VERSIONS = "python-several-versions", Severity.NOTE
@@ -113,7 +109,12 @@ class Code(StrEnum):
     VALUE_NEAR_LIMIT = "value-near-limit", Severity.WARNING
     VALUE_TOO_LONG = "value-too-long", Severity.ERROR
     ENVIRONMENT_IMPOSSIBLE = "environment-impossible", Severity.ERROR
-    CACHE_DIRECTORY_UNWRITABLE = "cache-directory-unwritable", Severity.ERROR
+    CACHE_DIRECTORY_UNWRITABLE = "cache-directory-unwritable", Severity.ERROR, Severity.WARNING
+    CACHE_DIRECTORY_NOEXEC = "cache-directory-noexec", Severity.ERROR
+    CACHE_DIRECTORY_NEARLY_FULL = "cache-directory-nearly-full", Severity.WARNING
+    CACHE_FOREIGN_OWNER = "cache-foreign-owner", Severity.ERROR, Severity.WARNING
+    CACHE_DEAD_LOCK = "cache-dead-lock", Severity.WARNING
+    CACHE_OTHER_TOOLKIT = "cache-other-toolkit", Severity.WARNING
     PORT_IN_USE = "port-in-use", Severity.WARNING
     PORT_UNAVAILABLE = "port-unavailable", Severity.ERROR
     PORT_INVALID = "port-invalid", Severity.ERROR

@@ -1,7 +1,9 @@
-"""What Linux tells of its processes and their locks, in /proc."""
+"""What Linux tells of its processes, their locks and open files, in /proc."""
 
+import contextlib
+import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 
 def read_kernel_file(file: str) -> str:
@@ -24,6 +26,22 @@ def is_stopped(pid: int) -> bool:
     # Its name may hold anything, parentheses included; the state follows it.
     status = read_kernel_file(f"/proc/{pid}/stat").rpartition(")")[2]
     return status.split()[:1] == ["T"]
+
+
+def find_open(targets: Iterable[str]) -> dict[str, int]:
+    """Find which of these are open, and in which process, as far as processes can be seen.
+
+    Args:
+        targets: Real paths of files, or ``socket:[INODE]``.
+    """
+    wanted = set(targets)
+    found: dict[str, int] = {}
+    for file in glob.iglob("/proc/[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            target = os.readlink(file)
+            if target in wanted:
+                found.setdefault(target, int(file.split("/")[2]))
+    return found
 
 
 def find_lock_holders(*files: str) -> tuple[int, ...]:

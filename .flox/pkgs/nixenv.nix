@@ -12,13 +12,18 @@
 let
   inherit (builtins.fromTOML (builtins.readFile ../../pyproject.toml)) project;
 
+  # The one place where it stands.
+  version = builtins.head (
+    builtins.match ".*\n__version__ = \"([^\"]+)\"\n.*" (builtins.readFile ../../nixenv/__init__.py)
+  );
+
   # "attrs>=23.2" is python3Packages.attrs; its version is checked when the module is built.
   fromRequirement =
     requirement: python3.pkgs.${builtins.head (builtins.match "([A-Za-z0-9_-]+).*" requirement)};
 
   module = python3.pkgs.buildPythonPackage {
     pname = project.name;
-    inherit (project) version;
+    inherit version;
     pyproject = true;
     src = lib.fileset.toSource {
       root = ../..;
@@ -57,10 +62,10 @@ let
     install -D -m 555 ${program name entryPoint} $out/bin/${name}
   '';
 in
-runCommand "${project.name}-${project.version}"
+runCommand "${project.name}-${version}"
   {
     pname = project.name;
-    inherit (project) version;
+    inherit version;
     meta = {
       inherit (project) description;
       license = lib.licenses.mit;

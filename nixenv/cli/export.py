@@ -7,9 +7,7 @@ import click
 from nixenv import request
 from nixenv.cli.options import binary_argument, selection_of, selection_options
 from nixenv.console import emit, patience, say_findings
-
-# Click wants the choices before the shells are imported; a test holds them to the renderer.
-SHELL_CHOICES = ("bash", "zsh", "sh", "fish", "tcsh", "json", "dotenv")
+from nixenv.shells import SHELLS
 
 
 @click.command()
@@ -17,7 +15,7 @@ SHELL_CHOICES = ("bash", "zsh", "sh", "fish", "tcsh", "json", "dotenv")
 @selection_options
 @click.option(
     "--shell",
-    type=click.Choice(SHELL_CHOICES),
+    type=click.Choice(SHELLS),
     default="bash",
     show_default=True,
     help="What to write.",

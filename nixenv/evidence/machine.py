@@ -4,37 +4,25 @@
 a snapshot records it, so that whoever reads it sees what its sender saw.
 """
 
-import contextlib
 import errno
-import glob
 import os
 import re
 import socket
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
 
 from attrs import field, frozen
 
+from nixenv.evidence.caches import (
+    CacheContents,
+    DirectoryState,
+    look_into_caches,
+    probe_directory,
+)
 from nixenv.evidence.gpu import GpuDriver, query_driver
-from nixenv.kernel import describe_process, read_kernel_file
+from nixenv.kernel import describe_process, find_open, read_kernel_file
 from nixenv.places import StoreDirInvalid, find_store_dir
 from nixenv.road.root import find_executable
 from nixenv.storepath import DEFAULT_STORE_DIR
-
-
-@frozen
-class DirectoryState:
-    """A directory that something will write to.
-
-    Attributes:
-        variable: The variable that names it.
-        path: Its path.
-        problem: Why nothing can be written there, in the system's words; empty when it can.
-    """
-
-    variable: str
-    path: str
-    problem: str
 
 
 @frozen
@@ -90,7 +78,8 @@ class Machine:
         user_site: The directory of the user's own modules for the closure's Python, where it
             exists and holds something; else None.
         driver: The GPU's side.
-        directories: The cache directories.
+        directories: The cache directories, and those that `WRITTEN` names.
+        caches: What the cache directories hold.
         ports: The ports.
         foreign_files: What search paths offer from outside the store that may replace what the
             closure has.
@@ -105,6 +94,7 @@ class Machine:
     user_site: str | None = None
     driver: GpuDriver = field(factory=GpuDriver)
     directories: tuple[DirectoryState, ...] = ()
+    caches: CacheContents = field(factory=CacheContents)
     ports: tuple[PortState, ...] = ()
     foreign_files: tuple[ForeignFile, ...] = ()
 
@@ -116,6 +106,12 @@ RECORDED = (
     *("LD_AUDIT", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"),
 )
 """The variables that are recorded whatever the environment sets."""
+
+WRITTEN = (
+    *("TMPDIR", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE", "HF_XET_CACHE", "TORCH_HOME"),
+    *("CUDA_CACHE_PATH", "TRITON_HOME", "NUMBA_CACHE_DIR", "CUPY_CACHE_DIR"),
+)
+"""The variables by which users say where programs write, whatever the profile sets."""
 
 _PROGRAMS = (
     *("python3", "nvcc", "ninja", "gcc", "g++", "cc", "c++"),
@@ -141,9 +137,6 @@ _PORT = re.compile(r"[0-9]{1,5}")
 _FIRST_UNPRIVILEGED = 1024
 _NEAR = 100
 
-# Enough to be refused where the disk is full.
-_TRIAL = bytes(4096)
-
 
 def probe_machine(
     environ: Mapping[str, str],
@@ -160,7 +153,7 @@ def probe_machine(
         environ: The variables of the process.
         names: The variables that the environment sets.
         python: The closure's Python, ``3.12``, if known.
-        directories: The directories that will be written to, by the variables that name them.
+        directories: The cache directories, by the variables that name them.
         ports: What the variables hold that name ports.
         host: The address that will be listened on; empty for all.
         modules: The closure's top-level modules, to look for what hides them.
@@ -180,10 +173,11 @@ def probe_machine(
         user_site=_find_user_site(environ, python) if python else None,
         driver=query_driver(environ),
         directories=tuple(
-            DirectoryState(variable, path, _try_directory(path))
-            for variable, path in directories.items()
+            probe_directory(variable, path)
+            for variable, path in {**directories, **_given_directories(environ)}.items()
             if path
         ),
+        caches=look_into_caches(directories),
         ports=tuple(_try_port(variable, text, host) for variable, text in ports.items()),
         foreign_files=(*_find_foreign_files(environ), *_find_foreign_modules(environ, modules)),
     )
@@ -238,6 +232,11 @@ def _find_compiler(environ: Mapping[str, str]) -> str | None:
     return os.path.realpath(found) if found else None
 
 
+def _given_directories(environ: Mapping[str, str]) -> dict[str, str]:
+    given = {name: environ.get(name, "") for name in WRITTEN}
+    return {name: path for name, path in given.items() if path.startswith("/")}
+
+
 def _find_user_site(environ: Mapping[str, str], python: str) -> str | None:
     # As the module `site` of that Python has it.
     base = environ.get("PYTHONUSERBASE") or os.path.join(environ.get("HOME", ""), ".local")
@@ -277,27 +276,6 @@ def _store_dir(environ: Mapping[str, str]) -> str:
         return DEFAULT_STORE_DIR
 
 
-# Directories --------------------------------------------------------------------------------------
-
-
-def _try_directory(path: str) -> str:
-    """Say why nothing can be written to a directory that is there, or can be made."""
-    existing = os.path.abspath(path)
-    while not os.path.lexists(existing):
-        existing = os.path.dirname(existing)
-    try:
-        # It has no name, or loses it at once.
-        with tempfile.TemporaryFile(dir=existing, buffering=0) as trial:
-            trial.write(_TRIAL)
-    except OSError as error:
-        return _words(error)
-    return ""
-
-
-def _words(error: OSError) -> str:
-    return error.strerror or str(error)
-
-
 # Ports --------------------------------------------------------------------------------------------
 
 
@@ -312,7 +290,7 @@ def _try_port(variable: str, text: str, host: str) -> PortState:
     return PortState(
         variable,
         port,
-        _words(error),
+        error.strerror or str(error),
         taken=is_taken,
         holder=_find_holder(port) if is_taken else "",
         # Where the address is at fault, no other port would help.
@@ -354,9 +332,9 @@ def _find_holder(port: int) -> str:
         for table in ("tcp", "tcp6")
         for listener in parse_listeners(read_kernel_file(f"/proc/net/{table}"), port)
     ]
-    sockets = {f"socket:[{inode}]" for inode, _ in listeners}
-    for file in glob.iglob("/proc/[0-9]*/fd/*") if listeners else ():
-        with contextlib.suppress(OSError):  # it has ended, or is another user's
-            if os.readlink(file) in sockets:
-                return describe_process(int(file.split("/")[2]))
-    return f"a process of user {listeners[0][1]}" if listeners else ""
+    if not listeners:
+        return ""
+    holders = find_open(f"socket:[{inode}]" for inode, _ in listeners).values()
+    for pid in holders:
+        return describe_process(pid)
+    return f"a process of user {listeners[0][1]}"

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping
 
-from nixenv.evidence.caches import find_build_files
+from nixenv.evidence.caches import look_into_caches
 from nixenv.prove.steps import Part, State, Step
 from nixenv.prove.toolchain import Toolchain
 from nixenv.request import Prepared
@@ -71,12 +71,12 @@ def _write_and_map(file: str) -> None:
             raise OSError(error.errno, "nothing can be loaded from there (noexec)") from error
 
 
-def try_build_files(caches: Iterable[str], tools: Toolchain | None) -> Iterable[Step]:
+def try_build_files(caches: Mapping[str, str], tools: Toolchain | None) -> Iterable[Step]:
     """Look for build files that were written for another toolkit: a build would mix the two."""
     if tools is None:
         return
     began = time.monotonic()
-    found = tuple(find_build_files(caches))
+    found = look_into_caches(caches).build_files
     stale = [f"{f.path} is for {f.cuda_home}" for f in found if f.cuda_home != tools.cuda_home]
     yield Step(
         Part.BUILD_FILE,

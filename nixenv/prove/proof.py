@@ -74,7 +74,7 @@ def _try(prepared: Prepared, environ: Mapping[str, str]) -> Iterator[Step]:
             python=find_executable(f"python{interpreter.version}", environ.get("PATH", "")),
             has_driver=bool(driver.devices or driver.module or driver.libcuda),
         )
-        yield from try_build_files(caches.values(), tools)
+        yield from try_build_files(caches, tools)
         yield try_import(workshop, prepared.material.root.program)
         yield from try_compilers(workshop, tools, driver)
         yield from try_load(workshop, prepared.inventory)

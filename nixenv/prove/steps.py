@@ -84,7 +84,10 @@ class Proof:
 
 # What inspect may say about a failure, the likeliest cause first.
 _EXPLANATIONS: Mapping[Part, tuple[Code, ...]] = {
-    Part.CACHE: (Code.CACHE_DIRECTORY_UNWRITABLE,),
+    Part.CACHE: (
+        *(Code.CACHE_DIRECTORY_UNWRITABLE, Code.CACHE_DIRECTORY_NOEXEC),
+        *(Code.CACHE_FOREIGN_OWNER, Code.CACHE_DIRECTORY_NEARLY_FULL),
+    ),
     Part.IMPORT: (
         *(Code.STORE_OBJECT_MISSING, Code.STORE_OBJECT_DAMAGED, Code.STORE_OBJECT_UNREADABLE),
         *(Code.GPU_LIBCUDA_UNREACHABLE, Code.PYTHON_EXTENSION_ABI, Code.PYTHON_PATH_LEAK),
@@ -96,7 +99,7 @@ _EXPLANATIONS: Mapping[Part, tuple[Code, ...]] = {
     Part.HOST_CODE: (Code.CUDA_NO_HOST_COMPILER, Code.CUDA_RUNTIME_HEADERS_MISSING),
     Part.LINK: (Code.CUDA_RUNTIME_LIBRARY_MISSING, Code.CUDA_STUBS_MISSING),
     Part.NINJA: (Code.CUDA_NO_NINJA,),
-    Part.BUILD_FILE: (),
+    Part.BUILD_FILE: (Code.CACHE_OTHER_TOOLKIT,),
     Part.LOAD: (Code.ENVIRONMENT_FOREIGN_ENTRIES, Code.TORCH_OTHER_CUDA),
     Part.DRIVER: (
         *(Code.GPU_LIBCUDA_UNREACHABLE, Code.CUDA_STUBS_AT_RUN_TIME, Code.GPU_DRIVER_TOO_OLD),

@@ -6,10 +6,12 @@ they are written as they are; values are always quoted, so that none can run as 
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from nixenv.road.plan import Environment
+if TYPE_CHECKING:
+    from nixenv.road.plan import Environment
 
-Renderer = Callable[[Environment, Mapping[str, str]], str]
+    Renderer = Callable[[Environment, Mapping[str, str]], str]
 
 # Imported when it is used: an activation needs one of them.
 _RENDERERS: Mapping[str, tuple[str, str]] = {
@@ -26,7 +28,7 @@ SHELLS = tuple(_RENDERERS)
 """The names that `render` takes."""
 
 
-def render(environment: Environment, shell: str, environ: Mapping[str, str]) -> str:
+def render(environment: "Environment", shell: str, environ: Mapping[str, str]) -> str:
     """Write ``environment`` down for ``shell``.
 
     Args:

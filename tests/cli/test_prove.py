@@ -74,6 +74,7 @@ def test_a_cache_directory_that_is_mounted_noexec(environ: dict[str, str], tmp_p
     (step,) = failures(document, "cache")
     assert "TRITON_CACHE_DIR" in step["name"]
     assert "noexec" in step["detail"]
+    assert step["finding"]["code"] == "cache-directory-noexec"
 
 
 def test_a_cache_directory_that_is_full(environ: dict[str, str], tmp_path: Path) -> None:
@@ -103,6 +104,7 @@ def test_build_files_of_another_toolkit(environ: dict[str, str]) -> None:
     stale.write_text("ninja_required_version = 1.3\ncuda_home = /nix/store/old-cuda\n")
     (step,) = failures(prove(environ), "build file")
     assert step["detail"] == f"{stale} is for /nix/store/old-cuda"
+    assert step["finding"]["code"] == "cache-other-toolkit"
 
 
 def test_what_cannot_be_tried_is_no_failure(environ: dict[str, str]) -> None:

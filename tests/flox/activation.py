@@ -30,7 +30,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 PROJECT = Path(__file__).parents[2]
 MANIFEST = PROJECT / ".flox/env/manifest.toml"
@@ -178,10 +178,6 @@ class Scene:
             "PATH": f"{self.flox_env}/bin:{environ.get('PATH', '')}".removesuffix(":"),
         }
         return start if self.project is None else start | {"FLOX_ENV_PROJECT": str(self.project)}
-
-    def with_hook(self, text: str) -> "Scene":
-        """Give the same scene with another hook."""
-        return evolve(self, manifest=evolve(self.manifest, on_activate=text))
 
     def activate(
         self, environ: Mapping[str, str], scratch: Path, *, traced: bool = False

@@ -9,7 +9,7 @@ from attrs import evolve
 
 from fixtures.closure import SglangClosure
 from nixenv.road.profile import load_profile
-from tests.flox.activation import Activation, ActivationFailed, Mode, Mutation, Scene
+from tests.flox.activation import Activation, ActivationFailed, Mode, Scene
 
 PATH_LISTS = ("PATH", "CPATH", "LIBRARY_PATH", "PYTHONPATH")
 
@@ -85,21 +85,6 @@ def test_value_of_the_command_line_wins(
     assert after["SGLANG_HOST"] == "0.0.0.0"
 
 
-def test_vars_would_not_do(scene: Scene, environ: dict[str, str], tmp_path: Path) -> None:
-    """The harness assigns [vars] as Flox does, over the user's value: hence the manifest has none.
-
-    The values are in double quotes, so that one variable can be made of another.
-    """
-    manifest = evolve(scene.manifest, variables={"SGLANG_PORT": "9", "CACHE": "$FLOX_ENV_CACHE/x"})
-    after = (
-        evolve(scene, manifest=manifest)
-        .activate(environ | {"SGLANG_PORT": "8080"}, tmp_path)
-        .environ
-    )
-    assert after["SGLANG_PORT"] == "9"
-    assert after["CACHE"] == f"{scene.cache}/x"
-
-
 @MODES
 def test_second_activation_changes_nothing(
     scene: Scene, environ: dict[str, str], tmp_path: Path, mode: Mode
@@ -170,20 +155,6 @@ def test_attach_leaves_no_empty_entry(
     assert attached["CUDA_HOME"] == activation.environ["CUDA_HOME"]
 
 
-def test_model_of_the_replay_finds_a_growing_list(
-    scene: Scene, environ: dict[str, str], tmp_path: Path
-) -> None:
-    """The mistake that the test above looks for is one that the harness would show."""
-    growing = scene.with_hook('export CPATH="/new/include:$CPATH"')
-    activation = evolve(growing, mode=Mode.RUN).activate(
-        environ | {"CPATH": "/old"}, tmp_path, traced=True
-    )
-    assert activation.environ["CPATH"] == "/new/include:/old"
-    assert activation.mutations == (Mutation("CPATH", "/new/include:/old", prefix="/new/include:"),)
-    assert activation.attach_replayed(environ)["CPATH"] == "/new/include:"
-    assert activation.attach_final(environ)["CPATH"] == "/new/include:/old"
-
-
 @ATTACHES
 def test_value_of_the_one_who_attaches(
     scene: Scene, environ: dict[str, str], tmp_path: Path, attach: Attach
@@ -219,21 +190,6 @@ def test_failing_hook_fails_the_activation(
     assert last == (
         "sglang: not activated: the Python and CUDA environment could not be set, see above."
     )
-
-
-@pytest.mark.parametrize("hook", ["exit 0", "exit 3", "exec true"])
-def test_hook_that_leaves_is_an_error(
-    scene: Scene, environ: dict[str, str], tmp_path: Path, hook: str
-) -> None:
-    """The harness takes a hook that leaves, whatever its status, for a failure, as Flox does."""
-    with pytest.raises(ActivationFailed):
-        scene.with_hook(hook).activate(environ, tmp_path)
-
-
-def test_hook_may_return(scene: Scene, environ: dict[str, str], tmp_path: Path) -> None:
-    """The harness ignores what the hook returns, as Flox does: only `exit` fails an activation."""
-    activation = scene.with_hook("export A=1; return 3").activate(environ, tmp_path)
-    assert activation.environ["A"] == "1"
 
 
 def test_imageless_pod(

@@ -12,6 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from fixtures.closure import SglangClosure
+from nixenv import __version__
 from tests.flox.activation import PROJECT
 from tests.flox.conftest import PACKAGE
 
@@ -80,7 +81,7 @@ def test_program_runs_beside_any_python(package: Path, tmp_path: Path) -> None:
         check=False,
     )
     assert done.stderr == ""
-    assert done.stdout == f"nixenv {PYPROJECT['version']}\n"
+    assert done.stdout == f"nixenv {__version__}\n"
 
 
 def test_hook_is_the_projects(package: Path) -> None:
@@ -90,11 +91,11 @@ def test_hook_is_the_projects(package: Path) -> None:
 
 
 def test_module_is_what_pyproject_says(package: Path) -> None:
-    """Name, version and requirements are pyproject.toml's; the source is what the build needs."""
+    """Name and requirements are pyproject.toml's; the source is what the build needs."""
     shebang = (package / "bin/nixenv").read_text().partition(" ")[0]
     modules = json.loads((Path(shebang.removeprefix("#!")).parents[1] / "modules.json").read_text())
     (module,) = modules
-    assert (module["pname"], module["version"]) == ("nixenv", PYPROJECT["version"])
+    assert (module["pname"], module["version"]) == ("nixenv", __version__)
     requirements = [Requirement(text).name for text in PYPROJECT["dependencies"]]
     assert module["dependencies"] == requirements
     assert module["src"] == {
@@ -108,7 +109,7 @@ def test_module_is_what_pyproject_says(package: Path) -> None:
 
 def test_flake_offers_the_package(evaluate: Evaluate) -> None:
     """For each system the flake's default package is that of .flox/pkgs, from its one input."""
-    name = f"nixenv-{PYPROJECT['version']}"
+    name = f"nixenv-{__version__}"
     offered = evaluate(
         f"""
         let

@@ -10,7 +10,17 @@ from dotenv import dotenv_values
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from nixenv import Default, Environment, MakeDirectory, NixenvError, Prepend, Set, Unset, render
+from nixenv import (
+    Default,
+    Environment,
+    MakeDirectory,
+    NixenvError,
+    Prepend,
+    Set,
+    Unset,
+    render,
+    shells,
+)
 from nixenv.road.plan import resolve
 from nixenv.shells.data import NotExpressible
 from tests.real_shells import EVAL, LANGUAGE, SEARCH_PATH, SHELLS, SOURCE, evaluate
@@ -64,6 +74,11 @@ def after(
     """Evaluate the environment's text in a real shell and give the environment after it."""
     text = render(environment, LANGUAGE[shell], {"PATH": SEARCH_PATH, **environ})
     return evaluate((SOURCE if way == "source" else EVAL)[shell], text, environ, directory)
+
+
+def test_there_is_a_shell_for_every_language() -> None:
+    """What is written for a shell is evaluated in it here; of the data, each format is read."""
+    assert {*LANGUAGE.values(), "json", "dotenv"} == {*shells.SHELLS}
 
 
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])

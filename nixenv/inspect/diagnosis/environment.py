@@ -5,8 +5,9 @@ import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from nixenv.evidence.machine import DirectoryState, Machine, PortState
+from nixenv.evidence.machine import Machine, PortState
 from nixenv.findings import Code, Finding, Severity
+from nixenv.inspect.diagnosis.caches import check_caches
 from nixenv.road.plan import VARIABLE_LIMIT, variable_size
 from nixenv.text import as_code
 
@@ -59,7 +60,7 @@ def check_environment(
         yield _explain_inactivity(variables, now, activate)
     yield from _check_foreign_files(machine, store_dir, _CUDA_FILES.difference(closure_files))
     yield from _check_sizes(variables, store_dir, export_command)
-    yield from _check_directories(machine.directories, export_command)
+    yield from check_caches(variables, machine, export_command)
     for port in machine.ports:
         yield from _check_port(port, activate)
     yield from _check_cpu(machine, package_name)
@@ -226,7 +227,7 @@ def _set_list(name: str, entries: Sequence[str]) -> str:
     return as_code(f"export {name}={value}" if entries else f"unset {name}")
 
 
-# Sizes, directories, ports, CPU -------------------------------------------------------------------
+# Sizes, ports, CPU --------------------------------------------------------------------------------
 
 
 def _check_sizes(
@@ -252,23 +253,6 @@ def _check_sizes(
             if name in _PATH_LISTS
             else (),
             remedy,
-        )
-
-
-def _check_directories(
-    directories: Sequence[DirectoryState], export_command: str
-) -> Iterator[Finding]:
-    closed = [state for state in directories if state.problem]
-    if closed:
-        # A value that is set wins over the new directory: it has to go first.
-        names = " ".join(state.variable for state in closed)
-        elsewhere = f'{export_command} --cache-dir "$(mktemp -d -p /var/tmp)"'
-        yield Code.CACHE_DIRECTORY_UNWRITABLE.found(
-            f"nothing can be written to the directories of {len(closed)} caches"
-            if len(closed) > 1
-            else f"nothing can be written to the directory of {names}",
-            tuple(f"{state.variable}={state.path}: {state.problem}" for state in closed),
-            as_code(f'unset {names}; eval "$({elsewhere})"'),
         )
 
 

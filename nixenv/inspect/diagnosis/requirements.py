@@ -28,12 +28,10 @@ class _Unmet:
 
     Attributes:
         text: What is required: ``torch==2.9.1``.
-        name: The project's name.
         found: What is there instead; None when there is nothing of the name.
     """
 
     text: str
-    name: str
     found: Installed | None
 
     def __str__(self) -> str:
@@ -59,26 +57,13 @@ def check_requirements(
             continue
         unmet = tuple(_find_unmet(installed, winners, markers))
         if unmet:
+            name = installed.distribution.name
             wanted = ", ".join(one.text for one in unmet)
             yield Code.PYTHON_REQUIREMENT_UNMET.found(
                 f"{installed.title} requires what is not there: {wanted}",
                 (installed.site.directory, *map(str, unmet)),
-                _remedy(installed, unmet, wanted, interpreter),
+                f"in the Nix expression of {name}, have in `dependencies`: {wanted}",
             )
-
-
-def _remedy(
-    installed: Installed, unmet: Sequence[_Unmet], wanted: str, interpreter: Interpreter
-) -> str:
-    # A package's own site-packages has one distribution; several are in an environment.
-    missing = [canonicalize_name(one.name) for one in unmet if one.found is None]
-    if len(installed.site.listing.distributions) > 1 and missing:
-        packages = f"python{interpreter.version.replace('.', '')}Packages"
-        words = " ".join(f"{packages}.{one}" for one in missing)
-        return f"have it in the environment: `flox install {words}`, or in the list of withPackages"
-    return (
-        f"in the Nix expression of {installed.distribution.name}, have in `dependencies`: {wanted}"
-    )
 
 
 def _find_unmet(
@@ -90,8 +75,7 @@ def _find_unmet(
             continue
         found = winners.get(canonicalize_name(requirement.name))
         if found is None or not _is_met(requirement, found.distribution.version):
-            text = f"{requirement.name}{requirement.specifier}"
-            yield _Unmet(text, requirement.name, found)
+            yield _Unmet(f"{requirement.name}{requirement.specifier}", found)
 
 
 def _parse(line: str, markers: dict[str, str]) -> Requirement | None:

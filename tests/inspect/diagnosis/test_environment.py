@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nixenv import Default, Environment, Prepend, Set, Unset, resolve, store_name
-from nixenv.evidence.machine import DirectoryState, ForeignFile, Machine, PortState, probe_machine
+from nixenv.evidence.caches import DirectoryState
+from nixenv.evidence.machine import ForeignFile, Machine, PortState, probe_machine
 from nixenv.findings import Finding, Severity
 from nixenv.inspect.diagnosis.environment import check_environment
 from nixenv.request import Selection, gather, plan

@@ -5,9 +5,10 @@ from typing import Any
 
 from attrs import asdict, evolve, has
 
+from nixenv.evidence.caches import DirectoryState
 from nixenv.evidence.distributions import Distribution
 from nixenv.evidence.gpu import Gpu, GpuDriver
-from nixenv.evidence.machine import DirectoryState, Machine, PortState
+from nixenv.evidence.machine import Machine, PortState
 from nixenv.findings import Code, Finding, Severity
 from nixenv.inspect.components import Group
 from nixenv.inspect.report import Member, Module, Report, Verdict
@@ -98,7 +99,7 @@ _CUDART = store_path("cuda12.8-cuda_cudart-12.8.90")
 
 INVENTORY = Inventory(
     root=ROOT.path,
-    interpreter=Interpreter(store_path("python3-3.12.12"), "3.12", (Reason.LAUNCHER,), ()),
+    interpreter=Interpreter(store_path("python3-3.12.12"), "3.12", (Reason.SHEBANG,), ()),
     site_packages=tuple(SitePackages(module.directory, module.own) for module in MODULES),
     cuda=CudaToolkit(
         version="12.8",
