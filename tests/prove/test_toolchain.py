@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nixenv.prove.toolchain import (
@@ -77,6 +77,7 @@ def test_codes_with_a_letter_are_left_out() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(source=WORD, target=WORD, words=st.lists(WORD))
+@example(source="a |:$b", target="| c", words=["|", "$in"])
 def test_real_ninja_builds_what_is_written(
     tmp_path_factory: pytest.TempPathFactory, source: str, target: str, words: list[str]
 ) -> None:
