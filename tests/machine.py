@@ -1,6 +1,8 @@
-"""What the machine's network has: containers are often without IPv6, a chroot without names."""
+"""What a machine may lack: containers are often without IPv6, a chroot without names."""
 
+import os
 import socket
+import subprocess
 
 import pytest
 
@@ -15,5 +17,17 @@ def _can_listen(host: str) -> bool:
     return True
 
 
-IPV6 = pytest.mark.skipif(not _can_listen("::1"), reason="this machine has no IPv6")
-LOCALHOST = pytest.mark.skipif(not _can_listen("localhost"), reason="/etc/hosts has no localhost")
+NEEDS_IPV6 = pytest.mark.skipif(not _can_listen("::1"), reason="this machine has no IPv6")
+NEEDS_LOCALHOST = pytest.mark.skipif(
+    not _can_listen("localhost"), reason="/etc/hosts has no localhost"
+)
+NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may do that")
+
+
+def mounting(mount: str) -> tuple[str, ...]:
+    """Give the beginning of a command that sees one more mount than all others."""
+    unshare = ("unshare", "--map-root-user", "--mount")
+    allowed = subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode == 0
+    if not allowed:
+        pytest.skip("no namespaces here: containers and a chroot have none")
+    return (*unshare, "sh", "-c", f'mount {mount} && exec "$@"', "sh")

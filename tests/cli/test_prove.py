@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import Nixenv
+from tests.machine import mounting
 
 PROVE = (sys.executable, "-I", "-m", "nixenv", "prove", "--json")
 
@@ -68,9 +69,8 @@ def test_a_cache_directory_that_is_mounted_noexec(environ: dict[str, str], tmp_p
     """What is compiled there could not be loaded."""
     directory = tmp_path / "noexec"
     directory.mkdir()
-    mount = f'mount -t tmpfs -o noexec none {directory} && exec "$@"'
     environ["TRITON_CACHE_DIR"] = str(directory)
-    document = prove(environ, "unshare", "-rm", "sh", "-c", mount, "sh")
+    document = prove(environ, *mounting(f"-t tmpfs -o noexec none {directory}"))
     (step,) = failures(document, "cache")
     assert "TRITON_CACHE_DIR" in step["name"]
     assert "noexec" in step["detail"]
@@ -81,9 +81,8 @@ def test_a_cache_directory_that_is_full(environ: dict[str, str], tmp_path: Path)
     """The system's own words."""
     directory = tmp_path / "full"
     directory.mkdir()
-    mount = f'mount -t tmpfs -o size=4k none {directory} && exec "$@"'
     environ["TRITON_CACHE_DIR"] = str(directory)
-    document = prove(environ, "unshare", "-rm", "sh", "-c", mount, "sh")
+    document = prove(environ, *mounting(f"-t tmpfs -o size=4k none {directory}"))
     (step,) = failures(document, "cache")
     assert step["detail"] == "No space left on device"
 

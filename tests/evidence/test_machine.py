@@ -22,7 +22,7 @@ from nixenv.evidence.machine import (
     probe_machine,
 )
 from nixenv.kernel import read_kernel_file
-from tests.network import LOCALHOST
+from tests.machine import NEEDS_LOCALHOST
 
 NOTHING: dict[str, str] = {}
 
@@ -208,7 +208,9 @@ def test_a_free_port(server: int) -> None:
     socket.create_server(("127.0.0.1", port)).close()
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("localhost", marks=LOCALHOST), ""])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", pytest.param("localhost", marks=NEEDS_LOCALHOST), ""]
+)
 def test_a_taken_port(server: int, host: str) -> None:
     """Who listens is told, where /proc is there to tell it, and a port that is free."""
     (state,) = probe({}, ports={"SGLANG_PORT": str(server)}, host=host).ports

@@ -16,6 +16,7 @@ import pytest
 import nixenv as package
 from fixtures.closure import SglangClosure
 from tests.conftest import Nixenv
+from tests.machine import NEEDS_ROOT
 from tests.real_shells import SEARCH_PATH, evaluate
 
 HOOK = Path(package.__file__).parent.parent / "hooks/on-activate.bash"
@@ -303,7 +304,7 @@ def test_a_spoiled_file_counts_as_cold(
     assert calls() == 2
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+@NEEDS_ROOT
 def test_a_foreign_file_counts_as_cold(environ: Environ, calls: Callable[[], int]) -> None:
     """Another user's file is not evaluated."""
     activate(environ)
@@ -312,7 +313,7 @@ def test_a_foreign_file_counts_as_cold(environ: Environ, calls: Callable[[], int
     assert calls() == 2
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
+@NEEDS_ROOT
 def test_a_foreign_directory_counts_as_cold(environ: Environ, calls: Callable[[], int]) -> None:
     """Its owner could swap the file at any moment; nothing is kept there either."""
     activate(environ)

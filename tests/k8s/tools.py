@@ -96,7 +96,7 @@ def _unpack(wheels: Path, destination: Path) -> None:
     packages.mkdir()
     (packages / "package.json").write_text('{"private": true}')
     npm = destination / "node/lib/node_modules/npm/bin/npm-cli.js"
-    options = ("--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--save-exact")
+    options = ("--loglevel=error", "--ignore-scripts", "--no-audit", "--no-fund", "--save-exact")
     command = [str(destination / "node/bin/node"), str(npm), "install", *options, *PACKAGES]
     subprocess.run(command, cwd=packages, check=True)
 

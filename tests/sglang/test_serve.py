@@ -11,7 +11,7 @@ import pytest
 
 from nixenv.sglang.errors import PortUnavailable
 from nixenv.sglang.serve import require_free_port
-from tests.network import IPV6, LOCALHOST
+from tests.machine import NEEDS_IPV6, NEEDS_LOCALHOST
 from tests.sglang.programs import (
     DEFAULT_ID,
     TOKENIZER,
@@ -173,9 +173,9 @@ def test_a_result_that_cannot_be_written_is_an_error(name: str, activated: Envir
 @pytest.mark.parametrize("host", [
     "127.0.0.1",
     "0.0.0.0",
-    pytest.param("::1", marks=IPV6),
+    pytest.param("::1", marks=NEEDS_IPV6),
     "::",
-    pytest.param("localhost", marks=LOCALHOST),
+    pytest.param("localhost", marks=NEEDS_LOCALHOST),
 ])  # fmt: skip
 def test_a_free_port_passes(host: str) -> None:
     """IPv4 and IPv6, one address or all of them; afterwards it is free again."""
@@ -188,8 +188,8 @@ def test_a_free_port_passes(host: str) -> None:
     ("127.0.0.1", "127.0.0.1"),
     ("127.0.0.1", "0.0.0.0"),
     ("0.0.0.0", "127.0.0.1"),
-    pytest.param("::1", "::1", marks=IPV6),
-    pytest.param("::1", "::", marks=IPV6),
+    pytest.param("::1", "::1", marks=NEEDS_IPV6),
+    pytest.param("::1", "::", marks=NEEDS_IPV6),
 ])  # fmt: skip
 def test_a_port_that_somebody_listens_on_fails(taken: str, wanted: str) -> None:
     """Also where only one of all addresses is taken."""
@@ -258,7 +258,7 @@ def test_a_host_that_does_not_exist_fails() -> None:
         require_free_port("nowhere.invalid", 1)
 
 
-@IPV6
+@NEEDS_IPV6
 def test_the_server_starts_after_the_preflight(activated: Environment) -> None:
     """The port is let go before the server takes it; over IPv6 here."""
     with serving(activated, host="::1", SGLANG_PREFLIGHT="1", **REMOTE) as server:

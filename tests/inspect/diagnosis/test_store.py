@@ -25,6 +25,7 @@ from nixenv.road.probe import Fault
 from nixenv.road.query import Origin
 from tests.closures import store_path
 from tests.inspect.diagnosis.remedies import command_in
+from tests.machine import NEEDS_ROOT
 from tests.real_shells import SEARCH_PATH, require_tool
 
 ROOT = store_path("python3.12-sglang-0.5.9")
@@ -287,6 +288,7 @@ def test_a_daemon_at_another_socket(own: SglangClosure, own_environ: Environ) ->
         assert found.evidence[0].startswith("/nowhere/socket: ")
 
 
+@NEEDS_ROOT
 def test_a_daemon_that_is_down_is_started(own: SglangClosure, own_environ: Environ) -> None:
     """A user who may not write to Nix's state needs it; the remedy names its program."""
     environ = {**own_environ, "NIX_REMOTE": ""}
