@@ -66,6 +66,10 @@ class Code(StrEnum):
     NIX_NO_ANSWER = "nix-no-answer", Severity.ERROR
     PYTHON_NOT_FOUND = "python-not-found", Severity.ERROR
     PYTHON_AMBIGUOUS = "python-ambiguous", Severity.ERROR
+    PYTHON_UNSUPPORTED = "python-unsupported", Severity.ERROR
+    PYTHON_OTHER_MODULES = "python-other-modules", Severity.ERROR
+    PYTHON_LAUNCHER_UNREAD = "python-launcher-unread", Severity.NOTE
+    PYTHON_STANDARD_MODULE = "python-standard-module", Severity.WARNING
     PYTHON_NO_MODULES = "python-no-modules", Severity.WARNING
     PYTHON_SEVERAL_INTERPRETERS = "python-several-interpreters", Severity.NOTE
     PYTHON_SEVERAL_VERSIONS = "python-several-versions", Severity.NOTE

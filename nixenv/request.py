@@ -146,7 +146,9 @@ def _find_root(
     if selection.root is not None:
         return find_named_root(selection.root, selection.binary, store_dir, binary)
     if program is not None:
-        return find_program_root(program, environ.get("PATH", ""), store_dir)
+        return find_program_root(
+            program, environ.get("PATH", ""), store_dir, environ.get("FLOX_ENV")
+        )
     raise NothingSelected(profile)
 
 
@@ -171,15 +173,17 @@ def gather(
     binary = BUILT_IN[name] if profile is None else profile.binary
     root = _find_root(selection, name, binary, environ)
 
+    program, flox_env = root.file or root.program, environ.get("FLOX_ENV")
+
     @cache
     def look_ahead() -> "tuple[Profile, Head]":
         """Do what can be done before the closure is known."""
-        head = stations.probe_head(root.path, root.program)
+        head = stations.probe_head(root.path, program, flox_env)
         return profile or load_profile(name), head
 
     closure = query_closure(root.path, find_store_dir(environ), environ, patience, look_ahead)
     chosen, head = look_ahead()
-    probe = stations.probe_closure(closure, root.program, head)
+    probe = stations.probe_closure(closure, program, flox_env, head)
     return Material(root, closure, probe, chosen)
 
 
@@ -200,6 +204,7 @@ def plan(
         python=selection.python or profile.python,
         cuda=selection.cuda or profile.cuda,
         cuda_required=profile.cuda_required,
+        program=material.root.program,
     )
     cache_dir = os.path.abspath(selection.cache_dir or find_cache_dir(environ))
     farms = None
@@ -293,7 +298,9 @@ def replay(selection: Selection, environ: Mapping[str, str]) -> "tuple[Material,
         detail = f"{file} is a snapshot of {snapshot.program}, not of {program}"
         raise SelectionContradicts(detail)
     profile = load_profile(_choose_profile(selection.profile, program, environ))
-    root = Root(snapshot.closure.root, snapshot.program, f"recorded in {file}")
+    launcher = snapshot.probe.launcher
+    recorded = launcher.steps[0].file if launcher and launcher.steps else None
+    root = Root(snapshot.closure.root, snapshot.program, f"recorded in {file}", file=recorded)
     return Material(root, snapshot.closure, snapshot.probe, profile), snapshot
 
 

@@ -24,7 +24,7 @@ from nixenv.road.profile import VARIABLE_NAME, Profile, ProfileInvalid, parse_pr
 from nixenv.road.query import Closure, Origin
 from nixenv.storepath import StorePath, enclosing_store_path, parse_store_path
 from nixenv.text import printable
-from nixenv.versions import MINOR_VERSION
+from nixenv.versions import MINOR_VERSION, PYTHON_VERSION
 
 
 class SnapshotInvalid(NixenvError):
@@ -233,13 +233,40 @@ def _check_notes(probe: Probe, store_dir: str, file: str) -> None:
             raise SnapshotInvalid(file, f"{fault.errno} is not an error number of Linux")
     for found in probe.objects:
         for version in (*found.pythons, *found.site_packages):
-            if not MINOR_VERSION.fullmatch(version):
+            if not PYTHON_VERSION.fullmatch(version):
                 raise SnapshotInvalid(file, f"{version!r} is no version X.Y")
         for directory in (*found.include_dirs, *found.library_dirs, *found.stub_dirs):
-            if os.path.normpath(directory) != directory:
-                raise SnapshotInvalid(file, f"{directory!r} is no plain path")
-            if enclosing_store_path(directory, store_dir) is None:
-                raise SnapshotInvalid(file, f"{directory!r} is not in {store_dir}")
+            _check_directory(directory, store_dir, file)
+    _check_modules(probe, store_dir, file)
+
+
+def _check_directory(directory: str, store_dir: str, file: str) -> None:
+    _check_plain(directory, file)
+    if enclosing_store_path(directory, store_dir) is None:
+        raise SnapshotInvalid(file, f"{directory!r} is not in {store_dir}")
+
+
+def _check_plain(path: str, file: str) -> None:
+    if not path.startswith("/") or os.path.normpath(path) != path:
+        raise SnapshotInvalid(file, f"{path!r} is no plain path")
+
+
+def _check_modules(probe: Probe, store_dir: str, file: str) -> None:
+    """Hold what the program's launcher says, and what the Flox environment holds, likewise."""
+    for launcher in filter(None, (probe.launcher, probe.root_python)):
+        for version in filter(None, (launcher.version,)):
+            if not PYTHON_VERSION.fullmatch(version):
+                raise SnapshotInvalid(file, f"{version!r} is no version X.Y")
+        for name, _ in launcher.carried:
+            if not VARIABLE_NAME.fullmatch(name):
+                raise SnapshotInvalid(file, f"{name!r} is no name of an environment variable")
+        for place in launcher.places:
+            _check_plain(place.directory, file)
+    for note in probe.directories:
+        for line in note.path_lines:
+            _check_plain(line, file)
+    if probe.flox is not None:
+        _check_directory(probe.flox.directory, store_dir, file)
 
 
 def _check_names(machine: Machine | None, file: str) -> None:
@@ -266,8 +293,9 @@ def _check_request(request: Request | None, file: str) -> None:
         raise SnapshotInvalid(file, f"there is no layout {request.layout!r}")
     if request.cache_dir is not None and not request.cache_dir.startswith("/"):
         raise SnapshotInvalid(file, f"{request.cache_dir!r} is no absolute cache directory")
-    for version in filter(None, (request.python, request.cuda)):
-        if not MINOR_VERSION.fullmatch(version):
+    versions = ((request.python, PYTHON_VERSION), (request.cuda, MINOR_VERSION))
+    for version, pattern in versions:
+        if version is not None and not pattern.fullmatch(version):
             raise SnapshotInvalid(file, f"{version!r} is no version X.Y")
     try:
         parse_profile(to_document(request.profile), request.profile.name)

@@ -4,3 +4,6 @@ import re
 
 MINOR_VERSION = re.compile(r"\d{1,4}\.\d{1,4}")
 """``X.Y``, to be matched whole."""
+
+PYTHON_VERSION = re.compile(r"\d{1,4}\.\d{1,4}t?")
+"""``X.Y`` of a Python, or ``X.Yt`` of a free-threaded build, to be matched whole."""

@@ -1,7 +1,7 @@
 """Closures and notes as plain data, for the pure stations."""
 
 from nixenv import Closure, Probe, StoreObject, StorePath
-from nixenv.road.launcher import Wrapper
+from nixenv.road.launcher import Kind, Launcher, Place, Step
 from nixenv.road.query import Origin
 
 
@@ -29,12 +29,20 @@ def module(name: str, version: str, *propagated: str) -> StoreObject:
     )
 
 
-def wrapper(shebang: str, *modules: str, version: str = "3.12") -> Wrapper:
-    """Make the wrapper of a program that runs on the store object ``shebang``."""
-    return Wrapper(
-        f"{store_path('root')}/bin/.sglang-wrapped",
-        f"{store_path(shebang)}/bin/python{version}",
-        tuple(site_packages(name, version) for name in modules),
+def launcher(shebang: str, *modules: str, version: str = "3.12") -> Launcher:
+    """Make the launcher of a program that runs on the store object ``shebang``."""
+    executable = f"{store_path(shebang)}/bin/python{version}"
+    return Launcher(
+        (
+            Step(f"{store_path('root')}/bin/sglang", Kind.SHELL),
+            Step(f"{store_path('root')}/bin/.sglang-wrapped", Kind.SCRIPT),
+            Step(executable, Kind.INTERPRETER),
+        ),
+        interpreter=executable,
+        version=version,
+        places=tuple(
+            Place(site_packages(name, version), is_site=True, is_listed=True) for name in modules
+        ),
     )
 
 
@@ -43,6 +51,6 @@ def site_packages(name: str, version: str = "3.12") -> str:
     return f"{store_path(name)}/lib/python{version}/site-packages"
 
 
-def probe_of(*objects: StoreObject, wrapped: Wrapper | None = None) -> Probe:
+def probe_of(*objects: StoreObject, launched: Launcher | None = None) -> Probe:
     """Make the probe of a closure."""
-    return Probe(objects, wrapped)
+    return Probe(objects, launched)

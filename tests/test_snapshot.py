@@ -34,7 +34,8 @@ from nixenv.evidence.gpu import Gpu, GpuDriver
 from nixenv.evidence.graph import Registration
 from nixenv.evidence.machine import PortState
 from nixenv.evidence.toolkit_files import DirectoryListing
-from nixenv.road.launcher import Wrapper
+from nixenv.road.launcher import Kind, Launcher, Place, Step
+from nixenv.road.modules import FloxModules, ModuleDirectory
 from nixenv.road.probe import Fault
 from nixenv.road.profile import PATH_PARTS, Profile
 from nixenv.road.query import Origin
@@ -207,17 +208,44 @@ requests = st.builds(
 )
 
 
+plain_names = names.filter(lambda name: name not in (".", ".."))
+plain_paths = st.lists(plain_names, min_size=1).map(lambda parts: "/" + "/".join(parts))
+inner_paths = names.map(lambda name: f"{store_path(name)}/lib")
+launchers = st.builds(
+    Launcher,
+    st.lists(st.builds(Step, texts, st.sampled_from(Kind)), max_size=2).map(tuple),
+    st.none() | texts,
+    asked_version,
+    st.none() | texts,
+    st.lists(st.builds(Place, plain_paths, st.booleans(), st.booleans()), max_size=2).map(tuple),
+    tuples,
+    st.lists(st.tuples(variables, texts), max_size=2).map(tuple),
+    st.none() | texts,
+    st.none() | texts,
+)
+module_directories = st.builds(
+    ModuleDirectory,
+    texts,
+    st.lists(plain_paths, max_size=2).map(tuple),
+    st.lists(names.map(store_path), max_size=2).map(tuple),
+    st.integers(min_value=0, max_value=1000),
+)
+
+
 @st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
     members = draw(st.lists(names.map(store_path), min_size=1, max_size=3, unique=True))
     probe = Probe(
         tuple(draw(objects(path)) for path in members if draw(st.booleans())),
-        draw(st.none() | st.builds(Wrapper, texts, texts, tuples)),
+        draw(st.none() | launchers),
         draw(
             st.lists(st.builds(Fault, texts, st.booleans(), st.integers(1, 133)), max_size=2).map(
                 tuple
             )
         ),
+        draw(st.lists(module_directories, max_size=2).map(tuple)),
+        draw(st.none() | st.builds(FloxModules, inner_paths, texts, tuples)),
+        draw(st.none() | launchers),
     )
     closure = Closure(members[-1], tuple(members), draw(st.sampled_from(Origin)), "snapshot f")
     return Snapshot(

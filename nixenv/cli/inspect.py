@@ -16,7 +16,7 @@ from nixenv.files import write_atomically
 from nixenv.inspect.comparison import Inspected, compare
 from nixenv.inspect.examination import Examination, examine
 from nixenv.inspect.page.render import render_page
-from nixenv.inspect.report import Report, to_document
+from nixenv.inspect.report import Report, Verdict, to_document
 from nixenv.inspect.subject import describe_subject
 from nixenv.inspect.survey import STAGES, Survey, look
 from nixenv.inspect.views.comparison import show_comparison
@@ -97,7 +97,7 @@ def inspect(
         _show_presence(why, examined, as_json=as_json)
     else:
         _show_report(examined.report, html, full=full, as_json=as_json)
-    if check and examined.report.verdict == "broken":
+    if check and examined.report.verdict is Verdict.BROKEN:
         sys.exit(1)
 
 

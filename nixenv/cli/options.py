@@ -1,14 +1,17 @@
 """The options that several commands have."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from nixenv.places import Layout
 from nixenv.process import parse_limit
 from nixenv.request import Selection
-from nixenv.versions import MINOR_VERSION
+from nixenv.versions import MINOR_VERSION, PYTHON_VERSION
+
+if TYPE_CHECKING:
+    import re
 
 Command = Callable[..., None]
 
@@ -16,8 +19,11 @@ Command = Callable[..., None]
 class _Version(click.ParamType[str]):
     name = "X.Y"
 
+    def __init__(self, pattern: "re.Pattern[str]") -> None:
+        self._pattern = pattern
+
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not MINOR_VERSION.fullmatch(value):
+        if not self._pattern.fullmatch(value):
             self.fail(f"{value!r} is no version X.Y", param, ctx)
         return value
 
@@ -51,8 +57,12 @@ def selection_options(command: Command) -> Command:
             show_envvar=True,
             help="sglang, vllm, python-cuda or a file.",
         ),
-        click.option("--python", type=_Version(), help="The Python version to take."),
-        click.option("--cuda", type=_Version(), help="The CUDA version to take."),
+        click.option(
+            "--python",
+            type=_Version(PYTHON_VERSION),
+            help="The Python version to take; 3.13t is a free-threaded one.",
+        ),
+        click.option("--cuda", type=_Version(MINOR_VERSION), help="The CUDA version to take."),
         click.option(
             "--cache-dir",
             metavar="DIR",

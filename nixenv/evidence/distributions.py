@@ -52,12 +52,16 @@ class Distribution:
         version: Its version; ``?`` when nothing tells it.
         requires: What it requires: the lines of Requires-Dist, verbatim.
         modules: Its top-level modules and packages, those that are there.
+        tags: What it was built for, by its WHEEL: ``cp310-abi3-manylinux2014_x86_64``.
+        untagged: How many extension modules it has of the stable ABI, or without a tag.
     """
 
     name: str
     version: str
     requires: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    untagged: int = 0
 
 
 @frozen
@@ -69,8 +73,8 @@ class SiteListing:
     Attributes:
         directory: Its path.
         distributions: The distributions whose metadata is in it, by name.
-        path_files: Its ``.pth`` files that name something which is there, or run code. They work
-            in a site directory, but not on PYTHONPATH.
+        path_files: Its ``.pth`` files that run code. It is run in a site directory, but not on
+            PYTHONPATH.
         packages: Its top-level modules, and its packages with an ``__init__``: the first on the
             path hides all others of the name.
         extended: Its top-level packages whose ``__init__`` takes in all others of the name.
@@ -116,12 +120,20 @@ class _TopLevel:
 
 
 def probe_distributions(probe: Probe) -> tuple[SiteListing, ...]:
-    """List every site-packages directory of the closure; one that cannot be read is empty."""
-    return tuple(
-        _list_site_packages(f"{found.path}/lib/python{version}/site-packages")
-        for found in probe.objects
-        for version in found.site_packages
+    """List every directory of modules of the closure; one that cannot be read is empty.
+
+    That is each site-packages, and what else the program's launcher or a path line names.
+    """
+    directories = (
+        *(
+            f"{found.path}/lib/python{version}/site-packages"
+            for found in probe.objects
+            for version in found.site_packages
+        ),
+        *(place.directory for place in (probe.python.places if probe.python else ())),
+        *(line for note in probe.directories for line in note.path_lines),
     )
+    return tuple(map(_list_site_packages, dict.fromkeys(directories)))
 
 
 def _list_site_packages(directory: str) -> SiteListing:
@@ -134,7 +146,7 @@ def _list_site_packages(directory: str) -> SiteListing:
     return SiteListing(
         directory,
         distributions,
-        tuple(name for name in top.names if _does_something(directory, name)),
+        tuple(name for name in top.names if _runs_code(directory, name)),
         top.packages,
         top.extended,
         top.namespaces,
@@ -210,13 +222,22 @@ def _read_distribution(
     files = (f"{place}/METADATA", f"{place}/PKG-INFO", place)
     text = next(filter(None, (_read(file, _METADATA_HEAD) for file in files)), "")
     header = HeaderParser().parsestr(text)
+    wheel = HeaderParser().parsestr(_read(f"{place}/WHEEL", _SMALL_HEAD))
     told = _plain(header.get("Name")) or stem
     return Distribution(
         told,
         _plain(header.get("Version")) or version or "?",
         tuple(filter(None, map(_plain, header.get_all("Requires-Dist", ())))),
         _own_modules(place, told, recorded, top),
+        tuple(filter(None, map(_plain, wheel.get_all("Tag", ())))),
+        sum(map(_is_untagged, recorded)),
     )
+
+
+def _is_untagged(path: str) -> bool:
+    """Whether this is an extension module that any CPython may load; no library beside one."""
+    name = path.rpartition("/")[2]
+    return path.endswith(".so") and ".cpython-" not in name and not name.startswith("lib")
 
 
 def _plain(value: object) -> str:
@@ -238,19 +259,12 @@ def _own_modules(
     return tuple(name for name in top.modules if name in claimed)
 
 
-def _does_something(directory: str, name: str) -> bool:
-    """Whether ``site`` would run code for this file, or add something to the path."""
+def _runs_code(directory: str, name: str) -> bool:
+    """Whether ``site`` would run code for this file."""
     if not name.endswith(".pth") or name.startswith("."):
         return False
-    for line in _read(f"{directory}/{name}", _SMALL_HEAD).split("\n"):
-        text = line.rstrip()
-        if text.startswith(("import ", "import\t")):
-            return True
-        if text and not text.startswith("#"):
-            place = os.path.normpath(os.path.join(directory, text))
-            if place != os.path.normpath(directory) and os.path.exists(place):
-                return True
-    return False
+    lines = _read(f"{directory}/{name}", _SMALL_HEAD).split("\n")
+    return any(line.startswith(("import ", "import\t")) for line in lines)
 
 
 def _find_extensions(directory: str, top: _TopLevel, recorded: Sequence[str]) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ import errno
 import os
 import re
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from itertools import islice
 
@@ -106,16 +107,16 @@ def query_graph(
         raise NixNotFound(nix_search_path(environ).split(os.pathsep))
     if not paths:
         return Graph(())  # Nix would take no path for all paths
-    stdout = _dump(nix_store, paths, environ, patience)
     source = f"{nix_store} --dump-db"
-    found = {known.path: known for known in _parse_registrations(stdout, store_dir, source)}
+    graph = parse_dump(_dump(nix_store, paths, environ, patience), store_dir, source)
+    found = {known.path: known for known in graph.registrations}
     missing = [path for path in paths if path not in found]
     if missing:
         raise UnusableClosure(source, f"{missing[0]} is not among its {len(found)} store paths")
-    return _make_graph((found[path] for path in dict.fromkeys(paths)), source)
+    return Graph(tuple(found[path] for path in dict.fromkeys(paths)))
 
 
-def parse_dump(text: str, store_dir: str) -> Graph:
+def parse_dump(text: str, store_dir: str, source: str = "nix-store --dump-db") -> Graph:
     """Parse what ``nix-store --dump-db`` prints. Pure.
 
     For each store object a line each: its path, its hash, its size, its deriver (which may be
@@ -131,13 +132,8 @@ def parse_dump(text: str, store_dir: str) -> Graph:
     Raises:
         UnusableClosure: it is something else.
     """
-    source = "nix-store --dump-db"
-    return _make_graph(_parse_registrations(text, store_dir, source), source)
-
-
-def _make_graph(registrations: Iterable[Registration], source: str) -> Graph:
     try:
-        return Graph(tuple(registrations))
+        return Graph(tuple(_parse_registrations(text, store_dir)))
     except ValueError as error:
         raise UnusableClosure(source, str(error)) from error
 
@@ -200,18 +196,16 @@ def _is_too_long(error: NixNotRunnable) -> bool:
     return isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.E2BIG
 
 
-def _parse_registrations(text: str, store_dir: str, source: str) -> Iterator[Registration]:
-    parse_path = _remembering(lambda line: parse_store_path(line, store_dir))
+def _parse_registrations(text: str, store_dir: str) -> Iterator[Registration]:
+    # A large closure names glibc in every other registration: each line is parsed once.
+    parse_path = cache(lambda line: parse_store_path(line, store_dir))
     lines = iter(text.splitlines())
-    try:
-        for line in lines:
-            path = parse_path(line)
-            _hash, size, _deriver, count = _take(lines, 4, path)
-            references = map(parse_path, _take(lines, _number(count), path))
-            others = tuple(reference for reference in references if reference != path)
-            yield Registration(path, _number(size), others)
-    except ValueError as error:
-        raise UnusableClosure(source, str(error)) from error
+    for line in lines:
+        path = parse_path(line)
+        _hash, size, _deriver, count = _take(lines, 4, path)
+        references = map(parse_path, _take(lines, _number(count), path))
+        others = tuple(reference for reference in references if reference != path)
+        yield Registration(path, _number(size), others)
 
 
 def _take(lines: Iterator[str], count: int, path: StorePath) -> list[str]:
@@ -219,18 +213,6 @@ def _take(lines: Iterator[str], count: int, path: StorePath) -> list[str]:
     if len(taken) < count:
         raise ValueError(f"it ends in the middle of {path}")
     return taken
-
-
-def _remembering(parse: Callable[[str], StorePath]) -> Callable[[str], StorePath]:
-    """Parse each line once: a large closure names glibc in every other registration."""
-    known: dict[str, StorePath] = {}
-
-    def parse_once(line: str) -> StorePath:
-        if line not in known:
-            known[line] = parse(line)
-        return known[line]
-
-    return parse_once
 
 
 def _number(text: str) -> int:

@@ -7,7 +7,6 @@ a snapshot records it, so that whoever reads it sees what its sender saw.
 import errno
 import os
 import re
-import socket
 from collections.abc import Collection, Iterator, Mapping
 
 from attrs import field, frozen
@@ -21,6 +20,7 @@ from nixenv.evidence.caches import (
 from nixenv.evidence.gpu import GpuDriver, query_driver
 from nixenv.kernel import describe_process, find_open, read_kernel_file
 from nixenv.places import StoreDirInvalid, find_store_dir
+from nixenv.ports import find_port_trouble
 from nixenv.road.root import find_executable
 from nixenv.storepath import DEFAULT_STORE_DIR
 
@@ -283,7 +283,7 @@ def _try_port(variable: str, text: str, host: str) -> PortState:
     port = int(text) if _PORT.fullmatch(text) else 0
     if not 1 <= port <= 65_535:
         return PortState(variable, 0, f"{text!r} is no port: a whole number from 1 to 65535")
-    error = _bind(host, port)
+    error = find_port_trouble(host, port)
     if error is None:
         return PortState(variable, port, "")
     is_taken = error.errno == errno.EADDRINUSE
@@ -301,28 +301,7 @@ def _try_port(variable: str, text: str, host: str) -> PortState:
 def _find_free_port(host: str, port: int) -> int | None:
     first = max(port + 1, _FIRST_UNPRIVILEGED)
     near = range(first, min(first + _NEAR, 65_536))
-    return next((other for other in near if _bind(host, other) is None), None)
-
-
-def _bind(host: str, port: int) -> OSError | None:
-    """Bind a port as asyncio's servers do, and let it go; give what stands against it."""
-    try:
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            host or "0.0.0.0",  # noqa: S104 -- bound for a moment, and nothing listens
-            port,
-            type=socket.SOCK_STREAM,
-            flags=socket.AI_PASSIVE,
-        ):
-            with socket.socket(family, kind, protocol) as trial:
-                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    trial.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                trial.bind(address)
-    except OSError as error:
-        return error
-    except ValueError as error:  # a host that is no text for a name server
-        return OSError(str(error))
-    return None
+    return next((other for other in near if find_port_trouble(host, other) is None), None)
 
 
 def _find_holder(port: int) -> str:

@@ -11,7 +11,7 @@ from nixenv.inspect.diagnosis.cuda import check_cuda
 from nixenv.inspect.diagnosis.environment import check_environment
 from nixenv.inspect.diagnosis.farms import check_farms
 from nixenv.inspect.diagnosis.gpu import check_gpu
-from nixenv.inspect.diagnosis.python import check_python
+from nixenv.inspect.diagnosis.python import check_launcher, check_python
 from nixenv.inspect.diagnosis.python_shell import check_shell
 from nixenv.inspect.diagnosis.store import check_store, find_lost
 from nixenv.inspect.report import (
@@ -26,7 +26,12 @@ from nixenv.inspect.survey import Survey
 from nixenv.road.classify import find_ambiguities
 from nixenv.road.cuda import CudaNotFound
 from nixenv.road.plan import VariableTooLong
-from nixenv.road.python import PythonAmbiguous, PythonNotFound
+from nixenv.road.python import (
+    PythonAmbiguous,
+    PythonNotFound,
+    PythonUnsupported,
+    PythonWithoutModules,
+)
 from nixenv.road.root import Root
 from nixenv.storepath import StorePath, store_name
 
@@ -34,6 +39,8 @@ from nixenv.storepath import StorePath, store_name
 _CODES: Mapping[type[NixenvError], Code] = {
     PythonNotFound: Code.PYTHON_NOT_FOUND,
     PythonAmbiguous: Code.PYTHON_AMBIGUOUS,
+    PythonUnsupported: Code.PYTHON_UNSUPPORTED,
+    PythonWithoutModules: Code.PYTHON_OTHER_MODULES,
     CudaNotFound: Code.CUDA_NOT_FOUND,
     VariableTooLong: Code.VALUE_TOO_LONG,
 }
@@ -78,6 +85,7 @@ def _check(seen: Survey, lost: Collection[StorePath]) -> Iterator[Finding]:
         material.probe, seen.inventory, contents.files, contents.sites, seen.machine
     )
     if seen.inventory is not None:
+        yield from check_launcher(material.probe)
         yield from find_ambiguities(seen.inventory)
         yield from check_python(
             seen.inventory,
@@ -128,13 +136,8 @@ def judge_failure(
         verdict=reach_verdict(findings),
         next_step=choose_next_step(findings),
         root=root,
-        source=None,
         profile=profile,
         layout=layout,
-        inventory=None,
-        modules=(),
-        members=(),
-        variables={},
         machine=machine,
         findings=findings,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
-from attrs import frozen
+from attrs import field, frozen
 
 from nixenv.evidence.distributions import Distribution, SiteListing
 from nixenv.evidence.graph import Graph, closure_sizes
@@ -57,7 +57,7 @@ class Member:
     closure_size: int | None
 
 
-@frozen
+@frozen(kw_only=True)
 class Report:
     """Everything that a person or a program is told.
 
@@ -79,14 +79,14 @@ class Report:
     verdict: Verdict
     next_step: str
     root: Root
-    source: str | None
+    source: str | None = None
     profile: str
     layout: str
-    inventory: Inventory | None
-    modules: tuple[Module, ...]
-    members: tuple[Member, ...]
-    variables: Mapping[str, str | None]
-    machine: Machine | None
+    inventory: Inventory | None = None
+    modules: tuple[Module, ...] = ()
+    members: tuple[Member, ...] = ()
+    variables: Mapping[str, str | None] = field(factory=dict)
+    machine: Machine | None = None
     findings: tuple[Finding, ...]
 
 

@@ -10,27 +10,15 @@ import csv
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import EntryPoint, PathDistribution
-from pathlib import Path
 
 from attrs import frozen
 
 from nixenv.linked.farm import FarmPlan, File, drop_identical, list_directory, require_present
+from nixenv.linked.scripts import plan_scripts
 from nixenv.linked.tree import Conflict, Link, Source, merge, separate
 from nixenv.road.classify import Inventory
-from nixenv.road.python import Interpreter
-from nixenv.storepath import StorePath, store_name
-
-_PLAIN_INTERPRETER = re.compile(r"python3?-(\d+\.\d+(?:\.\d+)*(?:(?:a|b|rc)\d+)?)")
-
-# Entry points specification: importable.module:object.attribute [extras]
-_NAME = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
-_REFERENCE = re.compile(rf"(?P<module>{_NAME})\s*:\s*(?P<object>{_NAME})\s*(?:\[.*\])?")
-_SCRIPT_NAME = re.compile(r"(?!\.)[^\s/]+")
-
-# Before 5.1 Linux reads 127 bytes of a script's first line, and white space ends the path in it.
-_SHEBANG_LIMIT = 127
-_PLAIN_PATH = re.compile(r"[^\s\ud800-\udfff]+")
+from nixenv.road.python import Part, SitePackages, find_full_version
+from nixenv.storepath import StorePath, enclosing_store_path
 
 # pip and uv look for the EXTERNALLY-MANAGED file of PEP 668 outside virtual environments only. A
 # virtual environment's own pip.conf is read by any pip that installs into it, and a value that is
@@ -64,55 +52,120 @@ def plan_virtualenv(inventory: Inventory, place: str) -> FarmPlan:
         OSError: a site-packages directory cannot be read.
     """
     version = inventory.interpreter.version
-    base = choose_base(inventory.interpreter)
+    base = inventory.interpreter.base or inventory.interpreter.path
     site_packages = f"lib/python{version}/site-packages"
-    directories = [part.directory for part in inventory.site_packages]
-    members = (base, *(directory.removesuffix(f"/{site_packages}") for directory in directories))
+    parts = [part for part in inventory.site_packages if part.part is Part.SITE]
+    members = (base, *_list_members(parts, site_packages))
     require_present(members)
-    found = {directory: _find_metadata(directory) for directory in directories}
+    found = {part.directory: _find_metadata(part.directory) for part in parts}
     winners: dict[str, _Metadata] = {}
     for metadata in (one for several in found.values() for one in several):
         winners.setdefault(metadata.project, metadata)
     sources = tuple(
         Source(directory, _find_hidden(several, winners)) for directory, several in found.items()
     )
-    executable = f"{base}/bin/python{version}"
-    interpreters = {f"bin/{name}": executable for name in ("python", "python3", f"python{version}")}
-    python = f"{place}/bin/python{version}"
-    scripts, disputed = _plan_scripts(winners.values(), python, interpreters)
     # uv passes over metadata directories that are links.
     links, conflicts = separate(merge(site_packages, sources, list_directory, _is_metadata))
+    path_files, disputes = _keep_path_files(conflicts, site_packages)
+    data, more = separate(_merge_data(parts, site_packages))
+    programs, scripts, disputed = _plan_programs(inventory, base, winners.values(), place)
     return FarmPlan(
         members=members,
-        links=(
-            *(Link(path, executable) for path in interpreters),
-            *links,
-        ),
+        links=(*programs, *links, *path_files, *data),
         files=(
             File("pyvenv.cfg", _write_configuration(base, version)),
             File("pip.conf", _PIP_CONFIGURATION),
+            *_write_path_file(inventory, site_packages),
             *scripts,
         ),
         directories=(site_packages,),
-        conflicts=(*drop_identical(conflicts), *disputed),
+        conflicts=(*drop_identical((*disputes, *more)), *disputed),
     )
 
 
-def choose_base(interpreter: Interpreter) -> StorePath:
-    """Choose the interpreter that the virtual environment starts.
+def _list_members(parts: Sequence[SitePackages], site_packages: str) -> Iterator[str]:
+    """Give the store objects that the modules are taken from."""
+    for part in parts:
+        if part.content:
+            store_dir = _object_of(part.directory, site_packages).rpartition("/")[0]
+            objects = (enclosing_store_path(path, store_dir) for path in part.content)
+            yield from dict.fromkeys(filter(None, objects))
+        else:
+            yield _object_of(part.directory, site_packages)
 
-    That of a withPackages environment (``python3-3.12.12-env``) is a wrapper which starts the plain
-    one under another name, and by that name Python finds no ``pyvenv.cfg``: take the plain one.
+
+def _object_of(directory: str, site_packages: str) -> str:
+    return directory.removesuffix(f"/{site_packages}")
+
+
+def _plan_programs(
+    inventory: Inventory, base: StorePath, winners: Iterable[_Metadata], place: str
+) -> tuple[list[Link], list[File], list[Conflict]]:
+    """Say what is in ``bin``: the interpreter, the program, its distributions' scripts."""
+    version = inventory.interpreter.version
+    executable = f"{base}/bin/python{version}"
+    names = ("python", "python3", f"python{version}")
+    links = [Link(f"bin/{name}", executable) for name in names]
+    taken = {link.path: link.target for link in links}
+    own = {part.directory for part in inventory.site_packages if part.own}
+    scripts, disputed = plan_scripts(
+        (f"{one.directory}/{one.name}" for one in winners if one.directory in own),
+        f"{place}/bin/python{version}",
+        taken,
+        inventory.program.carried if inventory.program else (),
+    )
+    program = inventory.program
+    if program is not None:
+        path = f"bin/{program.name}"
+        if path not in {*taken, *(script.path for script in scripts)}:
+            links.append(Link(path, program.file))
+    return links, scripts, disputed
+
+
+def _keep_path_files(
+    conflicts: Iterable[Conflict], site_packages: str
+) -> tuple[list[Link], list[Conflict]]:
+    """Give ``.pth`` files of one name, with different lines, a name each: all of them count."""
+    links = []
+    rest = []
+    for conflict in conflicts:
+        stem, dot, ending = conflict.path.rpartition(".pth")
+        if dot and not ending and os.path.dirname(conflict.path) == site_packages:
+            links += [
+                Link(f"{stem}.{number}.pth", file) for number, file in enumerate(conflict.losers, 2)
+            ]
+        else:
+            rest.append(conflict)
+    return links, rest
+
+
+def _merge_data(parts: Iterable[SitePackages], site_packages: str) -> Iterator[Link | Conflict]:
+    """Merge what the program's own modules look for below sys.prefix, such as Jupyter's kernels."""
+    homes = [
+        _object_of(part.directory, site_packages)
+        for part in parts
+        if part.own and part.directory.endswith(f"/{site_packages}")
+    ]
+    for name in ("share", "etc"):
+        sources = [Source(f"{home}/{name}") for home in homes if os.path.isdir(f"{home}/{name}")]
+        yield from merge(name, sources, list_directory)
+
+
+def _write_path_file(inventory: Inventory, site_packages: str) -> Iterator[File]:
+    """Write path lines for what is not merged.
+
+    That is directories of scripts, and what a ``.pth`` file reaches outside its site-packages.
     """
-    named = {
-        path: match[1]
-        for path in (interpreter.path, *interpreter.others)
-        if (match := _PLAIN_INTERPRETER.fullmatch(store_name(path)))
-        and f"{match[1]}.".startswith(f"{interpreter.version}.")
-    }
-    if interpreter.path in named or not named:
-        return interpreter.path
-    return max(named, key=lambda path: tuple(map(int, re.findall(r"\d+", named[path]))))
+    sites = tuple(f"{p.directory}/" for p in inventory.site_packages if p.part is Part.SITE)
+    lines = [
+        part.directory
+        for part in inventory.site_packages
+        if part.part is Part.PATH
+        or (part.part is Part.LINE and not part.directory.startswith(sites))
+    ]
+    if lines:
+        text = "".join(f"{line}\n" for line in lines)
+        yield File(f"{site_packages}/nixenv-paths.pth", text)
 
 
 def _is_metadata(name: str) -> bool:
@@ -134,20 +187,26 @@ def _find_hidden(several: Sequence[_Metadata], winners: Mapping[str, _Metadata])
     """Find what is to be passed over in a directory: what only distributions that lost have there.
 
     Another version of the same distribution comes first. Merged with it, this one would add the
-    modules that the other has dropped.
+    modules that the other has dropped. One that does not say which files are its own may have any
+    that is no other's.
     """
     lost = [metadata for metadata in several if winners[metadata.project] != metadata]
     if not lost:
         return frozenset()
-    kept = (metadata for metadata in several if winners[metadata.project] == metadata)
-    return frozenset(_with_parents(lost)) - frozenset(_with_parents(kept))
+    kept = [metadata for metadata in several if winners[metadata.project] == metadata]
+    files = {metadata: tuple(_read_files(metadata)) for metadata in several}
+    theirs = {path for metadata in kept for path in _with_parents(files[metadata])}
+    hidden = {path for metadata in lost for path in _with_parents(files[metadata])}
+    is_told = all(len(files[metadata]) > 1 for metadata in kept)
+    if is_told and any(len(files[metadata]) == 1 for metadata in lost):
+        hidden |= set(os.listdir(lost[0].directory))
+    return frozenset(hidden - theirs)
 
 
-def _with_parents(several: Iterable[_Metadata]) -> Iterator[str]:
-    for metadata in several:
-        for file in _read_files(metadata):
-            parts = file.split("/")
-            yield from ("/".join(parts[:end]) for end in range(1, len(parts) + 1))
+def _with_parents(files: Iterable[str]) -> Iterator[str]:
+    for file in files:
+        parts = file.split("/")
+        yield from ("/".join(parts[:end]) for end in range(1, len(parts) + 1))
 
 
 def _read_files(metadata: _Metadata) -> Iterator[str]:
@@ -170,73 +229,11 @@ def _read_lines(file: str) -> list[str]:
         return []
 
 
-def _plan_scripts(
-    winners: Iterable[_Metadata], python: str, taken: Mapping[str, str]
-) -> tuple[list[File], list[Conflict]]:
-    """Write the console scripts as pip does; the first of a name wins, and after what is taken."""
-    scripts = []
-    disputed = []
-    owners = dict(taken)
-    for metadata in winners:
-        owner = os.path.join(metadata.directory, metadata.name, "entry_points.txt")
-        for entry_point in _read_entry_points(metadata):
-            path = f"bin/{entry_point.name}"
-            reference = _REFERENCE.fullmatch(entry_point.value)
-            if reference is None or not _SCRIPT_NAME.fullmatch(entry_point.name):
-                continue
-            if path in owners:
-                disputed.append(Conflict(path, owners[path], (owner,)))
-                continue
-            owners[path] = owner
-            text = _write_script(python, reference["module"], reference["object"])
-            scripts.append(File(path, text, executable=True))
-    return scripts, disputed
-
-
-def _read_entry_points(metadata: _Metadata) -> Iterable[EntryPoint]:
-    file = Path(metadata.directory, metadata.name)
-    if not os.path.exists(file / "entry_points.txt"):
-        return ()
-    try:
-        entry_points = PathDistribution(file).entry_points
-    except (OSError, ValueError, TypeError):
-        return ()  # a file that importlib cannot read gives nobody a script
-    return (
-        *entry_points.select(group="console_scripts"),
-        *entry_points.select(group="gui_scripts"),
-    )
-
-
-def _write_script(python: str, module: str, target: str) -> str:
-    return f"""\
-{_write_shebang(python)}
-import sys
-
-from {module} import {target.partition(".")[0]}
-
-if __name__ == "__main__":
-    sys.exit({target}())
-"""
-
-
-def _write_shebang(python: str) -> str:
-    shebang = f"#!{python}"
-    if _PLAIN_PATH.fullmatch(python) and len(os.fsencode(shebang)) <= _SHEBANG_LIMIT:
-        return shebang
-    # To a shell, `exec` of the interpreter beside the script; to Python, a string.
-    name = os.path.basename(python)
-    return f"""\
-#!/bin/sh
-'''exec' "$(dirname -- "$(realpath -- "$0")")/{name}" "$0" "$@"
-' '''"""
-
-
 def _write_configuration(base: StorePath, version: str) -> str:
     """Write ``pyvenv.cfg`` as ``python -m venv`` does (PEP 405)."""
-    match = _PLAIN_INTERPRETER.fullmatch(store_name(base))
     return f"""\
 home = {base}/bin
 include-system-site-packages = false
-version = {match[1] if match else version}
+version = {find_full_version(base) or version}
 executable = {base}/bin/python{version}
 """

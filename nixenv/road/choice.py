@@ -13,8 +13,12 @@ class Reason(StrEnum):
     ONLY_VERSION = "the only version in the closure"
     # Python
     ROOT_HAS_MODULES = "the root holds site-packages of that version"
-    SHEBANG_HAS_VERSION = "the wrapper's shebang names that version"
-    SHEBANG = "the wrapper's shebang names it"
+    LAUNCHER_HAS_VERSION = "the program's launcher ends at that version"
+    LAUNCHER = "the program's launcher ends there"
+    LAUNCHER_ENVIRONMENT = "the program's launcher runs in that environment"
+    ROOT_HAS_INTERPRETER = "the root's own interpreter has that version"
+    ROOT_INTERPRETER = "it is the root's own interpreter"
+    ONLY_INTERPRETER = "the only one of that version"
     PLAIN_INTERPRETER = "the plain interpreter of that version"
     # CUDA
     HIGHEST_VERSION = "the highest version that has an nvcc"

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from nixenv.road.classify import Inventory
 from nixenv.road.cuda import CudaToolkit
+from nixenv.road.python import SitePackages
 from nixenv.storepath import StorePath, store_name
 
-FORMAT = 1
+FORMAT = 2
 """What farms of this version look like; part of their names, so that no other version's is used."""
 
 
@@ -32,9 +33,10 @@ class Farms(NamedTuple):
 def place_farms(inventory: Inventory, cache_dir: str) -> Farms:
     """Say where the farms lie.
 
-    The virtual environment's name depends on the interpreter and on the site-packages in their
-    order, the toolkit root's on the CUDA set alone: flashinfer writes CUDA_HOME into its build
-    files, and builds all anew when that changes.
+    The virtual environment's name depends on the interpreter, on the directories of modules in
+    their order, and on the program, whose variables its scripts set; the toolkit root's on the CUDA
+    set alone: flashinfer writes CUDA_HOME into its build files, and builds all anew when that
+    changes.
 
     Args:
         inventory: What the closure offers.
@@ -42,13 +44,21 @@ def place_farms(inventory: Inventory, cache_dir: str) -> Farms:
     """
     base = os.path.join(cache_dir, "nixenv", "linked")
     interpreter = inventory.interpreter
-    modules = (part.directory for part in inventory.site_packages)
-    virtualenv = f"python{interpreter.version}-{_digest(interpreter.executable, *modules)}"
+    parts = (_describe(part) for part in inventory.site_packages)
+    program = inventory.program
+    carried = (f"{name}={value}" for name, value in program.carried) if program else ()
+    ours = (program.name, program.file, *carried) if program else ()
+    digest = _digest(interpreter.base_executable, *parts, *ours)
+    virtualenv = f"python{interpreter.version}-{digest}"
     toolkit = None
     if inventory.cuda is not None:
         name = f"cuda{inventory.cuda.version}-{_digest(*canonical_members(inventory.cuda))}"
         toolkit = os.path.join(base, name)
     return Farms(os.path.join(base, virtualenv), toolkit)
+
+
+def _describe(part: SitePackages) -> str:
+    return "\t".join((str(part.own), part.part, *(part.content or (part.directory,))))
 
 
 def canonical_members(toolkit: CudaToolkit) -> tuple[StorePath, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 from nixenv.road.classify import Inventory
-from nixenv.road.profile import VARIABLE_NAME, Profile
+from nixenv.road.profile import RESERVED, VARIABLE_NAME, Profile
 
 if TYPE_CHECKING:
     from nixenv.road.farms import Farms
@@ -196,6 +196,7 @@ def plan_environment(
             *(Default(name, value) for name, value in profile.defaults.items()),
             # Last, so that a profile that names a compiler is heard.
             *_plan_compiler(inventory, profile),
+            *_plan_carried(inventory, profile),
         )
     )
 
@@ -314,6 +315,14 @@ def _plan_compiler(inventory: Inventory, profile: Profile) -> Iterable[Operation
     if profile.compiler and inventory.host_compiler is not None:
         yield Default("CC", f"{inventory.host_compiler.path}/bin/gcc")
         yield Default("CXX", f"{inventory.host_compiler.path}/bin/g++")
+
+
+def _plan_carried(inventory: Inventory, profile: Profile) -> Iterable[Operation]:
+    """Give what the program's launcher sets: who starts ``python -m`` must not lose it."""
+    known = {*RESERVED, *profile.cache, *profile.defaults}
+    for name, value in inventory.program.carried if inventory.program else ():
+        if name not in known:
+            yield Default(name, value)
 
 
 def _plan_cache(profile: Profile, cache_dir: str) -> Iterable[Operation]:

@@ -9,11 +9,13 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from nixenv.errors import NixenvError, Unreadable
-from nixenv.road.launcher import Wrapper, parse_wrapper
+from nixenv.road.disk import LOOK, find_file, find_names, is_kind, list_names
+from nixenv.road.launcher import Launcher, Place, read_launcher
+from nixenv.road.modules import FloxModules, ModuleDirectory, probe_flox, probe_modules
 from nixenv.road.nix import repair_command
 from nixenv.road.query import Closure
 from nixenv.storepath import StorePath, enclosing_store_path
@@ -36,15 +38,8 @@ class StoreObjectsMissing(NixenvError):
 PROGRAMS = ("nvcc", "ninja", "gcc", "g++")
 """The programs whose presence in ``bin/`` is noted, beside the Python interpreters."""
 
-_INTERPRETER = re.compile(r"python(\d+\.\d+)")
+_INTERPRETER = re.compile(r"python(\d+\.\d+t?)")
 _COMPILER_BINDIR = re.compile(r"^\s*compiler-bindir\s*=\s*(\S+)\s*$", re.MULTILINE)
-_WRAPPED = re.compile(r"\..+-wrapped_*")
-
-# Why there is no such file or directory behind a path.
-_NO_SUCH = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-
-# Bytes read of a program. A wrapper's module list has about 100 an entry: room for 40,000.
-_PROGRAM_HEAD = 4 << 20
 
 
 class StoreObject(NamedTuple):
@@ -52,8 +47,9 @@ class StoreObject(NamedTuple):
 
     Attributes:
         path: Its store path.
-        pythons: Versions ``X.Y`` for which it holds ``bin/pythonX.Y``.
-        site_packages: Versions ``X.Y`` for which it holds ``lib/pythonX.Y/site-packages``.
+        pythons: Versions ``X.Y`` (``X.Yt`` of free-threaded builds) for which it holds
+            ``bin/pythonX.Y``.
+        site_packages: Versions for which it holds ``lib/pythonX.Y/site-packages``.
         programs: Those of `PROGRAMS` that are in its ``bin``.
         include_dirs: Its ``include``, and ``include/cccl`` (CUDA 13 keeps CCCL's headers there).
         library_dirs: Its ``lib`` and ``lib64``.
@@ -101,62 +97,117 @@ class Probe(NamedTuple):
 
     Attributes:
         objects: One for each member that holds something of interest, in the closure's order.
-        wrapper: The program's wrapper script, where the root has one.
+        launcher: What the program's launcher says; None where no program is known.
         faults: What could not be looked at.
+        directories: Notes on the directories of modules that the program itself uses, where there
+            is something to note.
+        flox: The modules of the Flox environment; None where it has no Python.
+        root_python: What the launcher of the root's own interpreter says, where the program's ends
+            at none.
     """
 
     objects: tuple[StoreObject, ...]
-    wrapper: Wrapper | None = None
+    launcher: Launcher | None = None
     faults: tuple[Fault, ...] = ()
+    directories: tuple[ModuleDirectory, ...] = ()
+    flox: FloxModules | None = None
+    root_python: Launcher | None = None
+
+    @property
+    def python(self) -> Launcher | None:
+        """The launcher that tells of Python: the program's, else the root's own interpreter."""
+        return self.root_python or self.launcher
 
 
 class Head(NamedTuple):
     """The notes that can be taken before the closure is known.
 
     Attributes:
-        wrapper: The program's wrapper script, where the root has one.
-        notes: By path, on the store objects that the wrapper names, and on a wrapper that cannot
-            be read; None where there is nothing to note.
+        launcher: What the program's launcher says.
+        notes: By path, on the store objects that have to do with the program, and on what could not
+            be read of them; None where there is nothing to note.
+        directories: As in `Probe`.
+        flox: As in `Probe`.
+        root_python: As in `Probe`.
     """
 
-    wrapper: Wrapper | None
+    launcher: Launcher | None
     notes: Mapping[str, StoreObject | Fault | None]
+    directories: tuple[ModuleDirectory, ...] = ()
+    flox: FloxModules | None = None
+    root_python: Launcher | None = None
 
 
-def probe_head(root: StorePath, program: str | None) -> Head:
-    """Look at the root's wrapper of ``program``, and at the store objects whose modules it lists.
+def probe_head(root: StorePath, program: str | None, flox_env: str | None = None) -> Head:
+    """Follow the program's launcher, and look at the store objects whose modules it uses.
 
     That is about half of a closure, and it can be done while Nix works out the rest.
+
+    Args:
+        root: The root's store path.
+        program: The program: the path of its file, or the name of one in the root's ``bin``.
+        flox_env: The directory of the Flox environment.
     """
-    try:
-        wrapper = _probe_wrapper(root, program)
-    except OSError as error:
-        return Head(None, {root: _fault(root, error)})
-    if wrapper is None:
-        return Head(None, {})
     store_dir = os.path.dirname(root)
-    listed = (enclosing_store_path(path, store_dir) for path in wrapper.site_packages)
-    return Head(wrapper, {path: _note(path) for path in listed if path is not None})
+    file = os.path.join(f"{root}/bin", program) if program else None
+    notes: dict[str, StoreObject | Fault | None] = {root: _note(root)}
+    try:
+        launcher = read_launcher(file, store_dir, LOOK) if file is not None else None
+        own = _root_interpreter(notes[root])
+        is_told = launcher is not None and (launcher.interpreter or launcher.pypy)
+        root_python = read_launcher(own, store_dir, LOOK) if own and not is_told else None
+        flox = probe_flox(flox_env, store_dir) if flox_env else None
+        places = (root_python or launcher or Launcher(())).places
+        directories = _probe_directories(root, store_dir, places, flox, notes)
+    except OSError as error:
+        return Head(None, {**notes, root: _fault(root, error)})
+    return Head(launcher, notes, directories, flox, root_python)
 
 
-def probe_closure(closure: Closure, program: str | None, head: Head | None = None) -> Probe:
-    """Look at each member of ``closure``, and at the root's wrapper of ``program``.
+def probe_closure(
+    closure: Closure,
+    program: str | None,
+    flox_env: str | None = None,
+    head: Head | None = None,
+) -> Probe:
+    """Look at each member of ``closure``, and at the program's launcher.
 
     Faults are collected, not raised: a troubleshooter wants all of them.
 
     Args:
         closure: The closure.
-        program: The program's file name, as `Root.program`.
+        program: The program, as in `probe_head`.
+        flox_env: The directory of the Flox environment.
         head: What `probe_head` noted already.
     """
-    head = head or probe_head(closure.root, program)
+    head = head or probe_head(closure.root, program, flox_env)
     known = head.notes
     notes = [known[path] if path in known else _note(path) for path in closure.paths]
     return Probe(
         tuple(note for note in notes if isinstance(note, StoreObject)),
-        head.wrapper,
+        head.launcher,
         tuple(note for note in notes if isinstance(note, Fault)),
+        head.directories,
+        head.flox,
+        head.root_python,
     )
+
+
+def walk_propagated(
+    starts: Iterable[StorePath], propagated: Callable[[StorePath], Iterable[str]]
+) -> Iterator[StorePath]:
+    """Walk ``propagated-build-inputs`` depth first, each store object before what it propagates.
+
+    nixpkgs computes a program's own module path in this order (``wrap.sh``, ``_addToPythonPath``).
+    """
+    seen: set[StorePath] = set()
+    stack = list(starts)[::-1]
+    while stack:
+        path = stack.pop()
+        if path not in seen:
+            seen.add(path)
+            yield path
+            stack.extend(StorePath(name) for name in reversed(tuple(propagated(path))))
 
 
 def require_complete(probe: Probe) -> None:
@@ -220,16 +271,18 @@ def _probe_object(path: StorePath) -> StoreObject | None:
 
 
 def _probe_bin(directory: str) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
-    names = _names(directory)
+    names = list_names(directory)
     pythons = [match[1] for match in map(_INTERPRETER.fullmatch, names) if match]
+    # A free-threaded build has both names, one a link to the other; it has one version.
+    pythons = [version for version in pythons if f"{version}t" not in pythons]
     programs = [name for name in PROGRAMS if name in names]
     host_compiler = None
     if "nvcc.profile" in names:
         match = _COMPILER_BINDIR.search(_read(f"{directory}/nvcc.profile"))
         host_compiler = match[1] if match else None
     return (
-        tuple(v for v in sorted(pythons) if _is_kind(f"{directory}/python{v}", stat.S_ISREG)),
-        tuple(name for name in programs if _is_kind(f"{directory}/{name}", stat.S_ISREG)),
+        tuple(v for v in sorted(pythons) if is_kind(f"{directory}/python{v}", stat.S_ISREG)),
+        tuple(name for name in programs if is_kind(f"{directory}/{name}", stat.S_ISREG)),
         host_compiler,
     )
 
@@ -245,7 +298,7 @@ def _probe_libraries(
         if entry is None:
             continue
         real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
-        names = None if real in library_dirs else _list(real)
+        names = None if real in library_dirs else find_names(real)
         if names is None:
             continue
         library_dirs.append(real)
@@ -257,7 +310,7 @@ def _probe_libraries(
             site_packages += [
                 python[1]
                 for python in pythons
-                if _is_kind(f"{real}/{python[0]}/site-packages", stat.S_ISDIR)
+                if is_kind(f"{real}/{python[0]}/site-packages", stat.S_ISDIR)
             ]
     return tuple(library_dirs), tuple(stub_dirs), tuple(site_packages)
 
@@ -271,61 +324,85 @@ def _probe_include(directory: str) -> tuple[str, ...]:
 
 
 def _probe_nix_support(directory: str) -> tuple[bool, tuple[str, ...]]:
-    names = _names(directory)
+    names = list_names(directory)
     propagated: tuple[str, ...] = ()
     if "propagated-build-inputs" in names:
         propagated = tuple(_read(f"{directory}/propagated-build-inputs").split())
     return "include-in-cudatoolkit-root" in names, propagated
 
 
-def _probe_wrapper(root: StorePath, program: str | None) -> Wrapper | None:
-    directory = f"{root}/bin"
-    names = _names(directory)
-    # The program's own script, wrapped or not; else any wrapped one: nixpkgs gives all the
-    # programs of a derivation the same modules.
-    own = [f".{program}-wrapped", program] if program else []
-    for name in [*own, *sorted(filter(_WRAPPED.fullmatch, names))]:
-        if name in names and _is_kind(f"{directory}/{name}", stat.S_ISREG):
-            with open(f"{directory}/{name}", "rb") as stream:
-                head = os.fsdecode(stream.read(_PROGRAM_HEAD))
-            wrapper = parse_wrapper(f"{directory}/{name}", head)
-            if wrapper is not None:
-                return wrapper
-    return None
+def _root_interpreter(note: StoreObject | Fault | None) -> str | None:
+    """Give the interpreter that an environment has itself."""
+    if not isinstance(note, StoreObject) or not note.pythons:
+        return None
+    plain = f"{note.path}/bin/python3"
+    return plain if find_file(plain) else f"{note.path}/bin/python{note.pythons[0]}"
 
 
-def _names(directory: str) -> list[str]:
-    """List a directory, which may also be a file or a link that leads nowhere: then nothing."""
-    return _list(directory) or []
+def _probe_directories(
+    root: StorePath,
+    store_dir: str,
+    places: Sequence[Place],
+    flox: FloxModules | None,
+    notes: dict[str, StoreObject | Fault | None],
+) -> tuple[ModuleDirectory, ...]:
+    """Look at the directories of the program's own modules, and at those of the Flox environment.
+
+    What is met on the way is added to ``notes``.
+    """
+    directories = [place.directory for place in places]
+    for directory in directories:
+        path = enclosing_store_path(directory, store_dir)
+        if path is not None and path not in notes:
+            notes[path] = _note(path)
+    directories += _site_directories(notes[root])
+    found: dict[str, ModuleDirectory] = {}
+
+    def look(directory: str) -> None:
+        if directory not in found:
+            found[directory] = ModuleDirectory(directory)
+            try:
+                found[directory] = probe_modules(directory, store_dir)
+            except OSError as error:
+                path = enclosing_store_path(directory, store_dir) or root
+                notes[path] = _fault(path, error)
+
+    for directory in directories:
+        look(directory)
+    starts = (root, *(path for note in found.values() for path in note.leads_to))
+    for path in walk_propagated(starts, lambda path: _propagated(path, store_dir, notes)):
+        _propagated(path, store_dir, notes)  # a path is given before its own note is taken
+        for directory in _site_directories(notes.get(path)):
+            look(directory)
+    if flox is not None:
+        look(flox.directory)
+    return tuple(note for note in found.values() if any(note[1:]))
 
 
-def _list(path: str) -> list[str] | None:
-    """List a directory; None when there is none. What may not be listed is an error."""
-    try:
-        return os.listdir(path)
-    except OSError as error:
-        if error.errno in _NO_SUCH:
-            return None
-        raise
+def _site_directories(note: StoreObject | Fault | None) -> tuple[str, ...]:
+    if not isinstance(note, StoreObject):
+        return ()
+    return tuple(f"{note.path}/lib/python{v}/site-packages" for v in note.site_packages)
+
+
+def _propagated(
+    path: StorePath, store_dir: str, notes: dict[str, StoreObject | Fault | None]
+) -> tuple[str, ...]:
+    if enclosing_store_path(path, store_dir) != path:
+        return ()  # a line that names anything else
+    if path not in notes:
+        notes[path] = _note(path)
+    note = notes[path]
+    return note.propagated if isinstance(note, StoreObject) else ()
+
+
+def _read(file: str) -> str:
+    with open(file, "rb", buffering=0) as stream:
+        return os.fsdecode(stream.read())
 
 
 def _real_directory(path: str) -> str | None:
     """Give the directory behind ``path``; None when there is none. Only links cost a realpath."""
     if os.path.islink(path):
         path = os.path.realpath(path)
-    return path if _is_kind(path, stat.S_ISDIR) else None
-
-
-def _is_kind(path: str, is_kind: Callable[[int], bool]) -> bool:
-    """Tell what is behind ``path``. What may not be seen is an error, where os.path says no."""
-    try:
-        return is_kind(os.stat(path).st_mode)
-    except OSError as error:
-        if error.errno in _NO_SUCH:
-            return False
-        raise
-
-
-def _read(file: str) -> str:
-    with open(file, "rb", buffering=0) as stream:
-        return os.fsdecode(stream.read())
+    return path if is_kind(path, stat.S_ISDIR) else None

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from nixenv.errors import NixenvError, Unreadable, UsageError
-from nixenv.versions import MINOR_VERSION
+from nixenv.versions import MINOR_VERSION, PYTHON_VERSION
 
 
 class ProfileNotFound(UsageError):
@@ -136,7 +136,7 @@ def parse_profile(document: Mapping[str, Any], name: str) -> Profile:
         binary=table.string("binary"),
         path=table.parts("path"),
         compiler=table.boolean("compiler"),
-        python=python.version("version"),
+        python=python.version("version", PYTHON_VERSION),
         cuda=cuda.version("version"),
         cuda_required=cuda.boolean("required"),
         cache={key: cache.subdirectory(key) for key in cache.variables()},
@@ -198,9 +198,9 @@ class _Table:
             raise self._invalid(key, "is empty")
         return None if value is None else str(value)
 
-    def version(self, key: str) -> str | None:
+    def version(self, key: str, pattern: "re.Pattern[str]" = MINOR_VERSION) -> str | None:
         value = self.string(key)
-        if value is not None and not MINOR_VERSION.fullmatch(value):
+        if value is not None and not pattern.fullmatch(value):
             raise self._invalid(key, f"wants a version X.Y, not {value!r}")
         return value
 

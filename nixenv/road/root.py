@@ -2,12 +2,18 @@
 
 import itertools
 import os
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from nixenv.errors import RootError
 from nixenv.places import FARM_RECORD
 from nixenv.storepath import StorePath, enclosing_store_path
+
+_INTERPRETER = re.compile(r"python\d+\.\d+t?")
+
+# What comes with an interpreter, and is no program's module.
+_INSTALLERS = frozenset({"pip", "setuptools", "wheel"})
 
 
 class ProgramNotFound(RootError):
@@ -66,20 +72,37 @@ class RootMissing(RootError):
         )
 
 
+class BareInterpreter(RootError):
+    """The program is a Python interpreter by itself, which tells nothing of modules."""
+
+    path: str
+    flox_env: str | None
+
+    def _texts(self) -> tuple[str, str]:
+        where = self.flox_env or "ENVIRONMENT"
+        return (
+            f"{self.path} is a Python interpreter and no more: nothing in its closure tells which "
+            "modules are meant",
+            f"name the environment that holds the modules, `--root {where}`, or a program of it",
+        )
+
+
 class Root(NamedTuple):
     """The store object to start from.
 
     Attributes:
         path: The store path.
-        program: The program's file name (``sglang``), which names its wrapper; None when unknown.
+        program: The program's file name (``sglang``); None when unknown.
         origin: How the root was found, for a person.
         found: The program's file on the search path, where it was looked up there.
+        file: The program's file in the store, behind the links that lead there; None when unknown.
     """
 
     path: StorePath
     program: str | None
     origin: str
     found: str | None = None
+    file: str | None = None
 
 
 def find_executable(name: str, search_path: str) -> str | None:
@@ -91,13 +114,19 @@ def find_executable(name: str, search_path: str) -> str | None:
     return next(filter(_is_executable, _candidates(name, search_path)), None)
 
 
-def find_program_root(program: str, search_path: str, store_dir: str) -> Root:
+def find_program_root(
+    program: str, search_path: str, store_dir: str, flox_env: str | None = None
+) -> Root:
     """Find the store object that holds ``program``, through PATH and links to the end.
+
+    A bare interpreter tells nothing of modules: where the Flox environment has the same one under
+    that name, it is the root.
 
     Raises:
         ProgramNotFound: nothing of that name on the search path.
         BrokenLink: what is there is a link that leads nowhere.
         NotInStore: it lies outside ``store_dir``.
+        BareInterpreter: it is an interpreter, and not that of the Flox environment.
     """
     executables = filter(_is_executable, _candidates(program, search_path))
     # A farm of ours, in front of PATH, has the programs of its distributions as files.
@@ -107,8 +136,19 @@ def find_program_root(program: str, search_path: str, store_dir: str) -> Root:
         found = next(filter(os.path.islink, _candidates(program, search_path)), None)
         if found is None:
             raise ProgramNotFound(program, search_path)
-    path = _store_object_of(_resolve(found), found, store_dir)
-    return Root(path, os.path.basename(program), f"{found} on PATH", found)
+    resolved = _resolve(found)
+    name = os.path.basename(program)
+    environment = _find_virtual_environment(found, store_dir)
+    if environment is not None:
+        return Root(environment[0], name, f"{found} on PATH", found, environment[1])
+    path = _store_object_of(resolved, found, store_dir)
+    if not _is_bare_interpreter(resolved):
+        return Root(path, name, f"{found} on PATH", found, _in_store(resolved, store_dir))
+    inside = os.path.join(os.path.realpath(flox_env or ""), "bin", name)
+    if flox_env and os.path.realpath(inside) == resolved:
+        path = _store_object_of(inside, inside, store_dir)
+        return Root(path, name, f"{found} on PATH, in {flox_env}", found, inside)
+    raise BareInterpreter(resolved, flox_env)
 
 
 def find_named_root(
@@ -142,7 +182,10 @@ def find_named_root(
     has_program = bool(name) and os.path.lexists(os.path.join(programs, name))
     if program is not None and not has_program:
         raise ProgramNotFound(program, programs)
-    return Root(root, name if has_program else None, "named with --root")
+    origin = "named with --root"
+    if not has_program:
+        return Root(root, None, origin)
+    return Root(root, name, origin, file=os.path.join(programs, name))
 
 
 def _candidates(name: str, search_path: str) -> Iterator[str]:
@@ -168,6 +211,44 @@ def _resolve(path: str) -> str:
         return os.path.realpath(path, strict=True)
     except OSError as error:
         raise BrokenLink(path, os.path.realpath(path), error.strerror or str(error)) from error
+
+
+def _find_virtual_environment(path: str, store_dir: str) -> tuple[StorePath, str] | None:
+    """Find a virtual environment in the store on the way to what a link leads to.
+
+    Its interpreter is a link out of it, and CPython finds it by the name that it is started by.
+    """
+    for _ in range(40):  # as many links as Linux follows
+        directory = os.path.realpath(os.path.dirname(path))
+        path = os.path.join(directory, os.path.basename(path))
+        root = enclosing_store_path(path, store_dir)
+        if root and os.path.isfile(os.path.join(os.path.dirname(directory), "pyvenv.cfg")):
+            return root, path
+        if not os.path.islink(path):
+            break
+        path = os.path.join(directory, os.readlink(path))
+    return None
+
+
+def _is_bare_interpreter(file: str) -> bool:
+    """Whether a file is an interpreter with no modules of its own but installers."""
+    version = _INTERPRETER.fullmatch(os.path.basename(file))
+    if version is None:
+        return False
+    prefix = os.path.dirname(os.path.dirname(file))
+    try:
+        names = os.listdir(f"{prefix}/lib/{version[0]}/site-packages")
+    except OSError:
+        return True
+    metadata = (name for name in names if name.endswith((".dist-info", ".egg-info")))
+    return all(name.partition("-")[0] in _INSTALLERS for name in metadata)
+
+
+def _in_store(resolved: str, store_dir: str) -> str:
+    """Give a path behind all links as Nix knows it, where the store itself is behind a link."""
+    real_store_dir = os.path.realpath(store_dir)
+    inside = resolved.startswith(f"{real_store_dir}/")
+    return store_dir + resolved[len(real_store_dir) :] if inside else resolved
 
 
 def _store_object_of(resolved: str, path: str, store_dir: str) -> StorePath:

@@ -143,7 +143,7 @@ def choose_python(environ: Mapping[str, str]) -> str:
     if chosen := environ.get("SGLANG_PYTHON"):
         return chosen
     for entry in environ.get("PYTHONPATH", "").split(os.pathsep):
-        if version := re.search(r"/lib/(python3\.\d+)/site-packages/?\Z", entry):
+        if version := re.search(r"/lib/(python3\.\d+t?)/site-packages/?\Z", entry):
             return version[1]
     if virtual_env := environ.get("VIRTUAL_ENV"):
         return os.path.join(virtual_env, "bin", "python")

@@ -1,7 +1,6 @@
 """``sglang-serve``: build the server's command from SGLANG_* variables, and become it."""
 
 import os
-import socket
 from collections.abc import Mapping
 from typing import NoReturn
 
@@ -9,6 +8,7 @@ import click
 
 from nixenv import __version__
 from nixenv.console import emit, run_program
+from nixenv.ports import find_port_trouble
 from nixenv.sglang.envfile import locate_env_file, read_env_file
 from nixenv.sglang.errors import PortUnavailable, ServerNotStarted
 from nixenv.sglang.launch import format_command, plan_launch, server_environment
@@ -49,18 +49,9 @@ def require_free_port(host: str, port: int) -> None:
     Raises:
         PortUnavailable: the server could not listen there.
     """
-    try:
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        ):
-            with socket.socket(family, kind, protocol) as probe:
-                # Both as asyncio's create_server has it, on which the server stands.
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                probe.bind(address)
-    except OSError as error:
-        raise PortUnavailable(host, port, error.strerror or str(error)) from error
+    trouble = find_port_trouble(host, port)
+    if trouble is not None:
+        raise PortUnavailable(host, port, trouble.strerror or str(trouble)) from trouble
 
 
 def become_server(command: tuple[str, ...], environ: Mapping[str, str]) -> NoReturn:

@@ -146,7 +146,6 @@ def test_the_fixture_closure(nixenv: Nixenv, active: Environ, sglang: SglangClos
         "cuda-library-without-headers",
         "cuda-several-versions",
         "gpu-none",
-        "python-path-file-ignored",
         "python-several-interpreters",
         "python-several-versions",
     ]

@@ -164,8 +164,8 @@ def test_packages_by_how_they_take_others_in(tmp_path: Path) -> None:
     assert listing.namespaces == ("google",)
 
 
-def test_path_files_that_do_something(tmp_path: Path) -> None:
-    """Those that run code or name what is there; comments and what is gone do nothing."""
+def test_path_files_that_run_code(tmp_path: Path) -> None:
+    """Lines that name a directory work on PYTHONPATH too; comments do nothing."""
     listing = look(
         tmp_path,
         {
@@ -180,7 +180,7 @@ def test_path_files_that_do_something(tmp_path: Path) -> None:
             "inner/module.py": "",
         },
     )
-    assert listing.path_files == ("code.pth", "path.pth")
+    assert listing.path_files == ("code.pth",)
 
 
 def test_extensions_that_tell_a_cpython_version(tmp_path: Path) -> None:
@@ -312,11 +312,13 @@ def test_the_fixture_closure(sglang: SglangClosure, environ: dict[str, str]) -> 
     }
     minor = sglang.python_minor
     assert found[f"python{minor}-torch-2.9.1"].distributions == (
-        Distribution("torch", "2.9.1", ("numpy", "triton", "acme-ns-three"), ("torch",)),
+        Distribution(
+            "torch", "2.9.1", ("numpy", "triton", "acme-ns-three"), ("torch",), ("py3-none-any",)
+        ),
     )
     assert found[f"python{minor}-acme-ns-one-1.1.0"].namespaces == ("acme_ns",)
     cutlass = found[f"python{minor}-nvidia-cutlass-dsl-4.3.4"]
-    assert cutlass.path_files == ("nvidia_cutlass_dsl.pth",)
+    assert cutlass.path_files == ()
     environment = found[f"python3-{sglang.python_version}-env"]
     assert [f"{one.name} {one.version}" for one in environment.distributions] == [
         "build 1.2.2",

@@ -102,16 +102,16 @@ def test_a_snapshot_replays_where_its_store_objects_are(
 
 
 def test_inspect_knows_the_layout(nixenv: Nixenv) -> None:
-    """It builds nothing, and does not warn of .pth files, which work here."""
+    """It builds nothing, and tells of no other versions, which are left out here."""
 
     def codes(*arguments: str) -> set[str]:
         document = json.loads(nixenv("inspect", "--json", *arguments).stdout)
         return {finding["code"] for finding in document["findings"]}
 
-    assert "python-path-file-ignored" in codes()
+    assert "python-several-versions" in codes()
     before = codes("--layout", "linked")
     assert "farm-missing" in before
-    assert "python-path-file-ignored" not in before
+    assert "python-several-versions" not in before
     nixenv("export", "--layout", "linked")
     assert not {code for code in codes("--layout", "linked") if code.startswith("farm-")}
 

@@ -12,7 +12,7 @@ import pytest
 from fixtures.closure import SglangClosure
 from nixenv import Interpreter, Inventory, SitePackages, StorePath
 from nixenv.linked.farm import ensure_farm, find_problems, read_conflicts
-from nixenv.linked.virtualenv import choose_base, plan_virtualenv
+from nixenv.linked.virtualenv import plan_virtualenv
 from tests.documents import blocks
 from tests.linked.scene import Activated, activate
 
@@ -30,7 +30,7 @@ def modules(activated: Activated) -> Modules:
 def test_every_import_of_layout_store_works_with_the_same_version(
     sglang: SglangClosure, root: str, tmp_path: Path
 ) -> None:
-    """And one more: what only a `.pth` file reaches."""
+    """What a `.pth` file reaches included."""
     path = sglang.roots[root]
     in_store = modules(activate(sglang.store, path, tmp_path, layout="store"))
     linked = activate(sglang.store, path, tmp_path)
@@ -40,9 +40,8 @@ def test_every_import_of_layout_store_works_with_the_same_version(
         there = found[name]
         assert there is not None
         assert there["file"].startswith(f"{linked.virtualenv}/lib/"), name
-        if module is not None:
-            assert there["version"] == module["version"], name
-    assert {n for n, m in in_store.items() if m is None} == {"cutlass"}
+        assert module is not None, name
+        assert there["version"] == module["version"], name
 
 
 def test_another_python_of_the_shell_sees_nothing_of_it(
@@ -335,28 +334,3 @@ def test_console_scripts_run_from_any_place(tmp_path: Path, name: str) -> None:
     )
     assert done.stdout == f"python: {script} a b\n"
     compile(script.read_text(), str(script), "exec")
-
-
-def interpreter_of(path: str, *others: str) -> Interpreter:
-    def full(name: str) -> StorePath:
-        return StorePath(f"/nix/store/{'a' * 32}-{name}")
-
-    return Interpreter(full(path), "3.12", (), tuple(map(full, others)))
-
-
-@pytest.mark.parametrize(
-    ("path", "others", "base"),
-    [
-        ("python3-3.12.12", ("python3-3.12.13",), "python3-3.12.12"),
-        (
-            "python3-3.12.12-env",
-            ("python3-3.1.2", "python3-minimal-3.12.14", "python3-3.12.9", "python3-3.12.12"),
-            "python3-3.12.12",
-        ),
-        ("python3-3.12.12-env", ("python3-3.13.1",), "python3-3.12.12-env"),
-        ("pypy3.12-7.3", (), "pypy3.12-7.3"),
-    ],
-)
-def test_the_base_is_a_plain_interpreter(path: str, others: tuple[str, ...], base: str) -> None:
-    """The wrapper of a withPackages environment would not see pyvenv.cfg."""
-    assert choose_base(interpreter_of(path, *others)).endswith(f"-{base}")

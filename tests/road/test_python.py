@@ -4,23 +4,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nixenv import StoreObject
+from nixenv import Probe, StoreObject
 from nixenv.road.choice import Reason
-from nixenv.road.launcher import Wrapper, parse_wrapper
+from nixenv.road.launcher import Launcher, Place
+from nixenv.road.modules import FloxModules, ModuleDirectory
 from nixenv.road.python import (
+    Interpreter,
+    Part,
     PythonAmbiguous,
     PythonNotFound,
+    PythonUnsupported,
+    PythonWithoutModules,
+    SitePackages,
     choose_interpreter,
     order_site_packages,
 )
 from tests.closures import (
     closure_of,
     interpreter,
+    launcher,
     module,
     probe_of,
     site_packages,
     store_path,
-    wrapper,
 )
 
 ROOT = StoreObject(store_path("python3.12-sglang-python312-cuda12_8-0.5.9"))
@@ -31,22 +37,24 @@ DEBUG = interpreter("python3-3.12.12-debug", "3.12")
 MINIMAL = interpreter("python3-minimal-3.12.12", "3.12")
 
 
-def chosen(*objects: StoreObject, wrapped: Wrapper | None = None, wanted: str | None = None) -> str:
-    found = choose_interpreter(closure_of(*objects), probe_of(*objects, wrapped=wrapped), wanted)
+def chosen(
+    *objects: StoreObject, launched: Launcher | None = None, wanted: str | None = None
+) -> str:
+    found = choose_interpreter(closure_of(*objects), probe_of(*objects, launched=launched), wanted)
     return f"{found.path} {found.version}"
 
 
-def test_the_shebangs_interpreter_is_taken() -> None:
-    """The wrapper names the exact store object, even where a newer patch version is there."""
+def test_the_launchers_interpreter_is_taken() -> None:
+    """It names the exact store object, even where a newer patch version is there."""
     newer = interpreter("python3-3.12.13", "3.12")
-    assert chosen(newer, P312, P313, ROOT, wrapped=wrapper("python3-3.12.12")) == (
+    assert chosen(newer, P312, P313, ROOT, launched=launcher("python3-3.12.12")) == (
         f"{P312.path} 3.12"
     )
 
 
-def test_a_wanted_version_goes_before_the_shebang() -> None:
-    """--python decides the version; the shebang's object is of another and does not count."""
-    found = chosen(P312, P313, ROOT, wrapped=wrapper("python3-3.12.12"), wanted="3.13")
+def test_a_wanted_version_goes_before_the_launcher() -> None:
+    """--python decides the version; the launcher's object is of another and does not count."""
+    found = chosen(P312, P313, ROOT, launched=launcher("python3-3.12.12"), wanted="3.13")
     assert found == f"{P313.path} 3.13"
 
 
@@ -60,7 +68,7 @@ def test_the_roots_own_site_packages_tell_the_version() -> None:
     ("objects", "wanted", "reasons"),
     [
         ((P312, ENV), None, (Reason.ONLY_VERSION, Reason.PLAIN_INTERPRETER)),
-        ((P312, P313), "3.12", (Reason.ASKED_FOR, Reason.PLAIN_INTERPRETER)),
+        ((P312, P313), "3.12", (Reason.ASKED_FOR, Reason.ONLY_INTERPRETER)),
     ],
 )
 def test_the_interpreter_tells_why_it_was_chosen(
@@ -109,16 +117,110 @@ def test_a_wanted_version_that_is_not_there_lists_what_is() -> None:
         chosen(P312, ROOT, wanted="3.11")
 
 
-def test_an_environment_alone_is_no_interpreter() -> None:
-    """A withPackages environment refers to its interpreter; a closure without it is broken."""
-    with pytest.raises(PythonNotFound, match="python3-3.12.12-env"):
-        chosen(ENV, ROOT)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "python3-3.12.12-env",
+        "python3-aarch64-unknown-linux-gnu-3.12.1",
+        "cpython-3.12.1-linux",
+        "x",
+    ],
+)
+def test_an_only_interpreter_is_taken_whatever_it_is_called(name: str) -> None:
+    """Names break ties, and there is none."""
+    only = interpreter(name, "3.12")
+    found = choose_interpreter(closure_of(only, ROOT), probe_of(only, ROOT), None)
+    assert (found.path, found.reasons[1]) == (only.path, Reason.ONLY_INTERPRETER)
 
 
-def directories(*objects: StoreObject, wrapped: Wrapper | None = None) -> list[str]:
-    closure = closure_of(*objects)
-    found = order_site_packages(closure, probe_of(*objects, wrapped=wrapped), "3.12")
-    return [part.directory for part in found]
+def test_a_tie_without_a_plain_name_is_broken_by_the_version() -> None:
+    """Another name is no reason to refuse."""
+    names = ("cpython-3.12.9-linux", "cpython-3.12.12-linux", "x")
+    others = [interpreter(name, "3.12") for name in names]
+    assert chosen(*others, ROOT) == f"{store_path('cpython-3.12.12-linux')} 3.12"
+
+
+def test_a_free_threaded_build_is_a_version_of_its_own() -> None:
+    """It loads other extension modules, and has its own site-packages."""
+    free = interpreter("python3.13t-3.13.1", "3.13t")
+    assert chosen(free, P313, ROOT, wanted="3.13t") == f"{free.path} 3.13t"
+    assert chosen(free, P313, ROOT, wanted="3.13") == f"{P313.path} 3.13"
+    with pytest.raises(PythonAmbiguous):
+        chosen(free, P313, ROOT)
+
+
+def test_pypy_is_refused_by_its_name() -> None:
+    """At the launcher's end, or as the only Python of the closure; not where another is wanted."""
+    pypy = f"{store_path('pypy3.11-7.3.20')}/bin/pypy3.11"
+    with pytest.raises(PythonUnsupported, match="PyPy .*pypy3.11-7.3.20"):
+        chosen(P312, ROOT, launched=Launcher((), pypy=pypy))
+    with pytest.raises(PythonUnsupported, match="PyPy .*pypy3.11-7.3.20"):
+        chosen(module("pypy3.11-7.3.20", "3.9"), ROOT)
+    assert chosen(P312, ROOT, launched=Launcher((), pypy=pypy), wanted="3.12")
+
+
+def test_the_environment_is_taken_and_its_base_remembered() -> None:
+    """Of two 3.12 the one that the environment was made with."""
+    newer = interpreter("python3-3.12.13", "3.12")
+    launched = launcher("python3-3.12.12")._replace(environment=f"{ENV.path}/bin/python3.12")
+    objects = (newer, P312, ENV, ROOT)
+    found = choose_interpreter(closure_of(*objects), probe_of(*objects, launched=launched), None)
+    assert (found.path, found.base) == (ENV.path, P312.path)
+    assert found.others == (newer.path,)
+    assert found.base_executable == f"{P312.path}/bin/python3.12"
+
+
+def test_the_roots_own_interpreter_goes_before_modules_of_another_version() -> None:
+    """Where the launcher tells of no Python, as of a compiled program."""
+    root = StoreObject(store_path("root"), pythons=("3.13",), site_packages=("3.12",))
+    probe = probe_of(P312, P313, root)._replace(
+        launcher=Launcher(()), root_python=launcher("python3-3.13.1", version="3.13")
+    )
+    found = choose_interpreter(closure_of(P312, P313, root), probe, None)
+    assert (found.path, found.version) == (P313.path, "3.13")
+    assert found.reasons == (Reason.ROOT_HAS_INTERPRETER, Reason.ROOT_INTERPRETER)
+
+
+def environment(**distributions: int) -> Probe:
+    """Make the probe of an environment with Python 3.13 and so many distributions a version."""
+    root = StoreObject(store_path("root"), pythons=("3.13",), site_packages=("3.12", "3.13"))
+    return probe_of(P312, P313, root)._replace(
+        root_python=launcher("python3-3.13.1", version="3.13"),
+        directories=tuple(
+            ModuleDirectory(site_packages("root", version[1:].replace("_", ".")), (), (), number)
+            for version, number in distributions.items()
+        ),
+    )
+
+
+def test_an_environment_whose_python_has_no_modules_is_refused() -> None:
+    """With the Python that it has, and the one that the modules are for."""
+    closure = closure_of(P312, P313, StoreObject(store_path("root")))
+    with pytest.raises(PythonWithoutModules, match="has Python 3.13, (.|\n)*Python 3.12"):
+        choose_interpreter(closure, environment(v3_12=2), None)
+    for probe in (environment(v3_12=2, v3_13=1), environment()):
+        assert choose_interpreter(closure, probe, None).version == "3.13"
+    assert choose_interpreter(closure, environment(v3_12=2), "3.13").version == "3.13"
+
+
+def directories(
+    *objects: StoreObject,
+    launched: Launcher | None = None,
+    notes: tuple[ModuleDirectory, ...] = (),
+    flox: FloxModules | None = None,
+) -> list[str]:
+    return [part.directory for part in parts(*objects, launched=launched, notes=notes, flox=flox)]
+
+
+def parts(
+    *objects: StoreObject,
+    launched: Launcher | None = None,
+    notes: tuple[ModuleDirectory, ...] = (),
+    flox: FloxModules | None = None,
+) -> tuple[SitePackages, ...]:
+    probe = probe_of(*objects, launched=launched)._replace(directories=notes, flox=flox)
+    chosen = Interpreter(P312.path, "3.12", (), ())
+    return order_site_packages(closure_of(*objects), probe, chosen)
 
 
 OLD = module("python3.12-packaging-20.9", "3.12")
@@ -128,11 +230,11 @@ SGLANG = module("root", "3.12", "python3.12-torch-2.9.1")
 
 
 def test_the_wrappers_list_comes_first_in_its_order() -> None:
-    """Then the rest, in closure order; so the program's own version wins."""
-    wrapped = wrapper(
+    """Then the rest; so the program's own version wins."""
+    launched = launcher(
         "python3-3.12.12", "root", "python3.12-torch-2.9.1", "python3.12-packaging-25.0"
     )
-    assert directories(OLD, NEW, TORCH, SGLANG, wrapped=wrapped) == [
+    assert directories(OLD, NEW, TORCH, SGLANG, launched=launched) == [
         site_packages("root"),
         site_packages("python3.12-torch-2.9.1"),
         site_packages("python3.12-packaging-25.0"),
@@ -150,6 +252,74 @@ def test_without_a_wrapper_the_propagated_inputs_are_walked() -> None:
         site_packages(name)
         for name in ("root", "left", "deep", "right", "python3.12-packaging-20.9")
     ]
+
+
+def test_of_the_rest_dependents_come_first() -> None:
+    """Nix lists references first: an application that is only mentioned must not win."""
+    assert directories(OLD, NEW, module("other", "3.12"), ROOT) == [
+        site_packages(name)
+        for name in ("other", "python3.12-packaging-25.0", "python3.12-packaging-20.9")
+    ]
+
+
+def test_what_an_environment_is_made_of_is_walked() -> None:
+    """From the store objects that its site-packages link to."""
+    note = ModuleDirectory(site_packages("root"), leads_to=(TORCH.path,))
+    root = module("root", "3.12")
+    assert directories(NEW, TORCH, OLD, root, notes=(note,)) == [
+        site_packages(name)
+        for name in (
+            *("root", "python3.12-torch-2.9.1", "python3.12-packaging-25.0"),
+            "python3.12-packaging-20.9",
+        )
+    ]
+
+
+def test_path_lines_follow_where_python_reads_them() -> None:
+    """In site-packages that the launcher adds as such; else behind the Flox environment's."""
+    note = ModuleDirectory(site_packages("root"), path_lines=(f"{store_path('root')}/pp",))
+    root = module("root", "3.12")
+    flox = FloxModules(
+        f"{store_path('flox')}/lib/python3.12/site-packages", P312.path + "/bin/python3.12", ("t",)
+    )
+    listed = launcher("python3-3.12.12", "root")
+    found = parts(OLD, root, launched=listed, notes=(note,), flox=flox)
+    assert [(part.directory, part.own, part.part) for part in found] == [
+        (site_packages("root"), True, Part.SITE),
+        (f"{store_path('root')}/pp", True, Part.LINE),
+        (flox.directory, False, Part.SITE),
+        (site_packages("python3.12-packaging-20.9"), False, Part.SITE),
+    ]
+    assert [part.directory for part in parts(OLD, root, notes=(note,), flox=flox)] == [
+        site_packages("root"),
+        flox.directory,
+        f"{store_path('root')}/pp",
+        site_packages("python3.12-packaging-20.9"),
+    ]
+
+
+def test_another_pythons_flox_environment_stays_out() -> None:
+    """Its modules are of another version, or for another build."""
+    flox = FloxModules("/nix/store/x/lib", f"{P313.path}/bin/python3.13", ("t",))
+    assert directories(OLD, flox=flox) == [site_packages("python3.12-packaging-20.9")]
+
+
+def test_what_the_closure_does_not_hold_stays_out() -> None:
+    """A launcher may name anything."""
+    places = (Place("/tmp/x", is_site=False), Place(site_packages("gone"), is_site=True))
+    lines = (ModuleDirectory(site_packages("root"), path_lines=("/etc", "/home/u")),)
+    launched = launcher("python3-3.12.12")._replace(places=places)
+    root = module("root", "3.12")
+    assert directories(root, launched=launched, notes=lines) == [site_packages("root")]
+
+
+def test_a_directory_of_scripts_is_no_site_packages() -> None:
+    """It is put on the path as it is."""
+    place = Place(f"{store_path('root')}/share/webui", is_site=False)
+    launched = launcher("python3-3.12.12")._replace(places=(place,))
+    assert parts(SGLANG, launched=launched)[0] == SitePackages(
+        place.directory, own=True, part=Part.PATH
+    )
 
 
 def test_a_cycle_of_propagated_inputs_ends() -> None:
@@ -178,42 +348,7 @@ def test_every_directory_is_there_exactly_once(
 ) -> None:
     """All that the closure holds, nothing else, nothing twice, whatever the program lists."""
     objects = [module(name, "3.12", *propagated) for name in members]
-    found = directories(*objects, wrapped=wrapper("python3-3.12.12", *listed))
+    found = directories(*objects, launched=launcher("python3-3.12.12", *listed))
     assert sorted(found) == sorted(site_packages(name) for name in members)
     own = [site_packages(name) for name in listed if name in members]
     assert found[: len(own)] == own
-
-
-def test_a_wrapper_as_nixpkgs_writes_it_is_read() -> None:
-    """Shebang and module list, in order."""
-    text = (
-        "#!/nix/store/x/bin/python3.12\nimport sys;import site;import functools;sys.argv[0]='/r';"
-        "functools.reduce(lambda k, p: site.addsitedir(p, k), ['/a/site-packages','/b c'], "
-        "site._init_pathinfo());\nimport re\n"
-    )
-    assert parse_wrapper("f", text) == Wrapper(
-        "f", "/nix/store/x/bin/python3.12", ("/a/site-packages", "/b c")
-    )
-
-
-def test_the_module_list_may_stand_behind_a_comment() -> None:
-    """nixpkgs puts it before the first statement, which a coding line is not."""
-    text = (
-        "#!/nix/store/x/bin/python3.12\n# -*- coding: utf-8 -*-\nimport sys;import site;"
-        "functools.reduce(lambda k, p: site.addsitedir(p, k), ['/a'], site._init_pathinfo());\n"
-    )
-    assert parse_wrapper("f", text) == Wrapper("f", "/nix/store/x/bin/python3.12", ("/a",))
-
-
-@pytest.mark.parametrize(
-    "text", ["", "#!", "#!/bin/sh\nexec x", "\x7fELF\x02", "python", "#!/usr/bin/env\n"]
-)
-def test_what_is_no_python_script_is_no_wrapper(text: str) -> None:
-    """A shell wrapper or a binary says nothing about modules."""
-    assert parse_wrapper("f", text) is None
-
-
-@given(st.text())
-def test_no_text_breaks_the_parser(text: str) -> None:
-    """It answers or says None."""
-    parse_wrapper("f", "#!/x/python3.12\n" + text)

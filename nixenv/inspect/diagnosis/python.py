@@ -1,18 +1,20 @@
 """What is wrong with the program's Python: its interpreter, its modules, what leaks in. Pure."""
 
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import frozen
 from packaging.utils import canonicalize_name
 
-from nixenv.evidence.distributions import SiteListing, match_extension
+from nixenv.evidence.distributions import Distribution, SiteListing, match_extension
 from nixenv.findings import Code, Finding, Severity
 from nixenv.inspect.diagnosis.requirements import check_requirements
 from nixenv.inspect.diagnosis.site_path import Installed, Site, group_by_project, order_sites
 from nixenv.road.choice import Reason, because
 from nixenv.road.classify import Inventory
-from nixenv.road.python import Interpreter
+from nixenv.road.probe import Probe
+from nixenv.road.python import Interpreter, Part
 from nixenv.storepath import store_name
 
 _TAKE_LINKED = "take layout linked: `NIXENV_LAYOUT=linked flox activate`, or `--layout linked`"
@@ -36,7 +38,10 @@ _HARMLESS_PATH_FILE = re.compile(
     re.DOTALL,
 )
 
-_SITE_VERSION = re.compile(r".*/lib/python(\d{1,4}\.\d{1,4})/site-packages", re.DOTALL)
+_SITE_VERSION = re.compile(r".*/lib/python(\d{1,4}\.\d{1,4}t?)/site-packages", re.DOTALL)
+
+# A wheel's tag: cp310-abi3-manylinux2014_x86_64; a part may be several, with dots between.
+_TAG = re.compile(r"(?P<pythons>[\w.]+)-(?P<abis>[\w.]+)-[\w.]+")
 
 # So many files of one kind are proof enough.
 _SHOWN = 5
@@ -65,14 +70,16 @@ def check_python(
     yield from check_requirements(projects, inventory.interpreter, architecture)
     if not variables.get("VIRTUAL_ENV"):  # a virtual environment merges, and processes .pth files
         yield from _check_hidden_modules(path)
-        yield from _check_path_files(path)
+        yield from _check_standard_modules(path)
+        yield from _check_path_files(inventory.interpreter, path)
         yield from _check_versions(projects)
 
 
 def _check_modules(
     inventory: Inventory, sites: Sequence[SiteListing], path: Sequence[Site]
 ) -> Iterator[Finding]:
-    if len(path) < len(inventory.site_packages) or any(map(_holds_modules, path)):
+    listed = [part for part in inventory.site_packages if part.part is Part.SITE]
+    if len(path) < len(listed) or any(map(_holds_modules, path)):
         return
     version = inventory.interpreter.version
     others = sorted(
@@ -83,7 +90,7 @@ def _check_modules(
             and match[1] != version
             and listing.distributions
         },
-        key=lambda other: tuple(map(int, other.split("."))),
+        key=lambda other: tuple(map(int, other.rstrip("t").split("."))),
     )
     yield Code.PYTHON_NO_MODULES.found(
         f"no modules for Python {version} in the closure",
@@ -98,6 +105,17 @@ def _holds_modules(site: Site) -> bool:
     listing = site.listing
     modules = {*listing.packages, *listing.extended, *listing.namespaces}
     return bool(listing.distributions or modules - _START_MODULES)
+
+
+def check_launcher(probe: Probe) -> Iterator[Finding]:
+    """Tell where the program's launcher could not be followed."""
+    launcher = probe.launcher
+    if launcher is not None and launcher.note is not None:
+        yield Code.PYTHON_LAUNCHER_UNREAD.found(
+            f"the program's launcher could not be followed to its end: {launcher.note}",
+            tuple(f"{step.kind}: {step.file}" for step in launcher.steps),
+            "compare the modules that `nixenv inspect` lists with what the program imports",
+        )
 
 
 def _check_interpreters(inventory: Inventory) -> Iterator[Finding]:
@@ -119,21 +137,48 @@ def _check_extensions(
     interpreter: Interpreter, path: Sequence[Site], architecture: str
 ) -> Iterator[Finding]:
     tags = _loadable_tags(interpreter)
+    judged: set[tuple[str, ...]] = set()
     for site in path:
+        told = {found.name: found for found in site.listing.distributions}
         for owner, extensions in _group_by_owner(site).items() if site.own else ():
-            wrong = _find_wrong(extensions, tags, architecture)
-            if not wrong:
+            # An environment has what its distributions have.
+            wrong = {} if extensions in judged else _find_wrong(extensions, tags, architecture)
+            judged.add(extensions)
+            distribution = told.get(owner)
+            others = distribution.untagged if distribution else 0
+            can_load = bool(others) or len(wrong) < len(_tagged(extensions))
+            if not wrong or (can_load and _is_made_for(distribution, interpreter.version)):
                 continue
             built_for = ", ".join(sorted(set(wrong.values())))
-            is_whole = len(wrong) == len(_tagged(extensions))
             yield Code.PYTHON_EXTENSION_ABI.found(
                 f"{owner} has {len(wrong)} extension module{'s' * (len(wrong) > 1)} built for "
                 f"{built_for}; Python {interpreter.version} does not find them",
                 _some([f"{site.directory}/{file}" for file in wrong]),
                 f"build {owner} with Python {interpreter.version}: take it from "
                 f"`python{interpreter.version.replace('.', '')}Packages`",
-                severity=Severity.ERROR if is_whole else Severity.WARNING,
+                severity=Severity.WARNING if can_load else Severity.ERROR,
             )
+
+
+def _is_made_for(distribution: Distribution | None, version: str) -> bool:
+    """Whether its wheel's own tags say that it is for this Python (PEP 425)."""
+    tags = distribution.tags if distribution else ()
+    return any(_fits(tag, version) for tag in tags)
+
+
+def _fits(tag: str, version: str) -> bool:
+    match = _TAG.fullmatch(tag)
+    if match is None:
+        return False
+    major, minor = map(int, version.rstrip("t").split("."))
+    pythons = match["pythons"].split(".")
+    exact = f"cp{major}{minor}"
+    if f"{exact}t" in match["abis"].split(".") or exact in match["abis"].split("."):
+        return (exact + "t" * version.endswith("t")) in match["abis"].split(".")
+    if "abi3" in match["abis"].split("."):
+        earlier = {f"cp{major}{other}" for other in range(2, minor + 1)}
+        return not version.endswith("t") and not earlier.isdisjoint(pythons)
+    return "none" in match["abis"].split(".") and not {f"py{major}", exact}.isdisjoint(pythons)
 
 
 def _loadable_tags(interpreter: Interpreter) -> frozenset[str]:
@@ -243,19 +288,41 @@ def _is_hidden_by(winner: _Provider, found: _Provider) -> bool:
     return found is not winner and owners.isdisjoint(map(canonicalize_name, winner.owners))
 
 
-def _check_path_files(path: Sequence[Site]) -> Iterator[Finding]:
+def _check_standard_modules(path: Sequence[Site]) -> Iterator[Finding]:
+    """See what PYTHONPATH puts before the standard library."""
+    found = {
+        f"{site.directory}/{name}": name
+        for site in path
+        for name in (*site.listing.packages, *site.listing.extended)
+        if name in sys.stdlib_module_names
+    }
+    if found:
+        names = ", ".join(dict.fromkeys(found.values()))
+        yield Code.PYTHON_STANDARD_MODULE.found(
+            f"PYTHONPATH comes before the standard library, and has modules of its names: {names}",
+            tuple(found),
+            f"{_TAKE_LINKED}; there the standard library comes first",
+        )
+
+
+def _check_path_files(interpreter: Interpreter, path: Sequence[Site]) -> Iterator[Finding]:
+    # An environment's interpreter processes what is in its own site-packages.
+    home = f"{interpreter.path}/lib/python{interpreter.version}/site-packages"
+    processed = {
+        name for site in path if site.directory == home for name in site.listing.path_files
+    }
     found = tuple(
         f"{site.directory}/{name}"
         for site in path
         if site.own
         for name in site.listing.path_files
-        if not _HARMLESS_PATH_FILE.fullmatch(name)
+        if name not in processed and not _HARMLESS_PATH_FILE.fullmatch(name)
     )
     if found:
         yield Code.PYTHON_PATH_FILE_IGNORED.found(
-            "PYTHONPATH does not process .pth files: what only they reach cannot be imported",
+            "PYTHONPATH does not run the code in .pth files: what it does is not done",
             found,
-            f"{_TAKE_LINKED}; it processes them",
+            f"{_TAKE_LINKED}; it runs it",
         )
 
 

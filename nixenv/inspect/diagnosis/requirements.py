@@ -10,11 +10,7 @@ from packaging.version import Version
 
 from nixenv.findings import Code, Finding
 from nixenv.inspect.diagnosis.site_path import Installed
-from nixenv.road.python import Interpreter
-from nixenv.storepath import store_name
-
-# The store name of an interpreter, such as python3-3.12.12-env, with its full version.
-_FULL_VERSION = re.compile(r"python\d*-(?:[a-z]+-)?(?P<version>\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?)")
+from nixenv.road.python import Interpreter, find_full_version
 
 # Four lines of five are for extras, and parsing costs 50 microseconds a line.
 _FOR_AN_EXTRA = re.compile(r"[^;]*;(?!.*\bor\b).*\bextra\s*==.*", re.DOTALL)
@@ -28,10 +24,12 @@ class _Unmet:
 
     Attributes:
         text: What is required: ``torch==2.9.1``.
+        name: The project's name.
         found: What is there instead; None when there is nothing of the name.
     """
 
     text: str
+    name: str
     found: Installed | None
 
     def __str__(self) -> str:
@@ -57,13 +55,26 @@ def check_requirements(
             continue
         unmet = tuple(_find_unmet(installed, winners, markers))
         if unmet:
-            name = installed.distribution.name
             wanted = ", ".join(one.text for one in unmet)
             yield Code.PYTHON_REQUIREMENT_UNMET.found(
                 f"{installed.title} requires what is not there: {wanted}",
                 (installed.site.directory, *map(str, unmet)),
-                f"in the Nix expression of {name}, have in `dependencies`: {wanted}",
+                _remedy(installed, unmet, wanted, interpreter),
             )
+
+
+def _remedy(
+    installed: Installed, unmet: Sequence[_Unmet], wanted: str, interpreter: Interpreter
+) -> str:
+    # A package's own site-packages has one distribution; several are in an environment.
+    missing = [canonicalize_name(one.name) for one in unmet if one.found is None]
+    if len(installed.site.listing.distributions) > 1 and missing:
+        packages = f"python{interpreter.version.replace('.', '')}Packages"
+        words = " ".join(f"{packages}.{one}" for one in missing)
+        return f"have it in the environment: `flox install {words}`, or in the list of withPackages"
+    return (
+        f"in the Nix expression of {installed.distribution.name}, have in `dependencies`: {wanted}"
+    )
 
 
 def _find_unmet(
@@ -75,7 +86,8 @@ def _find_unmet(
             continue
         found = winners.get(canonicalize_name(requirement.name))
         if found is None or not _is_met(requirement, found.distribution.version):
-            yield _Unmet(f"{requirement.name}{requirement.specifier}", found)
+            text = f"{requirement.name}{requirement.specifier}"
+            yield _Unmet(text, requirement.name, found)
 
 
 def _parse(line: str, markers: dict[str, str]) -> Requirement | None:
@@ -100,8 +112,8 @@ def _is_met(requirement: Requirement, version: str) -> bool:
 
 def _marker_environment(interpreter: Interpreter, architecture: str) -> dict[str, str]:
     """Give the values of PEP 508's variables in the closure's interpreter, no extra being asked."""
-    named = _FULL_VERSION.match(store_name(interpreter.path))
-    version = named["version"] if named else f"{interpreter.version}.0"
+    release = interpreter.version.rstrip("t")
+    version = find_full_version(interpreter.base or interpreter.path) or f"{release}.0"
     return {
         "implementation_name": "cpython",
         "implementation_version": version,
@@ -112,7 +124,7 @@ def _marker_environment(interpreter: Interpreter, architecture: str) -> dict[str
         "platform_system": "Linux",
         "platform_version": "",
         "python_full_version": version,
-        "python_version": interpreter.version,
+        "python_version": release,
         "sys_platform": "linux",
         "extra": "",
     }

@@ -84,17 +84,11 @@ def _find_damaged(closure: Closure, probe: Probe) -> dict[str, StorePath]:
     """Miss what the wrapper lists: nixpkgs lists directories that were there when it was built."""
     store_dir = closure.root.rpartition("/")[0]
     lost = set(_objects_of(probe.faults, store_dir))
-    there = {
-        f"{found.path}/lib/python{version}/site-packages"
-        for found in probe.objects
-        for version in found.site_packages
-    }
     return {
         directory: path
-        for directory in (probe.wrapper.site_packages if probe.wrapper else ())
+        for directory in (probe.launcher.missing if probe.launcher else ())
         if (path := enclosing_store_path(directory, store_dir)) in closure.paths
         and path not in lost
-        and directory not in there
     }
 
 

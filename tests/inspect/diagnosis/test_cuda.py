@@ -607,7 +607,8 @@ def test_only_the_torch_that_is_imported_counts() -> None:
     own = torch_in(ROOT, None).directory
     other = SiteListing(own, (Distribution("torchao", "0.9"),), torch_cuda="11.8")
     right, wrong = (torch_in(first, "12.8"), torch_in(second, "11.8"))
-    parts = (*WHOLE[:-1], first, second, ROOT)
+    # Nix lists references first, and dependents win.
+    parts = (*WHOLE[:-1], second, first, ROOT)
     assert check(*parts, sites=(wrong, stranger, other, right)) == []
     swapped = (torch_in(first, "11.8"), torch_in(second, "12.8"))
     assert codes(check(*parts, sites=swapped)) == [("torch-other-cuda", Severity.ERROR)]

@@ -38,12 +38,20 @@ from nixenv import (
 from nixenv.evidence.distributions import probe_distributions
 from nixenv.evidence.machine import Machine
 from nixenv.findings import Finding, Severity
-from nixenv.inspect.diagnosis.python import check_python
+from nixenv.inspect.diagnosis.python import check_launcher, check_python
 from nixenv.inspect.diagnosis.python_shell import check_shell
 from nixenv.road.choice import Reason
 from nixenv.road.farms import place_farms
 from nixenv.road.python import Interpreter, SitePackages
-from tests.closures import closure_of, interpreter, module, probe_of, site_packages, store_path
+from tests.closures import (
+    closure_of,
+    interpreter,
+    launcher,
+    module,
+    probe_of,
+    site_packages,
+    store_path,
+)
 from tests.inspect.diagnosis.remedies import command_in
 
 PYTHON = Interpreter(store_path("python3-3.12.12"), "3.12", (Reason.ONLY_VERSION,), ())
@@ -318,6 +326,36 @@ def test_path_files_that_are_not_processed() -> None:
     assert findings(*sites, own=(ONE,), variables=LINKED) == []
 
 
+def test_an_environments_interpreter_runs_its_path_files() -> None:
+    """And those of what it is made of are the same ones."""
+    home = f"{PYTHON.path}/lib/python3.12/site-packages"
+    environment = site(home, distribution("a"), path_files=("a.pth",))
+    made_of = site(TWO, distribution("a"), path_files=("a.pth",))
+    assert findings(environment, made_of, own=(home, TWO)) == []
+    other = site(TWO, distribution("b"), path_files=("b.pth",))
+    found = only(findings(environment, other, own=(home, TWO)))
+    assert found.evidence == (f"{TWO}/b.pth",)
+
+
+def test_a_standard_modules_name() -> None:
+    """In layout linked the standard library comes first."""
+    typing = site(ONE, distribution("typing", "3.7"), packages=("typing",))
+    found = only(findings(typing, own=(ONE,)))
+    assert (found.code, found.severity) == ("python-standard-module", Severity.WARNING)
+    assert found.evidence == (f"{ONE}/typing",)
+    assert findings(typing, own=(ONE,), variables=LINKED) == []
+
+
+def test_a_launcher_that_could_not_be_followed() -> None:
+    """With the steps up to there; one that ends at a compiled program is whole."""
+    launched = launcher("python3-3.12.12")._replace(note="x: this script decides by itself")
+    found = only(list(check_launcher(probe_of(launched=launched))))
+    assert (found.code, found.severity) == ("python-launcher-unread", Severity.NOTE)
+    assert found.evidence[0].startswith("shell script: ")
+    assert list(check_launcher(probe_of(launched=launcher("python3-3.12.12")))) == []
+    assert list(check_launcher(probe_of())) == []
+
+
 @pytest.mark.parametrize(
     "name", ["distutils-precedence.pth", "zope.interface-7.2-py3.12-nspkg.pth", "a1_coverage.pth"]
 )
@@ -404,6 +442,14 @@ def test_versions_that_satisfy() -> None:
         assert findings(*sites) == []
 
 
+def test_what_an_environment_lacks_is_installed_into_it() -> None:
+    """It has many distributions in one directory; a package has one."""
+    both = site(ONE, distribution("a", "1", "Some.Thing>=2"), distribution("b", "1", "a>=2"))
+    missing, other = findings(both, own=(ONE,))
+    assert "`flox install python312Packages.some-thing`" in missing.remedy
+    assert other.remedy == "in the Nix expression of b, have in `dependencies`: a>=2"
+
+
 def test_one_finding_for_all_that_one_distribution_misses() -> None:
     """Only the program's own count, and of a distribution the version that wins."""
     sites = (
@@ -460,6 +506,50 @@ def test_extension_modules_for_another_python() -> None:
     assert "`python312Packages`" in finding.remedy
     built = tuple(file.replace("311", "312") for file in files)
     assert findings(site(ONE, distribution("numpy"), extensions=built)) == []
+
+
+MSCCLPP = "sgl_kernel/_mscclpp.cpython-310-x86_64-linux-gnu.so"
+
+
+@pytest.mark.parametrize(
+    ("tags", "untagged", "severity"),
+    [
+        (("cp310-abi3-manylinux2014_x86_64",), 3, None),
+        (("cp310-abi3-manylinux2014_x86_64",), 0, "error"),
+        (("cp313-abi3-manylinux2014_x86_64",), 3, "warning"),
+        (("cp310-cp310-manylinux2014_x86_64",), 3, "warning"),
+        (("cp311-cp311-x", "cp312-cp312-x"), 1, None),
+        (("cp313-cp313t-x",), 1, "warning"),
+        (("py3-none-any",), 1, None),
+        (("nonsense", ""), 1, "warning"),
+        ((), 3, "warning"),
+        ((), 0, "error"),
+    ],
+)
+def test_a_wheel_says_what_it_is_for(
+    tags: tuple[str, ...], untagged: int, severity: str | None
+) -> None:
+    """sgl-kernel has one file for CPython 3.10 beside those of the stable ABI: it works."""
+    kernel = Distribution("sgl-kernel", "0.3.21", (), ("sgl_kernel",), tags, untagged)
+    found = findings(site(ONE, kernel, extensions=(MSCCLPP,)), own=(ONE,))
+    assert [one.severity for one in found] == ([] if severity is None else [severity])
+    assert {one.code for one in found} <= {"python-extension-abi"}
+
+
+def test_what_an_environment_is_made_of_is_judged_once() -> None:
+    """The same files are in both."""
+    kernel = Distribution("sgl-kernel", "0.3.21", (), ("sgl_kernel",))
+    two = (site(one, kernel, extensions=(MSCCLPP,)) for one in (ONE, TWO))
+    assert len(findings(*two, own=(ONE, TWO))) == 1
+
+
+def test_a_free_threaded_build_loads_its_own() -> None:
+    """Neither those of the release of that version nor those of the stable ABI's wheel."""
+    free = Interpreter(store_path("python3.13t-3.13.1"), "3.13t", (), ())
+    for tag, fits in (("313t", True), ("313", False)):
+        file = f"a/b.cpython-{tag}-x86_64-linux-gnu.so"
+        found = findings(site(ONE, distribution("a"), extensions=(file,)), own=(ONE,), python=free)
+        assert (found == []) is fits
 
 
 @pytest.mark.parametrize("tag", ["cpython-312d", "cpython-312t", "cpython-31", "cpython-313"])
@@ -677,7 +767,6 @@ def test_the_fixture_closure(looked_at: Look, environ: dict[str, str]) -> None:
     """What its traps are for, and nothing else; each remedy cures it."""
     assert codes(looked_at, environ, "store") == [
         "python-several-interpreters",
-        "python-path-file-ignored",
         "python-several-versions",
     ]
     assert codes(looked_at, environ, "linked") == ["python-several-interpreters"]

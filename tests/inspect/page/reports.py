@@ -99,7 +99,7 @@ _CUDART = store_path("cuda12.8-cuda_cudart-12.8.90")
 
 INVENTORY = Inventory(
     root=ROOT.path,
-    interpreter=Interpreter(store_path("python3-3.12.12"), "3.12", (Reason.SHEBANG,), ()),
+    interpreter=Interpreter(store_path("python3-3.12.12"), "3.12", (Reason.LAUNCHER,), ()),
     site_packages=tuple(SitePackages(module.directory, module.own) for module in MODULES),
     cuda=CudaToolkit(
         version="12.8",

@@ -1,0 +1,66 @@
+"""Look at the disk, where a path may be anything, and a directory may be closed.
+
+What is not there is nothing; what may not be seen is an error, where os.path says no.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+
+from nixenv.road.launcher import Look
+from nixenv.road.launcher.chain import SCRIPT_LIMIT
+
+NO_SUCH = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+"""Why there is no such file or directory behind a path."""
+
+
+def list_names(directory: str) -> list[str]:
+    """List a directory, which may also be a file or a link that leads nowhere: then nothing."""
+    return find_names(directory) or []
+
+
+def find_names(path: str) -> list[str] | None:
+    """List a directory; None when there is none."""
+    if "\0" in path:
+        return None
+    try:
+        return os.listdir(path)
+    except OSError as error:
+        if error.errno in NO_SUCH:
+            return None
+        raise
+
+
+def is_kind(path: str, kind: Callable[[int], bool]) -> bool:
+    """Say whether what is behind ``path`` is of a kind: ``stat.S_ISREG``."""
+    if "\0" in path:
+        return False
+    try:
+        return kind(os.stat(path).st_mode)
+    except OSError as error:
+        if error.errno in NO_SUCH:
+            return False
+        raise
+
+
+def read_head(file: str, limit: int = SCRIPT_LIMIT) -> bytes | None:
+    """Read the start of a regular file; None where there is none."""
+    if not is_kind(file, stat.S_ISREG):
+        return None
+    with open(file, "rb", buffering=0) as stream:
+        return stream.read(limit)
+
+
+def find_file(path: str) -> str | None:
+    """Give the regular file behind all links; None where there is none."""
+    return os.path.realpath(path) if is_kind(path, stat.S_ISREG) else None
+
+
+def find_directory(path: str) -> str | None:
+    """Give the directory behind all links; None where there is none."""
+    return os.path.realpath(path) if is_kind(path, stat.S_ISDIR) else None
+
+
+LOOK = Look(read_head, find_file, find_directory, list_names)
+"""How a launcher is looked at."""

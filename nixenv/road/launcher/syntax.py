@@ -1,0 +1,308 @@
+"""The words and commands of a shell script, as far as launchers need them. Pure.
+
+A launcher is a list of assignments with one ``exec`` at its end. The grammar is POSIX's "Shell
+Command Language" with bash's quoting ``$'…'``, its ``${NAME/PATTERN/TEXT}`` and its ``[[ … ]]``.
+Nothing is looked up here: `nixenv.road.launcher.shell` says what the words mean.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class Text(NamedTuple):
+    """Characters that stand for themselves; unquoted, some of them make a pattern."""
+
+    text: str
+    quoted: bool
+
+
+class Expansion(NamedTuple):
+    """``$NAME``, or ``${NAME OPERATOR WORD}``; with ``/``, the second word is the replacement.
+
+    Command substitutions, and whatever else only a shell could work out, have no name.
+    """
+
+    name: str
+    quoted: bool
+    operator: str = ""
+    word: "tuple[Part, ...]" = ()
+    replacement: "tuple[Part, ...]" = ()
+
+
+Part = Text | Expansion
+Word = tuple[Part, ...]
+
+
+class Command(NamedTuple):
+    """One simple command, or a piece of a compound one such as ``if [[ … ]]``.
+
+    Attributes:
+        words: Its words, without redirections; none before a parenthesis.
+        mark: The operator, or the line end, that it ends with.
+        after: The operator that it follows, where that decides whether it runs: ``&&``.
+    """
+
+    words: tuple[Word, ...]
+    mark: str = "\n"
+    after: str = ""
+
+
+class Unreadable(ValueError):
+    """Quotes or braces that are not closed."""
+
+
+_OUTSIDE = re.compile(
+    r"""
+    (?P<blank>(?:[ \t\r]|\\\n)+)
+    | (?P<plain>[^\s\\'"$`;&|()<>]+)
+    | '(?P<single>[^']*)'
+    | (?P<newline>\n)
+    | \$'(?P<ansi>(?:[^'\\]|\\.)*)'
+    | \$?(?P<double>")
+    | \$(?P<name>[A-Za-z_]\w*|[0-9@*#?$!-])
+    | (?P<brace>\$\{)
+    | (?P<opaque>\$\(|`)
+    | (?P<redirection><<<|<<-?|<>|>>|>&|<&|>\||&>>?|[<>])
+    | (?P<operator>&&|\|\||;;&|;;|;&|[;&|()])
+    | \\(?P<escaped>.)
+    | (?P<dollar>\$)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_INSIDE = re.compile(
+    r"""
+    (?P<plain>[^"\\$`]+)
+    | (?P<end>")
+    | \$(?P<name>[A-Za-z_]\w*|[0-9@*#?$!-])
+    | (?P<brace>\$\{)
+    | (?P<opaque>\$\(|`)
+    | \\(?P<escaped>["\\$`])
+    | (?P<continuation>\\\n)
+    | (?P<dollar>[\\$])
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_BRACE = re.compile(r"(?P<name>[A-Za-z_]\w*|[0-9]+|[@*#?$!-])(?P<operator>:?[-+=?]|##?|%%?|//?)?")
+_BRACE_TEXT = re.compile(r"""[^\\'"$`}/]+""")
+
+_ESCAPES = dict(zip("abefnrtv", "\a\b\x1b\f\n\r\t\v", strict=True))
+_ANSI = re.compile(
+    r"\\(?:x(?P<hex>[0-9a-fA-F]{1,2})|u(?P<short>[0-9a-fA-F]{1,4})|U(?P<long>[0-9a-fA-F]{1,8})"
+    r"|(?P<octal>[0-7]{1,3})|(?P<other>.))",
+    re.DOTALL,
+)
+
+# Expansions in expansions: nobody writes more.
+_DEEPEST = 20
+
+
+def parse_commands(text: str) -> Iterator[Command]:
+    """Split a script into its commands, one by one: what comes after ``exec`` is never read.
+
+    Raises:
+        Unreadable: quotes or braces are not closed.
+    """
+    return _Reader(text).commands()
+
+
+def split_words(text: str) -> tuple[str, ...]:
+    """Split one line of quoted words, as bash's ``${word@Q}`` writes them: nothing is expanded.
+
+    Raises:
+        Unreadable: quotes are not closed, or something would have to be expanded.
+    """
+    words = [word for command in parse_commands(text) for word in command.words]
+    if not all(isinstance(part, Text) for word in words for part in word):
+        raise Unreadable("an expansion")
+    return tuple("".join(part.text for part in word if isinstance(part, Text)) for word in words)
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._redirection = ""
+        self._heredocs: list[tuple[str, bool]] = []
+
+    def commands(self) -> Iterator[Command]:
+        words: list[Word] = []
+        after = ""
+        for mark in self._marks(words):
+            if words or mark in ("(", ")"):
+                yield Command(tuple(words), mark, after)
+                words.clear()
+            if mark != "\n" or after not in ("&&", "||", "|"):
+                after = mark
+
+    def _marks(self, words: list[Word]) -> Iterator[str]:
+        """Fill ``words``, and stop at each operator between commands."""
+        text = self._text
+        parts: list[Part] = []
+        skip_next = False
+        started = False
+
+        def finish() -> None:
+            nonlocal skip_next, started
+            if started:
+                if skip_next:
+                    self._redirected(tuple(parts))
+                else:
+                    words.append(tuple(parts))
+                skip_next = started = False
+                parts.clear()
+
+        while self._at < len(text):
+            if not started and text[self._at] == "#":
+                end = text.find("\n", self._at)
+                self._at = len(text) if end < 0 else end
+                continue
+            match = _OUTSIDE.match(text, self._at)
+            if match is None:
+                raise Unreadable(f"at character {self._at}")
+            kind = match.lastgroup
+            self._at = match.end()
+            if kind == "blank":
+                finish()
+            elif kind in ("newline", "operator"):
+                finish()
+                yield match[0]
+                if kind == "newline":
+                    self._skip_heredocs()
+            elif kind == "redirection":
+                if started and all(isinstance(p, Text) and p.text.isdigit() for p in parts):
+                    parts.clear()  # the descriptor's number
+                    started = False
+                finish()
+                skip_next = True
+                self._redirection = match[0]
+            else:
+                started = True
+                parts.extend(self._part(match, kind or "", 0))
+        finish()
+        yield "\n"
+
+    def _part(self, match: "re.Match[str]", kind: str, depth: int) -> Iterator[Part]:
+        if kind == "plain":
+            yield Text(match["plain"], quoted=False)
+        elif kind == "double":
+            yield Text("", quoted=True)
+            yield from self._double(depth)
+        elif kind in ("single", "escaped"):
+            yield Text(match[kind], quoted=True)
+        elif kind == "ansi":
+            yield Text(_ANSI.sub(_unescape, match["ansi"]), quoted=True)
+        elif kind == "dollar":
+            yield Text(match["dollar"], quoted=True)
+        else:
+            yield self._expansion(match, kind, depth, quoted=False)
+
+    def _double(self, depth: int) -> Iterator[Part]:
+        while True:
+            match = _INSIDE.match(self._text, self._at)
+            if match is None:
+                raise Unreadable("a quote is not closed")
+            kind = match.lastgroup or ""
+            self._at = match.end()
+            if kind == "end":
+                return
+            if kind in ("plain", "escaped", "dollar"):
+                yield Text(match[kind], quoted=True)
+            elif kind != "continuation":
+                yield self._expansion(match, kind, depth, quoted=True)
+
+    def _expansion(
+        self, match: "re.Match[str]", kind: str, depth: int, *, quoted: bool
+    ) -> Expansion:
+        if kind == "name":
+            return Expansion(match["name"], quoted)
+        if depth == _DEEPEST:
+            raise Unreadable("expansions in expansions")
+        if kind == "brace":
+            return self._brace(depth + 1, quoted=quoted)
+        self._skip_opaque(match[0], depth + 1)
+        return Expansion("", quoted)
+
+    def _brace(self, depth: int, *, quoted: bool) -> Expansion:
+        match = _BRACE.match(self._text, self._at)
+        if match is None:  # ${#NAME}, ${!NAME}
+            self._until("}", depth)
+            return Expansion("", quoted)
+        self._at = match.end()
+        operator = match["operator"] or ""
+        is_replacement = operator in ("/", "//")
+        word = self._until("/}" if is_replacement else "}", depth)
+        replacement: Word = ()
+        if is_replacement and self._text[self._at - 1] == "/":
+            replacement = self._until("}", depth)
+        if word and not operator:  # ${NAME:2:3}, ${NAME[0]}, ${NAME^^}
+            return Expansion("", quoted)
+        return Expansion(match["name"], quoted, operator, word, replacement)
+
+    def _until(self, ends: str, depth: int) -> Word:
+        """Read the word in braces up to one of some characters, and pass that."""
+        parts: list[Part] = []
+        text = self._text
+        while True:
+            if self._at >= len(text):
+                raise Unreadable("a brace is not closed")
+            if text[self._at] in ends:
+                self._at += 1
+                return tuple(parts)
+            plain = _BRACE_TEXT.match(text, self._at)
+            if plain is not None or text[self._at] in "/}":
+                found = plain[0] if plain else text[self._at]
+                self._at += len(found)
+                parts.append(Text(found, quoted=False))
+                continue
+            match = _OUTSIDE.match(text, self._at)
+            if match is None:
+                raise Unreadable(f"at character {self._at}")
+            self._at = match.end()
+            parts.extend(self._part(match, match.lastgroup or "", depth))
+
+    def _skip_opaque(self, opening: str, depth: int) -> None:
+        """Pass a command substitution: ``$(…)``, with all that is quoted in it, or `` `…` ``."""
+        if opening == "`":
+            end = self._text.find("`", self._at)
+            if end < 0:
+                raise Unreadable("a command substitution is not closed")
+            self._at = end + 1
+            return
+        opened = 1
+        while opened:
+            match = _OUTSIDE.match(self._text, self._at)
+            if match is None:
+                raise Unreadable("a command substitution is not closed")
+            self._at = match.end()
+            kind = match.lastgroup or ""
+            if kind == "operator":
+                opened += {"(": 1, ")": -1}.get(match[0], 0)
+            elif kind not in ("blank", "newline", "redirection"):
+                tuple(self._part(match, kind, depth))
+
+    def _redirected(self, word: Word) -> None:
+        if self._redirection in ("<<", "<<-"):
+            name = "".join(part.text for part in word if isinstance(part, Text))
+            self._heredocs.append((name, self._redirection == "<<-"))
+
+    def _skip_heredocs(self) -> None:
+        for name, dedented in self._heredocs:
+            while self._at < len(self._text):
+                end = self._text.find("\n", self._at)
+                end = len(self._text) if end < 0 else end
+                line = self._text[self._at : end]
+                self._at = end + 1
+                if (line.lstrip("\t") if dedented else line) == name:
+                    break
+        self._heredocs.clear()
+
+
+def _unescape(match: "re.Match[str]") -> str:
+    digits = match["hex"] or match["short"] or match["long"]
+    if digits:
+        code = int(digits, 16)
+        return chr(code) if code < 0x110000 else ""
+    if match["octal"]:
+        return chr(int(match["octal"], 8) & 0xFF)
+    return _ESCAPES.get(match["other"], match["other"])

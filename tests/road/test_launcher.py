@@ -1,0 +1,578 @@
+"""Launchers as text: each format that starts Python, and what a hostile one can do."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nixenv.road.disk import LOOK
+from nixenv.road.launcher import Kind, Launcher, Look, Place, parse_path_lines, read_launcher
+from nixenv.road.launcher.chain import MOST_STEPS
+from nixenv.road.launcher.recipe import find_recipe, follow_recipe
+from nixenv.road.launcher.script import parse_home, parse_shebang
+from nixenv.road.launcher.shell import follow_shell
+from nixenv.road.launcher.state import UNKNOWN, Run, Stop
+from nixenv.road.launcher.syntax import Unreadable, parse_commands, split_words
+from tests.closures import store_path
+from tests.real_shells import require_tool
+
+STORE = "/nix/store"
+PROGRAM = store_path("prog-1.0")
+PYTHON = store_path("python3-3.12.12")
+ENV = store_path("python3-3.12.12-env")
+LIB = store_path("python3.12-lib-1.0")
+SITE = "lib/python3.12/site-packages"
+ELF = b"\x7fELF\x02\x01\0\0"
+
+Disk = Mapping[str, bytes | str]
+"""Files by path: what they hold, or where a link leads."""
+
+
+def look_at(disk: Disk) -> Look:
+    """Make a disk in memory."""
+
+    def real(path: str) -> str:
+        seen = 0
+        while isinstance(target := disk.get(path), str) and (seen := seen + 1) < 40:
+            path = os.path.normpath(os.path.join(os.path.dirname(path), target))
+        return path
+
+    def names(directory: str) -> list[str]:
+        prefix = f"{real(directory)}/"
+        return list({path[len(prefix) :].split("/")[0] for path in disk if path.startswith(prefix)})
+
+    def file(path: str) -> str | None:
+        return real(path) if isinstance(disk.get(real(path)), bytes) else None
+
+    def head(path: str) -> bytes | None:
+        held = disk.get(real(path))
+        return held if isinstance(held, bytes) else None
+
+    return Look(head, file, lambda path: real(path) if names(path) else None, names)
+
+
+PLAIN: Disk = {
+    f"{PYTHON}/bin/python3.12": ELF,
+    f"{PYTHON}/bin/python3": "python3.12",
+    f"{PYTHON}/lib/python3.12/os.py": b"",
+    f"{PYTHON}/{SITE}/README.txt": b"",
+    f"{LIB}/{SITE}/lib/__init__.py": b"",
+    f"{PROGRAM}/{SITE}/prog.py": b"",
+}
+SCRIPT = f"#!{PYTHON}/bin/python3.12\nimport prog\n".encode()
+
+
+def recipe(target: str, *flags: str) -> bytes:
+    """Compile a wrapper, as far as anybody looks at it."""
+    text = " \\\n    ".join((f"makeCWrapper '{target}'", *flags))
+    return ELF + b"\0main\0\n\n# The command:\n\n\n" + text.encode() + b"\n\n\n# (end)\n\0more\0"
+
+
+def environment(**extra: bytes) -> Disk:
+    """Make a withPackages environment, with an old interpreter's wrapper unless told otherwise."""
+    sets = (
+        "--inherit-argv0",
+        f"--set 'NIX_PYTHONPREFIX' '{ENV}'",
+        f"--set 'NIX_PYTHONEXECUTABLE' '{ENV}/bin/python3.12'",
+        f"--set 'NIX_PYTHONPATH' '{ENV}/{SITE}'",
+        "--set 'PYTHONNOUSERSITE' 'true'",
+    )
+    return {
+        **PLAIN,
+        f"{ENV}/bin/python3.12": extra.get("python", recipe(f"{PYTHON}/bin/python3.12", *sets)),
+        f"{ENV}/bin/python3": "python3.12",
+        f"{ENV}/lib/python3.12/os.py": f"{PYTHON}/lib/python3.12/os.py",
+        f"{ENV}/{SITE}/lib/__init__.py": b"",
+    }
+
+
+def read(disk: Disk, file: str = f"{PROGRAM}/bin/prog") -> Launcher:
+    return read_launcher(file, STORE, look_at(disk))
+
+
+def kinds(found: Launcher) -> list[Kind]:
+    return [step.kind for step in found.steps]
+
+
+def directories(found: Launcher) -> list[str]:
+    return [place.directory for place in found.places]
+
+
+# The formats --------------------------------------------------------------------------------------
+
+
+def test_a_script_is_run_by_the_interpreter_of_its_shebang() -> None:
+    """Exactly that store object, and its version."""
+    found = read({**PLAIN, f"{PROGRAM}/bin/prog": SCRIPT})
+    assert kinds(found) == [Kind.SCRIPT, Kind.INTERPRETER]
+    assert (found.interpreter, found.version) == (f"{PYTHON}/bin/python3.12", "3.12")
+    assert (found.environment, found.places, found.note) == (None, (), None)
+
+
+def test_the_module_list_is_read_and_what_is_gone_is_told() -> None:
+    """In its order; a directory that is not there was there when the program was built."""
+    gone = f"{store_path('gone')}/{SITE}"
+    line = (
+        "import sys;import site;import functools;sys.argv[0]='/r';functools.reduce(lambda k, p: "
+        f"site.addsitedir(p, k), ['{LIB}/{SITE}','{gone}', '{PROGRAM}/{SITE}'], "
+        "site._init_pathinfo());\n"
+    )
+    text = f"#!{PYTHON}/bin/python3.12\n# -*- coding: utf-8 -*-\n{line}import re\n"
+    found = read({**PLAIN, f"{PROGRAM}/bin/prog": text.encode()})
+    assert directories(found) == [f"{LIB}/{SITE}", f"{PROGRAM}/{SITE}"]
+    assert all(place.is_site and place.is_listed for place in found.places)
+    assert found.missing == (gone,)
+
+
+MAKE_WRAPPER = f"""\
+#! /bin/bash -e
+PATH=${{PATH:+':'$PATH':'}}
+PATH=${{PATH/':''{LIB}/bin'':'/':'}}
+PATH='{LIB}/bin'$PATH
+PATH=${{PATH#':'}}
+PATH=${{PATH%':'}}
+export PATH
+PYTHONPATH=${{PYTHONPATH:+':'$PYTHONPATH':'}}
+if [[ $PYTHONPATH != *':''{LIB}/{SITE}'':'* ]]; then
+    PYTHONPATH=$PYTHONPATH'{LIB}/{SITE}'
+fi
+PYTHONPATH=${{PYTHONPATH#':'}}
+PYTHONPATH=${{PYTHONPATH%':'}}
+export PYTHONPATH
+export TOLD='it'\\''s "a" $value'
+export LINES=$'one\\ntwo'
+export GIVEN=${{GIVEN-'default'}}
+export LD_LIBRARY_PATH='/x'
+export COUNTED="$TOLD/$HOME"
+unset LANG
+cd '/tmp'
+exec -a "$0" "{PROGRAM}/bin/.prog-wrapped"  --flag "$@"
+"""
+
+
+def test_a_wrapper_of_make_wrapper_is_followed() -> None:
+    """Its list variables, its values as they stand, and its target."""
+    disk = {
+        **PLAIN,
+        f"{PROGRAM}/bin/prog": MAKE_WRAPPER.encode(),
+        f"{PROGRAM}/bin/.prog-wrapped": SCRIPT,
+    }
+    found = read(disk)
+    assert kinds(found) == [Kind.SHELL, Kind.SCRIPT, Kind.INTERPRETER]
+    assert directories(found) == [f"{LIB}/{SITE}"]
+    assert dict(found.carried) == {
+        "TOLD": 'it\'s "a" $value',
+        "LINES": "one\ntwo",
+        "GIVEN": "default",
+    }
+
+
+def test_a_compiled_wrapper_is_read_by_its_recipe() -> None:
+    """The interpreter of an environment: sys.prefix is the environment's."""
+    found = read(environment(), f"{ENV}/bin/python3")
+    assert kinds(found) == [Kind.COMPILED, Kind.INTERPRETER]
+    assert found.interpreter == f"{PYTHON}/bin/python3.12"
+    assert found.environment == f"{ENV}/bin/python3.12"
+    assert found.places == (Place(f"{ENV}/{SITE}", is_site=True),)
+
+
+@pytest.mark.parametrize(
+    ("flags", "is_environment"),
+    [(("--inherit-argv0",), True), ((), False), (("--argv0 'x'",), False)],
+)
+def test_an_interpreter_finds_its_environment_by_its_name(
+    flags: tuple[str, ...], *, is_environment: bool
+) -> None:
+    """nixpkgs of 2025 sets no variables: CPython looks beside the path that it is started by."""
+    disk = environment(python=recipe(f"{PYTHON}/bin/python3.12", *flags))
+    found = read(disk, f"{ENV}/bin/python3")
+    assert bool(found.environment) is is_environment
+    assert directories(found) == ([f"{ENV}/{SITE}"] if is_environment else [])
+
+
+def test_a_plain_interpreter_runs_a_script_of_share() -> None:
+    """The script's directory comes first where there is something to import in it."""
+    disk = {
+        **PLAIN,
+        f"{PROGRAM}/bin/prog": recipe(
+            f"{PYTHON}/bin/python3.12",
+            "--inherit-argv0",
+            f"--prefix 'PYTHONPATH' ':' '{LIB}/{SITE}:{PROGRAM}/{SITE}'",
+            f"--add-flags '-u {PROGRAM}/share/main.py'",
+            "--set-default 'HF_HOME' '/models'",
+            "--chdir '/'",
+        ),
+        f"{PROGRAM}/share/main.py": b"import core",
+        f"{PROGRAM}/share/core/__init__.py": b"",
+    }
+    found = read(disk)
+    assert directories(found) == [f"{PROGRAM}/share", f"{LIB}/{SITE}", f"{PROGRAM}/{SITE}"]
+    assert found.carried == (("HF_HOME", "/models"),)
+
+
+@pytest.mark.parametrize("options", ["-I", "-Es", "-EsP"])
+def test_an_isolated_interpreter_sees_less(options: str) -> None:
+    """``-I`` and ``-E`` leave PYTHONPATH alone, ``-I`` and ``-P`` the script's directory."""
+    command = f"{PYTHON}/bin/python3 {options} {PROGRAM}/x/m.py"
+    text = f"#!/bin/sh\nexport PYTHONPATH={LIB}/{SITE}\nexec {command}"
+    disk = {
+        **PLAIN,
+        f"{PROGRAM}/bin/prog": text.encode(),
+        f"{PROGRAM}/x/m.py": b"",
+        f"{PROGRAM}/x/n.py": b"",
+    }
+    assert directories(read(disk)) == ([f"{PROGRAM}/x"] if options == "-Es" else [])
+
+
+def test_an_environment_on_path_is_found() -> None:
+    """``exec python3`` means the first on the PATH that the script makes."""
+    text = (
+        "#!/usr/bin/env bash\nset -euo pipefail\n"
+        f'export PATH="{LIB}/bin:{ENV}/bin:$PATH"\n\nexec python3 -m prog "$@"\n'
+    )
+    found = read({**environment(), f"{PROGRAM}/bin/prog": text.encode()})
+    assert found.environment == f"{ENV}/bin/python3.12"
+    assert directories(found) == [f"{ENV}/{SITE}"]
+
+
+def test_a_virtual_environment_in_the_store_is_found_by_pyvenv_cfg() -> None:
+    """Its interpreter is a link out of it, and ``home`` names the real one."""
+    venv = store_path("quotes-1.0")
+    disk = {
+        **PLAIN,
+        f"{venv}/pyvenv.cfg": f"home = {PYTHON}/bin\n".encode(),
+        f"{venv}/bin/python3": f"{PYTHON}/bin/python3.12",
+        f"{venv}/bin/python3.12": "python3",
+        f"{venv}/{SITE}/quotes.py": b"",
+        f"{venv}/bin/quotes": f"#!{venv}/bin/python3\nimport quotes".encode(),
+    }
+    found = read(disk, f"{venv}/bin/quotes")
+    assert found.interpreter == f"{PYTHON}/bin/python3.12"
+    assert found.environment == f"{venv}/bin/python3.12"
+    assert found.places == (Place(f"{venv}/{SITE}", is_site=True),)
+
+
+@pytest.mark.parametrize("arguments", [f"--env {ENV} -- ", "--turbo -- "])
+def test_floxs_environment_wrapper_is_known(arguments: str) -> None:
+    """It cannot be read as text: what it does is."""
+    wrapper = "wrapper" if "--env" in arguments else "activate"
+    text = f"""#! /bin/bash -e
+export FLOX_ENV='{ENV}'
+export FLOX_SET_ARG0="$0"
+exec -a "$0" "{ENV}/{wrapper}"  {arguments} {PROGRAM}/bin/.prog-wrapped "$@"
+"""
+    disk = {
+        **environment(),
+        f"{ENV}/bin/python3": f"{PYTHON}/bin/python3.12",
+        f"{ENV}/{wrapper}": b'#!/bin/bash\nwhile true; do shift; done\nexec "$FLOX_ENV/x" "$@"\n',
+        f"{PROGRAM}/bin/prog": text.encode(),
+        f"{PROGRAM}/bin/.prog-wrapped": f"#!{ENV}/bin/python3\n".encode(),
+    }
+    found = read(disk)
+    assert kinds(found) == [Kind.SHELL, Kind.FLOX, Kind.SCRIPT, Kind.INTERPRETER]
+    assert found.places == (Place(f"{ENV}/{SITE}", is_site=False),)
+    assert found.carried == ()
+
+
+def test_a_shebang_that_would_be_too_long_is_read_through() -> None:
+    """pip and uv write a script of two languages."""
+    text = f"#!/bin/sh\n'''exec' {ENV}/bin/python3 \"$0\" \"$@\"\n' '''\nimport prog\n"
+    assert read({**environment(), f"{PROGRAM}/bin/prog": text.encode()}).environment
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{env}/bin/python3 -m prog "$@"',
+        'env -u PYTHONHOME A=b {env}/bin/python3 "$@"',
+        'A=b exec {env}/bin/python3 "$@"',
+        'exec -- "{env}/bin/python3" ${{1+"$@"}}',
+        'if [ -z "$X" ]; then\n  exec {env}/bin/python3\nfi\nexec /bin/false',
+        "main() {{\n  exec /bin/false\n}}\nexec {env}/bin/python3",
+        'if [ -n "$X" ]; then exec /bin/false; elif [ "$X" = "" ]; then exec {env}/bin/python3; fi',
+        'cat <<END\nexec /bin/false\nEND\nexec {env}/bin/python3 "$@" 2>&1 # $(',
+        'case "$1" in -x) echo x ;; *) : ;; esac\nexec {env}/bin/python3',
+        'for x in a b; do echo "$x"; done; exec {env}/bin/python3',
+        'P=$(dirname "$0"); X="$P/y"; exec {env}/bin/python3 "$X"',
+        'set -- -m prog "$@"\n{env}/bin/python3 "$@"\nexit $?',
+    ],
+)
+def test_what_a_script_starts_without_a_doubt_is_followed(line: str) -> None:
+    """Whatever else is in it."""
+    text = f"#!/bin/sh\n{line.format(env=ENV)}\n"
+    assert read({**environment(), f"{PROGRAM}/bin/prog": text.encode()}).environment
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("if [ -e /x ]; then exec {env}/bin/python3; fi\nexec /bin/false", "decides by itself"),
+        ("[ -e /x ] && exec {env}/bin/python3\nexec {env}/bin/python3", "decides by itself"),
+        ("case $1 in a) exec {env}/bin/python3 ;; esac", "decides by itself"),
+        ('exec "$@"', "not there, or not in the store"),
+        ("exec ./python3", "not there, or not in the store"),
+        ("exec /usr/bin/python3", "not there, or not in the store"),
+        ("exec python3", "not there, or not in the store"),
+        (". ./setup\nPATH=/x:{env}/bin\n. ./more\nexec python3", "not there, or not in the store"),
+        ("exec {env}/bin/'python3", "cannot be read"),
+        ("echo hello", "starts no program"),
+        ("", "starts no program"),
+    ],
+)
+def test_what_cannot_be_known_ends_the_chain_with_a_note(line: str, said: str) -> None:
+    """Nothing is guessed at."""
+    text = f"#!/bin/sh\n{line.format(env=ENV)}\n"
+    found = read({**environment(), f"{PROGRAM}/bin/prog": text.encode()})
+    assert found.interpreter is None
+    assert found.note is not None
+    assert said in found.note
+
+
+def test_a_compiled_program_is_a_normal_end() -> None:
+    """Python may be within it: PYTHONPATH counts all the same."""
+    text = f"#!/bin/sh\nexport PYTHONPATH={LIB}/{SITE}\nexec {PROGRAM}/bin/.prog-wrapped"
+    disk = {
+        **PLAIN,
+        f"{PROGRAM}/bin/prog": text.encode(),
+        f"{PROGRAM}/bin/.prog-wrapped": ELF + b"blender",
+    }
+    found = read(disk)
+    assert kinds(found)[-1] is Kind.BINARY
+    assert (found.note, found.interpreter) == (None, None)
+    assert directories(found) == [f"{LIB}/{SITE}"]
+
+
+def test_a_free_threaded_build_is_told_by_the_file_behind_its_name() -> None:
+    """``bin/python3.13`` is a link to ``python3.13t``."""
+    free = store_path("python3.13t-3.13.1")
+    disk: Disk = {
+        f"{free}/bin/python3.13t": ELF,
+        f"{free}/bin/python3.13": "python3.13t",
+        f"{free}/lib/python3.13t/os.py": b"",
+        f"{PROGRAM}/bin/prog": f"#!{free}/bin/python3.13\n".encode(),
+    }
+    found = read(disk)
+    assert (found.version, found.interpreter) == ("3.13t", f"{free}/bin/python3.13t")
+
+
+def test_pypy_is_told_by_its_name() -> None:
+    """It is no interpreter that nixenv serves."""
+    pypy = store_path("pypy3.11-7.3.20")
+    disk = {f"{pypy}/bin/pypy3.11": ELF, f"{PROGRAM}/bin/prog": f"#!{pypy}/bin/pypy3.11\n".encode()}
+    found = read(disk)
+    assert (found.pypy, found.interpreter) == (f"{pypy}/bin/pypy3.11", None)
+
+
+def test_no_value_of_the_machine_is_carried() -> None:
+    """What decides where programs look for things is the launcher's own, or nixenv's."""
+    names = ("LD_PRELOAD", "PYTHONHOME", "NIX_SSL", "FLOX_X", "XDG_DATA_DIRS", "PATH", "BASH_ENV")
+    lines = "".join(f"export {name}='v'\n" for name in (*names, "MINE"))
+    text = f"#!/bin/sh\n{lines}UNEXPORTED='v'\nexec {PYTHON}/bin/python3\n"
+    found = read({**PLAIN, f"{PROGRAM}/bin/prog": text.encode()})
+    assert found.carried == (("MINE", "v"),)
+
+
+# Parts --------------------------------------------------------------------------------------------
+
+
+def test_a_shebang_has_one_argument() -> None:
+    """As the kernel passes it."""
+    assert parse_shebang("#! /x/env -S python3 -u\nfoo") == ("/x/env", "-S python3 -u")
+    assert parse_shebang("#!python\n") is None
+
+
+def test_path_lines_are_read_as_site_does() -> None:
+    """Comments and code are none; the rest is relative to the directory."""
+    text = "# x\n\nimport os\n../up\nsub/dir  \n/abs\nimport\tsys\n"
+    assert list(parse_path_lines("/s/p", text)) == ["/s/up", "/s/p/sub/dir", "/abs"]
+
+
+def test_the_base_of_a_virtual_environment_is_its_home() -> None:
+    """Keys are of any case, and the last of one counts."""
+    assert parse_home("Home = /a\nhome=/b\nInclude-System-Site-Packages = True") == ("/b", True)
+    assert parse_home("") == (None, False)
+
+
+def test_words_are_split_as_bash_quotes_them() -> None:
+    """``${word@Q}``, and nothing that would have to be expanded."""
+    assert split_words("a 'b c' 'it'\\''s' $'x\\ty\\x41' \"d e\"") == (
+        *("a", "b c", "it's", "x\tyA", "d e"),
+    )
+    for text in ("'a", "$x", '"$(id)"'):
+        with pytest.raises(Unreadable):
+            split_words(text)
+
+
+def test_a_recipe_ends_where_its_lines_end() -> None:
+    """A value may hold line ends; what follows is text for people."""
+    binary = recipe("/x", "--set 'A' 'one\ntwo'", "--unset 'B'")
+    text = find_recipe(binary)
+    assert text is not None
+    found = follow_recipe(text, Run("/w", (UNKNOWN,), "/w", {"B": "x"}))
+    assert isinstance(found, Run)
+    assert (found.file, found.name, found.arguments) == ("/x", "/x", (UNKNOWN,))
+    assert found.variables == {"A": "one\ntwo"}
+    assert find_recipe(ELF + b"makeCWrapperish") is None
+
+
+# The shell, against bash --------------------------------------------------------------------------
+
+values = st.text("ab:/ '\"$\\x{}#%", max_size=6)
+quoted = values.map(lambda text: "'" + text.replace("'", "'\\''") + "'")
+names_ = st.sampled_from(["A", "B", "C"])
+doubled = st.one_of(
+    st.sampled_from(["a", ":", "/b", "\\$", '\\"', "\\\\"]),
+    names_.map("${}".format),
+    names_.map("${{{}}}".format),
+).map('"{}"'.format)
+words = st.lists(st.one_of(quoted, doubled, st.sampled_from([":", "/x", "ab"])), max_size=3).map(
+    "".join
+)
+lines_ = st.one_of(
+    st.builds("{}={}".format, names_, words),
+    st.builds("export {}={}".format, names_, quoted),
+    st.builds("{0}=${{{0}:+':'${0}':'}}".format, names_),
+    st.builds("{0}=${{{0}/':'{1}':'/':'}}".format, names_, quoted.filter(lambda q: q != "''")),
+    st.builds("{0}={1}${0}".format, names_, quoted),
+    st.builds("{0}=${{{0}#':'}}".format, names_),
+    st.builds("{0}=${{{0}%':'}}".format, names_),
+    st.builds("{0}=${{{0}-{1}}}".format, names_, quoted),
+    st.builds("{0}=${{{0}:-{1}}}".format, names_, quoted),
+    st.builds('{0}="${{{1}//a/bb}}"'.format, names_, names_),
+    st.builds("unset {}".format, names_),
+    st.builds("{}+={}".format, names_, quoted),
+    st.builds("if [[ ${0} != *{1}* ]]; then\n    {0}=${0}{1}\nfi".format, names_, quoted),
+    st.builds('if [ -z "${0}" ]; then {0}={1}; else {0}=b; fi'.format, names_, quoted),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(lines_, max_size=8))
+def test_variables_are_what_bash_makes_of_them(lines: list[str]) -> None:
+    """In an empty environment, for every line that makeWrapper or a person would write."""
+    script = "\n".join((*lines, "export A B C", ""))
+    found = follow_shell(f"{script}exec /x/prog", Run("/x/s", (UNKNOWN,), "/x/s"))
+    done = subprocess.run(
+        [require_tool("bash"), "-c", script + 'printf \'%s\\0\' "$A" "$B" "$C"'],
+        env={},
+        capture_output=True,
+        check=True,
+    )
+    assert isinstance(found, Run)
+    given_ = dict(zip("ABC", done.stdout.decode().split("\0"), strict=False))
+    assert {name: found.variables.get(name, "") for name in "ABC"} == given_
+
+
+# Hostile files ------------------------------------------------------------------------------------
+
+
+@given(st.text() | st.text("'\"$`{}()[]|&;<>\\#!= \nax/", max_size=60))
+def test_no_script_breaks_the_reader(text: str) -> None:
+    """It gives a program or a reason."""
+    for shebang in ("#!/bin/sh\n", f"#!{PYTHON}/bin/python3.12\n", ""):
+        disk = {**PLAIN, f"{PROGRAM}/bin/prog": (shebang + text).encode("utf-8", "surrogatepass")}
+        found = read(disk)
+        assert found.interpreter or found.note
+    assert isinstance(follow_shell(text.replace("\0", ""), Run("/x", (), "/x")), Run | Stop)
+
+
+@given(st.binary(max_size=80))
+def test_no_binary_breaks_the_reader(data: bytes) -> None:
+    """Unbalanced quotes, flags without a value, bytes that are no text."""
+    disk = {**PLAIN, f"{PROGRAM}/bin/prog": ELF + b"makeCWrapper " + data}
+    assert read(disk).steps
+
+
+def test_a_recipe_with_unbalanced_quotes_ends_the_chain() -> None:
+    """With a note."""
+    disk = {**PLAIN, f"{PROGRAM}/bin/prog": ELF + b"makeCWrapper '/x' \\\n --set 'A\0"}
+    note = read(disk).note
+    assert note is not None
+    assert "recipe" in note
+
+
+def test_a_chain_of_ten_thousand_ends() -> None:
+    """After as many steps as no real launcher has."""
+    disk: dict[str, bytes | str] = {
+        f"{PROGRAM}/bin/{number}": f"#!/bin/sh\nexec {PROGRAM}/bin/{number + 1}\n".encode()
+        for number in range(10_000)
+    }
+    found = read(disk, f"{PROGRAM}/bin/0")
+    assert len(found.steps) == MOST_STEPS
+    assert found.note
+
+
+def test_a_circle_ends() -> None:
+    """Of two scripts that start each other."""
+    disk: Disk = {
+        f"{PROGRAM}/bin/prog": f'#!/bin/sh\nexec {PROGRAM}/bin/b "$@"'.encode(),
+        f"{PROGRAM}/bin/b": f'#!/bin/sh\nexec {PROGRAM}/bin/prog "$@"'.encode(),
+    }
+    found = read(disk)
+    assert len(found.steps) == 2
+    assert found.note
+
+
+def make_object(tmp_path: Path, name: str) -> Path:
+    directory = tmp_path / f"{'a' * 32}-{name}"
+    (directory / "bin").mkdir(parents=True)
+    return directory
+
+
+@pytest.mark.parametrize("content", [b"\x7fELF", b"#!/bin/sh\n", b"#!/bin/sh\nA=$A$A$A$A\n", b""])
+def test_a_file_of_200_megabytes_is_read_from_its_start_only(
+    tmp_path: Path, content: bytes
+) -> None:
+    """With a note that says why the chain ends there."""
+    file = make_object(tmp_path, "huge") / "bin/prog"
+    with file.open("wb") as stream:
+        stream.write(content)
+        stream.truncate(200 << 20)
+    started = time.monotonic()
+    found = read_launcher(str(file), str(tmp_path), LOOK)
+    assert found.note
+    assert time.monotonic() - started < 30, "bounded, however slow the machine"
+
+
+def test_values_that_grow_without_end_are_given_up() -> None:
+    """Doubling one value forty times would take all memory."""
+    text = "#!/bin/sh\nexport A=aaaaaaaa\n" + "A=$A$A\n" * 60 + f"exec {PYTHON}/bin/python3\n"
+    found = read({**PLAIN, f"{PROGRAM}/bin/prog": text.encode()})
+    assert found.interpreter
+    assert found.carried == ()
+
+
+def test_links_in_a_circle_and_other_files_are_no_programs(tmp_path: Path) -> None:
+    """Nor a pipe, which would never end, nor a directory."""
+    directory = make_object(tmp_path, "odd") / "bin"
+    (directory / "a").symlink_to("b")
+    (directory / "b").symlink_to("a")
+    os.mkfifo(directory / "pipe")
+    (directory / "dir").mkdir()
+    for name in ("a", "pipe", "dir", "none", "x" * 300):
+        found = read_launcher(f"{directory}/{name}", str(tmp_path), LOOK)
+        assert found.note, name
+
+
+def test_nothing_is_executed(tmp_path: Path) -> None:
+    """Whatever a script would do."""
+    require_tool("sh")
+    trace = tmp_path / "trace"
+    file = make_object(tmp_path, "evil") / "bin/prog"
+    file.write_text(f"#!/bin/sh\nA=$(touch {trace})\n`touch {trace}`\ntouch {trace}\nexec $A")
+    file.chmod(0o755)
+    assert read_launcher(str(file), str(tmp_path), LOOK).note
+    assert not trace.exists()
+    assert shutil.which("sh")
+
+
+def test_commands_are_split_without_being_read_to_the_end() -> None:
+    """What follows ``exec`` may be anything: Python, or an archive."""
+    commands = parse_commands("exec x\n'''")
+    assert len(next(commands).words) == 2
