@@ -12,6 +12,7 @@ from itertools import chain, islice
 
 from attrs import frozen
 
+from nixenv.linked.record import read_record
 from nixenv.road.probe import Probe
 
 _TAGGED_EXTENSION = re.compile(
@@ -19,9 +20,8 @@ _TAGGED_EXTENSION = re.compile(
     re.DOTALL,
 )
 
-# Of METADATA only the header counts; torch has 12,000 files in RECORD, which is 1.3 MB.
+# Of METADATA only the header counts.
 _METADATA_HEAD = 1 << 18
-_RECORD_HEAD = 1 << 24
 _SMALL_HEAD = 1 << 16
 _INIT_HEAD = 1 << 13
 
@@ -139,7 +139,7 @@ def probe_distributions(probe: Probe) -> tuple[SiteListing, ...]:
 def _list_site_packages(directory: str) -> SiteListing:
     top = _scan(directory)
     metadata = top.metadata
-    recorded = {name: _read_record(f"{directory}/{name}/RECORD") for name in metadata}
+    recorded = {name: _read_record(f"{directory}/{name}") for name in metadata}
     distributions = tuple(
         _read_distribution(directory, name, recorded[name], top) for name in metadata
     )
@@ -206,10 +206,8 @@ def _list(directory: str) -> list[str]:
         return []
 
 
-def _read_record(file: str) -> tuple[str, ...]:
-    """Read the files of modules off RECORD, whose lines are a path, a hash and a size (PEP 376)."""
-    paths = (line.partition(",")[0].strip('"') for line in _read(file, _RECORD_HEAD).splitlines())
-    return tuple(filter(_is_module_file, paths))
+def _read_record(metadata: str) -> tuple[str, ...]:
+    return tuple(filter(_is_module_file, read_record(metadata) or ()))
 
 
 def _read_distribution(

@@ -6,7 +6,6 @@ distributions share merged, be they PEP 420's namespaces or packages with an ``_
 distribution, as the nvidia-* wheels have.
 """
 
-import csv
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from attrs import frozen
 
 from nixenv.linked.farm import FarmPlan, File, drop_identical, list_directory, require_present
+from nixenv.linked.record import read_record
 from nixenv.linked.scripts import plan_scripts
 from nixenv.linked.tree import Conflict, Link, Source, merge, separate
 from nixenv.road.classify import Inventory
@@ -213,12 +213,12 @@ def _read_files(metadata: _Metadata) -> Iterator[str]:
     """Read which files of site-packages belong to a distribution, metadata included."""
     yield metadata.name
     directory = os.path.join(metadata.directory, metadata.name)
-    try:
-        with open(f"{directory}/RECORD", encoding="utf-8", newline="") as stream:
-            yield from (row[0] for row in csv.reader(stream) if row)
-    except OSError:
-        for name in _read_lines(f"{directory}/top_level.txt"):
-            yield from (name, f"{name}.py")
+    recorded = read_record(directory)
+    if recorded is not None:
+        yield from recorded
+        return
+    for name in _read_lines(f"{directory}/top_level.txt"):
+        yield from (name, f"{name}.py")
 
 
 def _read_lines(file: str) -> list[str]:

@@ -1,0 +1,56 @@
+"""RECORD, as installers write it and as nobody should."""
+
+import csv
+import io
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nixenv.evidence.distributions import probe_distributions
+from nixenv.linked.record import read_record
+from nixenv.road.probe import Probe, StoreObject
+from nixenv.storepath import StorePath
+
+PATHS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
+
+
+@given(st.lists(PATHS.filter(str.strip)))
+def test_what_an_installer_writes_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, paths: list[str]
+) -> None:
+    """Commas, quotes and line breaks in names included."""
+    directory = tmp_path_factory.mktemp("dist-info")
+    text = io.StringIO()
+    csv.writer(text).writerows((path, "sha256=x", "1") for path in paths)
+    (directory / "RECORD").write_text(text.getvalue(), newline="")
+    assert read_record(str(directory)) == tuple(paths)
+
+
+def test_what_cannot_be_read_is_none(tmp_path: Path) -> None:
+    """Not there, no file, or no CSV; a pipe is not waited for."""
+    assert read_record(str(tmp_path)) is None
+    os.mkfifo(tmp_path / "RECORD")
+    assert read_record(str(tmp_path)) is None
+    (tmp_path / "RECORD").unlink()
+    (tmp_path / "RECORD").write_text("x" * 200_000)
+    assert read_record(str(tmp_path)) is None
+
+
+def test_inspect_takes_the_same_paths(tmp_path: Path) -> None:
+    """A module whose path has a comma is its distribution's."""
+    site = tmp_path / "lib/python3.12/site-packages"
+    (site / "odd-1.0.dist-info").mkdir(parents=True)
+    (site / "odd-1.0.dist-info/RECORD").write_text('"mine/a,b.py",,\n')
+    (site / "other-1.0.dist-info").mkdir()
+    (site / "mine").mkdir()
+    (site / "mine/__init__.py").touch()
+    (listing,) = probe_distributions(
+        Probe((StoreObject(StorePath(str(tmp_path)), site_packages=("3.12",)),))
+    )
+    assert {found.name: found.modules for found in listing.distributions} == {
+        "odd": ("mine",),
+        "other": (),
+    }
