@@ -110,6 +110,10 @@ class Code(StrEnum):
     ENVIRONMENT_NOT_ACTIVE = "environment-not-active", Severity.NOTE
     ENVIRONMENT_DRIFT = "environment-drift", Severity.WARNING
     ENVIRONMENT_FOREIGN_ENTRIES = "environment-foreign-entries", Severity.WARNING, Severity.NOTE
+    CONDA_ACTIVE = "conda-active", Severity.WARNING, Severity.NOTE
+    TOOL_BROKEN = "tool-broken", Severity.ERROR
+    COMPILER_FLAGS_FOREIGN = "compiler-flags-foreign", Severity.WARNING
+    ARCHITECTURE_LIST_UNFIT = "architecture-list-unfit", Severity.ERROR, Severity.WARNING
     VALUE_NEAR_LIMIT = "value-near-limit", Severity.WARNING
     VALUE_TOO_LONG = "value-too-long", Severity.ERROR
     ENVIRONMENT_IMPOSSIBLE = "environment-impossible", Severity.ERROR

@@ -276,6 +276,7 @@ def _check_names(machine: Machine | None, file: str) -> None:
     names = (
         *machine.variables,
         *(directory.variable for directory in machine.directories),
+        *(tool.name for tool in machine.tools),
         *(port.variable for port in machine.ports),
         *(found.variable for found in machine.foreign_files),
         *machine.driver.hindered_by,

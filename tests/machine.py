@@ -24,10 +24,15 @@ NEEDS_LOCALHOST = pytest.mark.skipif(
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may do that")
 
 
-def mounting(mount: str) -> tuple[str, ...]:
-    """Give the beginning of a command that sees one more mount than all others."""
+def in_namespace() -> tuple[str, ...]:
+    """Give the beginning of a command that may mount what nobody else sees."""
     unshare = ("unshare", "--map-root-user", "--mount")
     allowed = subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode == 0
     if not allowed:
         pytest.skip("no namespaces here: containers and a chroot have none")
-    return (*unshare, "sh", "-c", f'mount {mount} && exec "$@"', "sh")
+    return unshare
+
+
+def mounting(mount: str) -> tuple[str, ...]:
+    """Give the beginning of a command that sees one more mount than all others."""
+    return (*in_namespace(), "sh", "-c", f'mount {mount} && exec "$@"', "sh")

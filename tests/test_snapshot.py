@@ -34,6 +34,7 @@ from nixenv.evidence.gpu import Gpu, GpuDriver
 from nixenv.evidence.graph import Registration
 from nixenv.evidence.machine import PortState
 from nixenv.evidence.toolkit_files import DirectoryListing
+from nixenv.evidence.tools import ToolState
 from nixenv.road.launcher import Kind, Launcher, Place, Step
 from nixenv.road.modules import FloxModules, ModuleDirectory
 from nixenv.road.probe import Fault
@@ -171,6 +172,7 @@ machines = st.builds(
     programs=st.dictionaries(texts, texts, max_size=2),
     python_target=st.none() | texts,
     user_site=st.none() | texts,
+    tools=st.lists(st.builds(ToolState, variables, texts, texts), max_size=2).map(tuple),
     driver=st.builds(GpuDriver, tuples, gpus=gpus.map(tuple)),
     directories=st.lists(
         st.builds(DirectoryState, variables, texts, texts, st.booleans(), st.none() | st.integers())

@@ -18,6 +18,7 @@ from nixenv.evidence.caches import (
     probe_directory,
 )
 from nixenv.evidence.gpu import GpuDriver, query_driver
+from nixenv.evidence.tools import ToolState, try_tools
 from nixenv.kernel import describe_process, find_open, read_kernel_file
 from nixenv.places import StoreDirInvalid, find_store_dir
 from nixenv.ports import find_port_trouble
@@ -77,6 +78,7 @@ class Machine:
             where there is no such program.
         user_site: The directory of the user's own modules for the closure's Python, where it
             exists and holds something; else None.
+        tools: Whether the tools start that JIT compilers start.
         driver: The GPU's side.
         directories: The cache directories, and those that `WRITTEN` names.
         caches: What the cache directories hold.
@@ -92,6 +94,7 @@ class Machine:
     python_target: str | None = None
     compiler_target: str | None = None
     user_site: str | None = None
+    tools: tuple[ToolState, ...] = ()
     driver: GpuDriver = field(factory=GpuDriver)
     directories: tuple[DirectoryState, ...] = ()
     caches: CacheContents = field(factory=CacheContents)
@@ -103,7 +106,9 @@ RECORDED = (
     *("PATH", "PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE", "VIRTUAL_ENV"),
     *("CUDA_HOME", "CUDA_PATH", "CPATH", "LIBRARY_PATH", "LD_LIBRARY_PATH", "LD_PRELOAD"),
     *("CC", "CXX", "FLOX_ENV", "FLOX_ENV_CACHE", "FLOX_ENV_DIRS", "HOME", "XDG_CACHE_HOME"),
-    *("LD_AUDIT", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"),
+    *("LD_AUDIT", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "CONDA_PREFIX"),
+    *("NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS", "NVCC_CCBIN", "CFLAGS", "CXXFLAGS", "CPPFLAGS"),
+    *("LDFLAGS", "TORCH_CUDA_ARCH_LIST", "FLASHINFER_CUDA_ARCH_LIST"),
 )
 """The variables that are recorded whatever the environment sets."""
 
@@ -146,6 +151,7 @@ def probe_machine(
     ports: Mapping[str, str],
     host: str = "",
     modules: Collection[str] = (),
+    libraries: Collection[str] = (),
 ) -> Machine:
     """Look at the machine; nothing is left behind, and nothing is kept busy.
 
@@ -157,6 +163,7 @@ def probe_machine(
         ports: What the variables hold that name ports.
         host: The address that will be listened on; empty for all.
         modules: The closure's top-level modules, to look for what hides them.
+        libraries: The names by which the loader knows the toolkit's libraries, likewise.
     """
     architecture = os.uname().machine
     programs = dict(_find_programs(environ, python))
@@ -171,6 +178,7 @@ def probe_machine(
         python_target=os.path.realpath(own) if own else None,
         compiler_target=_find_compiler(environ),
         user_site=_find_user_site(environ, python) if python else None,
+        tools=tuple(try_tools(environ)),
         driver=query_driver(environ),
         directories=tuple(
             probe_directory(variable, path)
@@ -179,7 +187,11 @@ def probe_machine(
         ),
         caches=look_into_caches(directories),
         ports=tuple(_try_port(variable, text, host) for variable, text in ports.items()),
-        foreign_files=(*_find_foreign_files(environ), *_find_foreign_modules(environ, modules)),
+        foreign_files=(
+            *_find_foreign_files(environ, libraries),
+            *_find_preloaded(environ, libraries),
+            *_find_foreign_modules(environ, modules),
+        ),
     )
 
 
@@ -247,15 +259,30 @@ def _find_user_site(environ: Mapping[str, str], python: str) -> str | None:
         return None
 
 
-def _find_foreign_files(environ: Mapping[str, str]) -> Iterator[ForeignFile]:
+def _find_foreign_files(
+    environ: Mapping[str, str], libraries: Collection[str]
+) -> Iterator[ForeignFile]:
     store_dir = os.path.realpath(_store_dir(environ))
-    for variable, names in _FOREIGN_NAMES.items():
+    loaded = {"LD_LIBRARY_PATH": (*_FOREIGN_NAMES["LD_LIBRARY_PATH"], *sorted(libraries))}
+    for variable, names in {**_FOREIGN_NAMES, **loaded}.items():
         for entry in dict.fromkeys(re.split("[:;]", environ.get(variable, ""))):
-            for name in names if entry.startswith("/") else ():
+            for name in dict.fromkeys(names) if entry.startswith("/") else ():
                 # A profile or a Flox environment is a directory of links into the store.
                 file = os.path.realpath(os.path.join(entry, name))
                 if os.path.isfile(file) and not file.startswith(f"{store_dir}/"):
                     yield ForeignFile(variable, entry, name)
+
+
+def _find_preloaded(
+    environ: Mapping[str, str], libraries: Collection[str]
+) -> Iterator[ForeignFile]:
+    """Find what LD_PRELOAD names file by file: the entry is the file, and has no name below it."""
+    store_dir = os.path.realpath(_store_dir(environ))
+    names = {*_FOREIGN_NAMES["LD_LIBRARY_PATH"], *libraries}
+    for entry in dict.fromkeys(re.split("[: ]", environ.get("LD_PRELOAD", ""))):
+        is_ours = os.path.realpath(entry).startswith(f"{store_dir}/")
+        if os.path.basename(entry) in names and os.path.isfile(entry) and not is_ours:
+            yield ForeignFile("LD_PRELOAD", entry, "")
 
 
 def _find_foreign_modules(

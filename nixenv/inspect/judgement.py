@@ -8,12 +8,13 @@ from nixenv.evidence.machine import Machine
 from nixenv.findings import Code, Finding
 from nixenv.inspect.diagnosis.consequences import leave_out_consequences
 from nixenv.inspect.diagnosis.cuda import check_cuda
-from nixenv.inspect.diagnosis.environment import check_environment
+from nixenv.inspect.diagnosis.environment import check_environment, is_active
 from nixenv.inspect.diagnosis.farms import check_farms
 from nixenv.inspect.diagnosis.gpu import check_gpu
 from nixenv.inspect.diagnosis.python import check_launcher, check_python
 from nixenv.inspect.diagnosis.python_shell import check_shell
 from nixenv.inspect.diagnosis.store import check_store, find_lost
+from nixenv.inspect.diagnosis.surroundings import check_surroundings
 from nixenv.inspect.report import (
     Report,
     choose_next_step,
@@ -111,6 +112,14 @@ def _check_machine(
         seen.export_command,
         _toolkit_names(seen),
     )
+    if is_active(seen.variables, machine.variables):
+        yield from check_surroundings(
+            seen.variables,
+            machine,
+            os.path.dirname(root),
+            seen.toolkit_version,
+            seen.export_command,
+        )
 
 
 def _toolkit_names(seen: Survey) -> frozenset[str]:

@@ -24,6 +24,9 @@ from nixenv.road.plan import Environment, VariableTooLong, compute, resolve
 from nixenv.road.profile import Profile
 from nixenv.snapshot import Request
 
+# libcufft.so.11, and not libcufft.so or libcufft.so.11.3.3.83.
+_SONAME = re.compile(r".+\.so\.[0-9]+")
+
 STAGES = 5
 """How many times `look`, with the machine, and `judgement` call ``step``."""
 
@@ -228,6 +231,19 @@ def look_at_machine(
             for found in site.distributions
             for module in found.modules
         },
+        libraries=_loaded_names(seen),
+    )
+
+
+def _loaded_names(seen: Survey | None) -> frozenset[str]:
+    """Name the toolkit's libraries as the loader knows them: ``libcufft.so.11``."""
+    toolkit = seen.inventory.cuda if seen and seen.inventory else None
+    return frozenset(
+        name
+        for listing in (seen.contents.files.libraries if seen and toolkit else ())
+        if toolkit and listing.directory in toolkit.library_dirs
+        for name in listing.names
+        if _SONAME.fullmatch(name)
     )
 
 

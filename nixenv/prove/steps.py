@@ -95,10 +95,18 @@ _EXPLANATIONS: Mapping[Part, tuple[Code, ...]] = {
     Part.DEVICE_CODE: (
         *(Code.CUDA_HOST_COMPILER_TOO_NEW, Code.CUDA_NO_HOST_COMPILER),
         *(Code.CUDA_RUNTIME_HEADERS_MISSING, Code.CUDA_CCCL_MISSING, Code.GPU_TOO_OLD),
+        *(Code.TOOL_BROKEN, Code.COMPILER_FLAGS_FOREIGN),
     ),
-    Part.HOST_CODE: (Code.CUDA_NO_HOST_COMPILER, Code.CUDA_RUNTIME_HEADERS_MISSING),
-    Part.LINK: (Code.CUDA_RUNTIME_LIBRARY_MISSING, Code.CUDA_STUBS_MISSING),
-    Part.NINJA: (Code.CUDA_NO_NINJA,),
+    Part.HOST_CODE: (
+        Code.TOOL_BROKEN,
+        Code.CUDA_NO_HOST_COMPILER,
+        Code.CUDA_RUNTIME_HEADERS_MISSING,
+    ),
+    Part.LINK: (
+        *(Code.CUDA_RUNTIME_LIBRARY_MISSING, Code.CUDA_STUBS_MISSING),
+        *(Code.TOOL_BROKEN, Code.COMPILER_FLAGS_FOREIGN),
+    ),
+    Part.NINJA: (Code.TOOL_BROKEN, Code.CUDA_NO_NINJA),
     Part.BUILD_FILE: (Code.CACHE_OTHER_TOOLKIT,),
     Part.LOAD: (Code.ENVIRONMENT_FOREIGN_ENTRIES, Code.TORCH_OTHER_CUDA),
     Part.DRIVER: (
@@ -106,7 +114,7 @@ _EXPLANATIONS: Mapping[Part, tuple[Code, ...]] = {
         *(Code.GPU_NVIDIA_SMI_FAILED, Code.GPU_DRIVER_NOT_LOADED),
     ),
     Part.GPU: (Code.GPU_DRIVER_TOO_OLD, Code.GPU_TOO_OLD, Code.TORCH_OTHER_CUDA),
-    Part.LAUNCHER: (Code.GPU_LIBCUDA_UNREACHABLE, Code.CUDA_STUBS_MISSING),
+    Part.LAUNCHER: (*(Code.GPU_LIBCUDA_UNREACHABLE, Code.CUDA_STUBS_MISSING, Code.TOOL_BROKEN),),
 }
 
 # gcc: fatal error: nv/target: No such file; ld: cannot find -lcudart; the loader: libcuda.so.1:

@@ -12,6 +12,7 @@ from nixenv.evidence.caches import (
     parse_cuda_home,
     probe_directory,
 )
+from tests.machine import NEEDS_ROOT
 
 
 def build_file(directory: Path, text: str) -> str:
@@ -68,10 +69,9 @@ def test_a_lock_that_is_held_and_one_that_is_not(tmp_path: Path) -> None:
     assert look_into_caches(directories).dead_locks == (str(dead), str(held))
 
 
+@NEEDS_ROOT
 def test_directories_of_another_user(tmp_path: Path) -> None:
     """The topmost of each tree; the directory that the user named is not judged."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can give directories away")
     for directory in ("a", "a/b", "c"):
         (tmp_path / directory).mkdir()
     for directory in ("", "a", "a/b"):

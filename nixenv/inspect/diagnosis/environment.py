@@ -205,20 +205,24 @@ def _check_foreign_files(
 
 
 def _check_library_path(machine: Machine) -> Iterator[Finding]:
-    name = "LD_LIBRARY_PATH"
-    files = [found for found in machine.foreign_files if found.variable == name]
-    if not files:
-        return
-    foreign = {found.entry for found in files}
-    entries = filter(None, re.split("[:;]", machine.variables.get(name, "")))  # ld.so(8)
-    # Nor any stubs: they have a finding and a remedy of their own, which this one must not undo.
-    rest = [e for e in entries if e not in foreign and os.path.basename(e.rstrip("/")) != "stubs"]
-    yield Code.ENVIRONMENT_FOREIGN_ENTRIES.found(
-        f"{name} has directories of this machine: programs of the store load these libraries "
-        "instead of their own",
-        tuple(f"{found.entry}/{found.name}" for found in files),
-        _set_list(name, rest),
-    )
+    # ld.so(8): the one is separated by colons or semicolons, the other by colons or spaces.
+    for name, separators in (("LD_LIBRARY_PATH", "[:;]"), ("LD_PRELOAD", "[: ]")):
+        files = [found for found in machine.foreign_files if found.variable == name]
+        if not files:
+            continue
+        foreign = {found.entry for found in files}
+        entries = filter(None, re.split(separators, machine.variables.get(name, "")))
+        # Nor any stubs: they have a finding and a remedy of their own, which this one must not
+        # undo.
+        rest = [
+            e for e in entries if e not in foreign and os.path.basename(e.rstrip("/")) != "stubs"
+        ]
+        yield Code.ENVIRONMENT_FOREIGN_ENTRIES.found(
+            f"{name} has libraries of this machine: programs of the store load them instead of "
+            "their own",
+            tuple(f"{found.entry}/{found.name}".rstrip("/") for found in files),
+            _set_list(name, rest),
+        )
 
 
 def _set_list(name: str, entries: Sequence[str]) -> str:

@@ -38,6 +38,9 @@ _DRIVER_OF_TOOLKIT = {
 # for; the libraries of a release are built for no older one.
 _OLDEST_CAPABILITY = {"11": "3.5", "12": "5.0", "13": "7.5"}
 
+# Likewise the newest, from the release named on.
+_NEWEST_CAPABILITY = {"11.8": "9.0", "12.8": "12.0", "12.9": "12.1"}
+
 _VERSION = re.compile(r"[0-9]{1,5}(?:\.[0-9]{1,5})*")
 
 # In a package's name: cuda12_8, and sm89, sm90a, sm121.
@@ -79,6 +82,19 @@ def check_gpu(
     yield from _check_architecture(machine, package_name)
     yield from _check_capability(machine, cuda)
     yield from _check_libcuda(machine)
+
+
+def oldest_capability(cuda: str) -> str | None:
+    """Give the oldest compute capability that nvcc of that CUDA compiles for, where it is known."""
+    return _OLDEST_CAPABILITY.get(cuda.partition(".")[0])
+
+
+def newest_capability(cuda: str) -> str | None:
+    """Give the newest one, where it is known: of releases later than this table it is not."""
+    if _numbers(cuda) > _numbers(max(_DRIVER_OF_TOOLKIT, key=_numbers)):
+        return None
+    known = [first for first in _NEWEST_CAPABILITY if _numbers(first) <= _numbers(cuda)]
+    return _NEWEST_CAPABILITY[max(known, key=_numbers)] if known else None
 
 
 def _explain_absence(driver: GpuDriver) -> Finding:
@@ -197,9 +213,7 @@ def _hides_all(visible: str, count: int) -> bool:
 def _check_architecture(machine: Machine, package_name: str) -> Iterator[Finding]:
     built_for = list(_NAMED_SM.finditer(package_name))
     gpus = [
-        (number, gpu)
-        for number, gpu in _visible_gpus(machine)
-        if gpu.compute_capability is not None
+        (number, gpu) for number, gpu in visible_gpus(machine) if gpu.compute_capability is not None
     ]
     unfit = [gpu for _, gpu in gpus if not any(_runs(match, gpu) for match in built_for)]
     if not built_for or not unfit:
@@ -220,8 +234,8 @@ def _check_architecture(machine: Machine, package_name: str) -> Iterator[Finding
 
 
 def _check_capability(machine: Machine, cuda: str) -> Iterator[Finding]:
-    oldest = _OLDEST_CAPABILITY.get(cuda.partition(".")[0])
-    gpus = [gpu for _, gpu in _visible_gpus(machine) if gpu.compute_capability is not None]
+    oldest = oldest_capability(cuda)
+    gpus = [gpu for _, gpu in visible_gpus(machine) if gpu.compute_capability is not None]
     old = [gpu for gpu in gpus if oldest and _numbers(_capability(gpu)) < _numbers(oldest)]
     if old:
         yield Code.GPU_TOO_OLD.found(
@@ -236,7 +250,7 @@ def _capability(gpu: Gpu) -> str:
     return gpu.compute_capability or ""
 
 
-def _visible_gpus(machine: Machine) -> Iterator[tuple[int, Gpu]]:
+def visible_gpus(machine: Machine) -> Iterator[tuple[int, Gpu]]:
     """Give the GPUs and their numbers, as far as CUDA_VISIBLE_DEVICES lets programs see them.
 
     nvidia-smi numbers them by their place on the bus, and CUDA only if it is told to.

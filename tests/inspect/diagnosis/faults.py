@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.inspect.diagnosis.remedies import command_in
+from tests.machine import in_namespace
 
 _ACTIVATE = 'e=$(nixenv export) && eval "$e"'
 _INSPECT = "nixenv inspect --json"
@@ -18,7 +19,7 @@ def inspect(environ: Mapping[str, str], *steps: str) -> list[dict[str, Any]]:
     """
     script = "\n".join(("set -e", _ACTIVATE, *steps, _INSPECT))
     done = subprocess.run(
-        ["unshare", "-rm", "bash", "--norc", "--noprofile", "-c", script],
+        [*in_namespace(), "bash", "--norc", "--noprofile", "-c", script],
         env=dict(environ),
         capture_output=True,
         text=True,

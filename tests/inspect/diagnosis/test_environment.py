@@ -33,6 +33,7 @@ PLAN = Environment(
         Prepend("CPATH", (f"{STORE}/cudart/include",)),
         Prepend("LIBRARY_PATH", (f"{STORE}/cudart/lib",)),
         Default("TRITON_CACHE_DIR", "/cache/triton"),
+        Default("TVM_FFI_CACHE_DIR", "/cache/tvm"),
         Default("SGLANG_PORT", "30000"),
     )
 )

@@ -1,0 +1,190 @@
+"""What else the shell is set up for: conda, compiler flags, lists of architectures. Pure."""
+
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+
+from nixenv.evidence.gpu import Gpu
+from nixenv.evidence.machine import Machine
+from nixenv.findings import Code, Finding, Severity
+from nixenv.inspect.diagnosis.gpu import newest_capability, oldest_capability, visible_gpus
+from nixenv.text import as_code
+
+_FLAGS = (
+    *("NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS", "NVCC_CCBIN"),
+    *("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS"),
+)
+
+# What leads a compiler to other headers, libraries or programs: gcc's and nvcc's options, with the
+# path behind them in the same word or in the next one. nvcc's have one or two hyphens.
+_LEADING = re.compile(
+    r"(?:-I|-isystem|-L|-B|-ccbin|--compiler-bindir|--include-path|--library-path|-Wl,-rpath,)"
+    r"[= ]?(?P<path>/.*)"
+)
+_LEADING_WORDS = (
+    *("-I", "-isystem", "-L", "-B", "-ccbin"),
+    *("--compiler-bindir", "--include-path", "--library-path"),
+)
+
+_ARCHITECTURE_LISTS = ("TORCH_CUDA_ARCH_LIST", "FLASHINFER_CUDA_ARCH_LIST")
+
+# 9.0, 9.0a, 10.3f, 8.6+PTX; torch takes names such as Hopper as well, which are not judged.
+_ARCHITECTURE = re.compile(r"(?P<major>[0-9]{1,2})\.(?P<minor>[0-9])(?P<only>[af]?)(?P<ptx>\+PTX)?")
+
+
+def check_surroundings(
+    variables: Mapping[str, str | None],
+    machine: Machine,
+    store_dir: str,
+    toolkit_version: str | None,
+    export_command: str,
+) -> Iterator[Finding]:
+    """Judge what the shell holds for other programs, and compilers of this one obey.
+
+    Args:
+        variables: What each variable should be; None for unset.
+        machine: The machine as it is.
+        store_dir: The store directory.
+        toolkit_version: The toolkit's CUDA version, ``12.8``; None where there is no toolkit.
+        export_command: What prints this environment for a shell.
+    """
+    activate = f'eval "$({export_command})"'
+    yield from _check_conda(variables, machine.variables, store_dir, activate)
+    yield from _check_tools(machine, activate)
+    if toolkit_version is not None:
+        yield from _check_flags(machine.variables, store_dir)
+        yield from _check_architectures(machine, toolkit_version)
+
+
+def _check_conda(
+    variables: Mapping[str, str | None], now: Mapping[str, str], store_dir: str, activate: str
+) -> Iterator[Finding]:
+    conda = now.get("CONDA_PREFIX")
+    if not conda:
+        return
+    entries = now.get("PATH", "").split(os.pathsep)
+    own = f"{variables.get('VIRTUAL_ENV') or store_dir}/"
+    ours = [number for number, entry in enumerate(entries) if entry.startswith(own)]
+    theirs = [number for number, entry in enumerate(entries) if entry.startswith(f"{conda}/")]
+    is_first = bool(theirs) and (not ours or theirs[0] < ours[0])
+    yield Code.CONDA_ACTIVE.found(
+        "a conda environment is active as well; its programs come "
+        + ("first: compilers and Python may be conda's" if is_first else "behind this one's"),
+        (f"CONDA_PREFIX={conda}", *(entries[number] for number in theirs)),
+        as_code(f"conda deactivate; {activate}"),
+        severity=Severity.WARNING if is_first else Severity.NOTE,
+    )
+
+
+def _check_tools(machine: Machine, activate: str) -> Iterator[Finding]:
+    for tool in machine.tools:
+        if tool.problem:
+            is_named = tool.name != "ninja" and bool(machine.variables.get(tool.name))
+            unset = f"unset {tool.name}; " if is_named else ""
+            yield Code.TOOL_BROKEN.found(
+                f"{tool.name}: {tool.command} does not start; nothing can be compiled with it",
+                (tool.problem,),
+                f"repair or remove it, or put this environment's first: "
+                f"{as_code(unset + activate)}",
+            )
+
+
+def _check_flags(now: Mapping[str, str], store_dir: str) -> Iterator[Finding]:
+    foreign = {
+        name: words
+        for name in _FLAGS
+        if (words := tuple(_foreign_words(name, now.get(name, ""), store_dir)))
+    }
+    if foreign:
+        yield Code.COMPILER_FLAGS_FOREIGN.found(
+            f"{', '.join(foreign)}: compilers are led to headers, libraries or compilers of this "
+            "machine",
+            tuple(f"{name}: {' '.join(words)}" for name, words in foreign.items()),
+            as_code(f"unset {' '.join(foreign)}"),
+        )
+
+
+def _foreign_words(name: str, flags: str, store_dir: str) -> Iterator[str]:
+    if name == "NVCC_CCBIN":
+        if flags.startswith("/") and not flags.startswith(f"{store_dir}/"):
+            yield flags
+        return
+    words = _split(flags)
+    for number, word in enumerate(words):
+        following = words[number + 1 : number + 2]
+        whole = f"{word} {following[0]}" if word in _LEADING_WORDS and following else word
+        found = _LEADING.fullmatch(whole)
+        if found and not found["path"].startswith(f"{store_dir}/"):
+            yield whole
+
+
+def _split(flags: str) -> Sequence[str]:
+    try:
+        return shlex.split(flags)
+    except ValueError:
+        return flags.split()
+
+
+# Lists of architectures ---------------------------------------------------------------------------
+
+
+def _check_architectures(machine: Machine, toolkit_version: str) -> Iterator[Finding]:
+    for name in _ARCHITECTURE_LISTS:
+        text = machine.variables.get(name, "")
+        listed = list(filter(None, map(_ARCHITECTURE.fullmatch, re.split("[ ;,]+", text))))
+        if not listed or len(listed) < len(re.findall("[^ ;,]+", text)):
+            continue  # names among them are for torch to know
+        gpus = [gpu for _, gpu in visible_gpus(machine)]
+        unfit = [gpu for gpu in gpus if not _is_covered(gpu, listed)]
+        beyond = [found[0] for found in listed if not _compiles(found, toolkit_version)]
+        if unfit:
+            yield Code.ARCHITECTURE_LIST_UNFIT.found(
+                f"{name} leaves out {', '.join(dict.fromkeys(gpu.name for gpu in unfit))}: what is "
+                "compiled does not run there",
+                (
+                    f"{name}={text}",
+                    *(f"{gpu.name}: compute capability {gpu.compute_capability}" for gpu in unfit),
+                ),
+                as_code(f"unset {name}"),
+                severity=Severity.WARNING if len(unfit) < len(gpus) else Severity.ERROR,
+            )
+        elif beyond:
+            yield Code.ARCHITECTURE_LIST_UNFIT.found(
+                f"{name} asks for {', '.join(beyond)}, which nvcc of CUDA {toolkit_version} does "
+                "not compile for",
+                (f"{name}={text}",),
+                as_code(f"unset {name}"),
+                severity=Severity.WARNING,
+            )
+
+
+def _is_covered(gpu: Gpu, listed: Sequence[re.Match[str]]) -> bool:
+    """Say whether what is compiled for one of these runs on the GPU.
+
+    CUDA C++ Programming Guide, "Compute Capabilities": ``a`` runs on that one alone, ``f`` and
+    plain ones on later ones of the same major version, PTX on all later ones.
+    """
+    if gpu.compute_capability is None:
+        return True
+    has = _capability(gpu.compute_capability)
+    return any(
+        has == wants
+        if found["only"] == "a"
+        else wants <= has and (bool(found["ptx"]) or has[0] == wants[0])
+        for found in listed
+        for wants in [(int(found["major"]), int(found["minor"]))]
+    )
+
+
+def _compiles(found: re.Match[str], toolkit_version: str) -> bool:
+    wants = (int(found["major"]), int(found["minor"]))
+    oldest, newest = oldest_capability(toolkit_version), newest_capability(toolkit_version)
+    return (oldest is None or wants >= _capability(oldest)) and (
+        newest is None or wants <= _capability(newest)
+    )
+
+
+def _capability(text: str) -> tuple[int, int]:
+    major, _, minor = text.partition(".")
+    return int(major), int(minor)

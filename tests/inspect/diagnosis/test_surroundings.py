@@ -1,0 +1,118 @@
+"""What else the shell is set up for: as plain data, and as faults in a real environment."""
+
+import pytest
+
+from nixenv.evidence.gpu import Gpu, GpuDriver
+from nixenv.evidence.machine import Machine
+from nixenv.findings import Finding, Severity
+from nixenv.inspect.diagnosis.surroundings import check_surroundings
+from tests.inspect.diagnosis.faults import assert_found_and_cured, codes, inspect
+
+H100 = Gpu("H100", "9.0", 80_000)
+L4 = Gpu("L4", "8.9", 24_000)
+
+
+def check(environ: dict[str, str], *gpus: Gpu, cuda: str | None = "12.8") -> list[Finding]:
+    machine = Machine("x86_64", variables=environ, driver=GpuDriver(gpus=gpus))
+    return list(check_surroundings({}, machine, "/nix/store", cuda, "nixenv export"))
+
+
+@pytest.mark.parametrize("name", ["TORCH_CUDA_ARCH_LIST", "FLASHINFER_CUDA_ARCH_LIST"])
+@pytest.mark.parametrize(
+    ("listed", "gpus", "severity"),
+    [
+        ("9.0", [H100], None),
+        ("9.0a 10.0a", [H100], None),
+        ("8.0;8.6+PTX", [H100, L4], None),
+        ("8.0", [L4], None),
+        ("Hopper", [L4], None),
+        ("", [L4], None),
+        ("9.0", [], None),
+        ("10.0f;9.0", [Gpu("B300", "10.3", 1)], None),
+        ("8.9", [H100], Severity.ERROR),
+        ("8.9a", [Gpu("A40", "8.6", 1)], Severity.ERROR),
+        ("9.0", [H100, L4], Severity.WARNING),
+        ("9.0 12.1", [H100], Severity.WARNING),
+        ("3.5", [], Severity.WARNING),
+    ],
+)
+def test_lists_of_architectures(
+    name: str, listed: str, gpus: list[Gpu], severity: Severity | None
+) -> None:
+    """What runs on each visible GPU, and what nvcc of CUDA 12.8 has."""
+    found = [finding.severity for finding in check({name: listed}, *gpus)]
+    assert found == ([severity] if severity else [])
+    assert check({name: listed}, *gpus, cuda=None) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "words"),
+    [
+        ("CFLAGS", "-O2 -g -DX=/usr", None),
+        ("NVCC_APPEND_FLAGS", "-I/nix/store/x/include -O3 -lineinfo", None),
+        ("NVCC_CCBIN", "/nix/store/x/bin/gcc", None),
+        ("NVCC_CCBIN", "/usr/bin/gcc-13", "/usr/bin/gcc-13"),
+        ("NVCC_PREPEND_FLAGS", "-O3 -ccbin /usr/bin/g++", "-ccbin /usr/bin/g++"),
+        ("CPPFLAGS", "-isystem /usr/include/x -O2", "-isystem /usr/include/x"),
+        ("LDFLAGS", "-L/opt/x -Wl,-rpath,/opt/x", "-L/opt/x -Wl,-rpath,/opt/x"),
+        ("CXXFLAGS", "-I/opt 'unbalanced", "-I/opt"),
+    ],
+)
+def test_flags(name: str, flags: str, words: str | None) -> None:
+    """Only what leads out of the store; a toolkit is what makes it matter."""
+    found = check({name: flags})
+    assert [finding.evidence for finding in found] == ([(f"{name}: {words}",)] if words else [])
+
+
+def test_conda_behind_the_environment() -> None:
+    """Is there, and does little: a note."""
+    environ = {"CONDA_PREFIX": "/opt/conda", "PATH": "/nix/store/a/bin:/opt/conda/bin"}
+    (found,) = check(environ)
+    assert (found.code, found.severity) == ("conda-active", Severity.NOTE)
+
+
+# Faults in a real environment, and their cures ---------------------------------------------------
+
+CONDA = """
+mkdir -p ~/conda/bin; before=$PATH
+export CONDA_PREFIX=~/conda PATH=~/conda/bin:"$PATH"
+conda() { unset CONDA_PREFIX; PATH=$before; }
+"""
+BROKEN = """
+mkdir -p ~/bin; printf '#!/bin/sh\\nexit 127\\n' > ~/bin/{0}; chmod +x ~/bin/{0}
+export PATH=~/bin:"$PATH"
+"""
+LIBRARY = "mkdir -p ~/lib && echo | /usr/bin/gcc -shared -x c - -o ~/lib/{0} && export {1}=~/lib{2}"
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        ("conda-active", CONDA),
+        ("tool-broken", BROKEN.format("ninja")),
+        ("compiler-flags-foreign", "export NVCC_APPEND_FLAGS='-ccbin /usr/bin/gcc'"),
+        ("compiler-flags-foreign", "export LDFLAGS=-L/usr/lib CFLAGS=-I/usr/include"),
+        ("architecture-list-unfit", "export FLASHINFER_CUDA_ARCH_LIST=99.0a"),
+        (
+            "environment-foreign-entries",
+            LIBRARY.format("libcudart.so.12", "LD_PRELOAD", "/libcudart.so.12"),
+        ),
+    ],
+)
+def test_a_fault_is_found_and_cured(nixenv_on_path: dict[str, str], code: str, fault: str) -> None:
+    """It triggers its own finding and no other; after the remedy all is as before."""
+    assert_found_and_cured(nixenv_on_path, code, fault)
+
+
+def test_a_compiler_that_does_not_start(nixenv_on_path: dict[str, str]) -> None:
+    """CC names one, and the remedy takes the closure's in its place."""
+    found = inspect(nixenv_on_path, 'export CXX="/no/such/g++ -m64"')
+    (finding,) = [one for one in found if one["code"] == "tool-broken"]
+    assert finding["remedy"].endswith('`unset CXX; eval "$(nixenv export)"`')
+
+
+@pytest.mark.parametrize("library", ["libcublasLt.so.12"])
+def test_any_library_of_the_toolkit(nixenv_on_path: dict[str, str], library: str) -> None:
+    """On LD_LIBRARY_PATH it takes the closure's place."""
+    fault = LIBRARY.format(library, "LD_LIBRARY_PATH", "")
+    assert "environment-foreign-entries" in codes(inspect(nixenv_on_path, fault))
