@@ -93,14 +93,14 @@ class Root(NamedTuple):
     Attributes:
         path: The store path.
         program: The program's file name (``sglang``); None when unknown.
-        origin: How the root was found, for a person.
+        how: How the root was found, for a person.
         found: The program's file on the search path, where it was looked up there.
         file: The program's file in the store, behind the links that lead there; None when unknown.
     """
 
     path: StorePath
     program: str | None
-    origin: str
+    how: str
     found: str | None = None
     file: str | None = None
 
@@ -182,10 +182,10 @@ def find_named_root(
     has_program = bool(name) and os.path.lexists(os.path.join(programs, name))
     if program is not None and not has_program:
         raise ProgramNotFound(program, programs)
-    origin = "named with --root"
+    how = "named with --root"
     if not has_program:
-        return Root(root, None, origin)
-    return Root(root, name, origin, file=os.path.join(programs, name))
+        return Root(root, None, how)
+    return Root(root, name, how, file=os.path.join(programs, name))
 
 
 def _candidates(name: str, search_path: str) -> Iterator[str]:

@@ -183,7 +183,7 @@ def machine(looked_at: Machine | None) -> Element:
 
 def _facts(report: Report) -> Iterator[Element]:
     root, inventory, members = report.root, report.inventory, report.members
-    yield from _fact("Root", _path(root.path), f"found: {root.origin}")
+    yield from _fact("Root", _path(root.path), f"found: {root.how}")
     if inventory is not None:
         interpreter = inventory.interpreter
         yield from _fact(

@@ -96,7 +96,7 @@ def _facts(report: Report, *, full: bool) -> Iterator[tuple[str, Iterable[str]]]
 
 def _root_lines(report: Report) -> Iterator[str]:
     yield report.root.path
-    yield f"found: {report.root.origin}"
+    yield f"found: {report.root.how}"
     if report.source is not None:
         yield f"closure: {report.source}"
 
@@ -137,8 +137,8 @@ def _module_lines(report: Report, *, full: bool) -> Iterator[str]:
 
 def _module_line(module: Module) -> str:
     held = ", ".join(f"{found.name} {found.version}" for found in module.distributions)
-    origin = "" if module.own else " [rest of the closure]"
-    return f"{held or '(no distribution)'}{origin}  {module.directory}"
+    place = "" if module.own else " [rest of the closure]"
+    return f"{held or '(no distribution)'}{place}  {module.directory}"
 
 
 def _size_lines(members: Sequence[Member]) -> Iterator[str]:
