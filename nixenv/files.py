@@ -1,12 +1,36 @@
-"""Write files so that a reader never sees half of one."""
+"""Write files so that a reader never sees half of one; read what is a file, and not without end."""
 
 import contextlib
+import errno
 import os
+import stat
 
 from nixenv.errors import OutputFailed
 
 TEMPORARY_PREFIX = ".nixenv-"
 """What the names of unfinished files begin with."""
+
+
+def read_file(file: str, limit: int) -> bytes:
+    """Read a file whole.
+
+    A FIFO in its place would hold its reader for ever, and a device would never end.
+
+    Args:
+        file: The file; links are followed.
+        limit: How many bytes it may have.
+
+    Raises:
+        OSError: it cannot be opened or read, is no regular file, or has more than that.
+    """
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with open(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", file)
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"it has more than {limit} bytes", file)
+    return content
 
 
 def write_atomically(file: str, text: str, mode: int = 0o600) -> None:

@@ -6,8 +6,37 @@ import re
 import stat
 from collections.abc import Mapping
 
+from nixenv.errors import NixenvError
 from nixenv.places import find_cache_dir
-from nixenv.sglang.errors import CacheUntrusted
+
+
+class CacheUnwritable(NixenvError):
+    """Something for later cannot be put into the cache directory."""
+
+    what: str
+    path: str
+    detail: str
+    variable: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"{self.what} cannot be written to {self.path}: {self.detail}",
+            "check the free space and the permissions there, "
+            f"or set {self.variable} to a place that can be written",
+        )
+
+
+class CacheUntrusted(NixenvError):
+    """A place in the cache directory that somebody else could change."""
+
+    path: str
+    detail: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"{self.path} {self.detail}: somebody else could change what is served",
+            "look at it (`ls -ld`), remove it, and run sglang-resolve-model again",
+        )
 
 
 def locate_cache(name: str, environ: Mapping[str, str]) -> str:

@@ -1,6 +1,6 @@
 """The ``.env`` file between the two programs: written whole, read strictly, never executed.
 
-One ``NAME=value`` a line, of four names. A value has every byte outside ``A-Z a-z 0-9 / . _ : @ +
+One ``NAME=value`` a line, of five names. A value has every byte outside ``A-Z a-z 0-9 / . _ : @ +
 , = -`` as ``%XX``, so any path survives, a file name with a line break or bytes that are no UTF-8
 included, and nothing in the file means anything to a shell.
 """
@@ -10,11 +10,31 @@ import re
 import stat
 from collections.abc import Mapping
 
-from nixenv.errors import OutputFailed
+from nixenv.errors import NixenvError, OutputFailed
 from nixenv.files import write_atomically
-from nixenv.sglang.cache import entry_name, find_distrust, locate_cache, make_private_directory
-from nixenv.sglang.errors import CacheUntrusted, CacheUnwritable, EnvFileUnusable
-from nixenv.sglang.model import Resolution, is_model_directory
+from nixenv.sglang.cache import (
+    CacheUntrusted,
+    CacheUnwritable,
+    entry_name,
+    find_distrust,
+    locate_cache,
+    make_private_directory,
+)
+from nixenv.sglang.model import Origin, Resolution
+
+
+class EnvFileUnusable(NixenvError):
+    """The resolver's .env file is missing, damaged, stale, or about another model."""
+
+    file: str
+    detail: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"{self.file} {self.detail}",
+            "run sglang-resolve-model with the same variables; it writes the file anew",
+        )
+
 
 _DIRECTORY = "sglang-models"
 _LINE = re.compile(r"([A-Z_]+)=((?:[A-Za-z0-9/._:@+,=-]|%[0-9A-F]{2})+)")
@@ -80,8 +100,8 @@ def read_env_file(file: str, requested: str) -> Resolution:
     if resolution.requested != requested:
         detail = f"was made for {resolution.requested!r}, but SGLANG_MODEL is {requested!r}"
         raise EnvFileUnusable(file, detail)
-    if resolution.is_local and not is_model_directory(resolution.model):
-        detail = f"is stale: {resolution.model!r} holds no config.json any more"
+    if resolution.is_local and not _is_there(resolution):
+        detail = f"is stale: {resolution.model!r} is gone"
         raise EnvFileUnusable(file, detail)
     return resolution
 
@@ -89,8 +109,10 @@ def read_env_file(file: str, requested: str) -> Resolution:
 def format_resolution(resolution: Resolution) -> str:
     """Write a resolution down as the file's text."""
     values = {"SGLANG_MODEL_REQUESTED": resolution.requested, "SGLANG_MODEL": resolution.model}
-    if resolution.bundled:
-        values |= {"SGLANG_BUNDLED_FROM": resolution.requested, "HF_HUB_OFFLINE": "1"}
+    if resolution.revision is not None:
+        values["SGLANG_MODEL_REVISION"] = resolution.revision
+    if resolution.is_bundled:
+        values |= {"SGLANG_BUNDLED_FROM": resolution.model_id, "HF_HUB_OFFLINE": "1"}
     return "".join(f"{name}={_encode(value)}\n" for name, value in values.items())
 
 
@@ -107,19 +129,35 @@ def parse_resolution(content: bytes) -> Resolution:
         if parsed is None:
             raise ValueError(f"line {number} is no NAME=value of this file's encoding: {line!r}")
         values[parsed[1]] = _decode(parsed[2])
+    model = values.get("SGLANG_MODEL", "")
     resolution = Resolution(
         values.get("SGLANG_MODEL_REQUESTED", ""),
-        values.get("SGLANG_MODEL", ""),
-        "SGLANG_BUNDLED_FROM" in values,
+        model,
+        _origin_of(model, bundled="SGLANG_BUNDLED_FROM" in values),
+        values.get("SGLANG_MODEL_REVISION"),
     )
-    if not resolution.is_local and (resolution.bundled or resolution.model != resolution.requested):
-        raise ValueError(
-            f"{resolution.model!r} is neither a directory nor the model that was asked for"
-        )
+    is_asked_for = model in (resolution.requested, resolution.model_id)
+    if not resolution.is_local and (resolution.is_bundled or not is_asked_for):
+        raise ValueError(f"{model!r} is neither a path nor the model that was asked for")
     # Unknown, doubled and missing names, another order, needless escapes, a last line cut short.
     if format_resolution(resolution).encode() != content:
         raise ValueError("it is not as sglang-resolve-model writes it")
     return resolution
+
+
+def _origin_of(model: str, *, bundled: bool) -> Origin:
+    # For the server a model in the user's cache is a path like any other.
+    if bundled:
+        return Origin.BUNDLED
+    if os.path.isabs(model):
+        return Origin.PATH
+    return Origin.REMOTE if "://" in model else Origin.HUB
+
+
+def _is_there(resolution: Resolution) -> bool:
+    """Whether a path is there still; of a shadow, the model behind it as well."""
+    config = os.path.join(resolution.model, "config.json")
+    return os.path.exists(resolution.model) and os.path.lexists(config) == os.path.exists(config)
 
 
 def _encode(value: str) -> str:

@@ -2,26 +2,37 @@
 
 import os
 import re
-import shlex
-from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
-from attrs import field, frozen
-
+from nixenv.errors import UsageError
 from nixenv.sglang import values
-from nixenv.sglang.errors import Problem, SettingsInvalid
+from nixenv.sglang.arguments import split_words
+from nixenv.sglang.defaults import read_defaults
 from nixenv.sglang.model import Resolution
 
 _T = TypeVar("_T")
 
-DEFAULTS = {
-    "SGLANG_HOST": "0.0.0.0",  # noqa: S104 -- a server in a container; SGLANG_HOST narrows it
-    "SGLANG_PORT": "30000",
-    "SGLANG_PREFERRED_SAMPLING_PARAMS": (
-        '{"max_new_tokens": 512, "frequency_penalty": 0.5, "presence_penalty": 0.3}'
-    ),
-}
-"""What variables mean while they are unset or empty."""
+
+class Problem(NamedTuple):
+    """One variable, and what is wrong with its value."""
+
+    variable: str
+    detail: str
+
+
+class SettingsInvalid(UsageError):
+    """Variables of sglang-serve with values that cannot be used: all of them."""
+
+    problems: Sequence[Problem]
+
+    def _texts(self) -> tuple[str, str, Sequence[str]]:
+        return (
+            "these settings cannot be used:",
+            "set each to a value that docs/sglang.md allows, or unset it to have its default",
+            [f"{problem.variable}: {problem.detail}" for problem in self.problems],
+        )
+
 
 # Which variable becomes which flag of sglang.launch_server 0.5.9.
 _OPTIONS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
@@ -46,12 +57,8 @@ _NODES = ("SGLANG_NNODES", "SGLANG_NODE_RANK", "SGLANG_DIST_INIT_ADDR")
 # tensor parallelism then binds it before the HTTP server does; SGL_* is copied to SGLANG_*.
 _HIDDEN = ("SGLANG_PORT", "SGL_PORT")
 
-_SECRET_FLAGS = ("--api-key", "--admin-api-key")
-_MASK = "***"
 
-
-@frozen
-class Launch:
+class Launch(NamedTuple):
     """A server's start.
 
     Attributes:
@@ -61,10 +68,14 @@ class Launch:
         preflight: Whether to try that port first.
     """
 
-    command: tuple[str, ...] = field(repr=False)
+    command: tuple[str, ...]
     host: str
     port: int
     preflight: bool
+
+    def __repr__(self) -> str:
+        """Show where it will listen; the command holds secrets."""
+        return f"Launch(host={self.host!r}, port={self.port})"
 
 
 def plan_launch(resolution: Resolution, environ: Mapping[str, str]) -> Launch:
@@ -79,8 +90,8 @@ def plan_launch(resolution: Resolution, environ: Mapping[str, str]) -> Launch:
     """
     reader = _Reader(
         {
-            **DEFAULTS,
-            "SGLANG_SERVED_NAME": resolution.requested if resolution.bundled else "default",
+            **read_defaults(),
+            "SGLANG_SERVED_NAME": resolution.model_id if resolution.is_bundled else "default",
             **{name: value for name, value in environ.items() if value},
         }
     )
@@ -89,12 +100,13 @@ def plan_launch(resolution: Resolution, environ: Mapping[str, str]) -> Launch:
     no_cuda_graph = reader.read("SGLANG_DISABLE_CUDA_GRAPH", values.parse_switch)
     preflight = reader.read("SGLANG_PREFLIGHT", values.parse_switch)
     api_key = reader.read("SGLANG_API_KEY_FILE", read_api_key)
-    extra_args = reader.read("SGLANG_EXTRA_ARGS", _split_words)
+    extra_args = reader.read("SGLANG_EXTRA_ARGS", split_words)
     host, port = options["SGLANG_HOST"], options["SGLANG_PORT"]
     if reader.problems or host is None or port is None:
         raise SettingsInvalid(tuple(reader.problems))
     command = [choose_python(environ), "-m", "sglang.launch_server"]
     command += _flag("--model-path", resolution.model)
+    command += _flag("--revision", resolution.revision)
     for name, flag, _ in _OPTIONS:
         command += _flag(flag, options[name])
     if no_cuda_graph:
@@ -106,32 +118,19 @@ def plan_launch(resolution: Resolution, environ: Mapping[str, str]) -> Launch:
 
 
 def server_environment(resolution: Resolution, environ: Mapping[str, str]) -> dict[str, str]:
-    """Give the variables that the server sees; only a bundled model makes it work offline."""
+    """Give the variables that the server sees.
+
+    A bundled model makes it work offline, unless HF_HUB_OFFLINE says otherwise.
+    """
     inherited = {
         name: value
         for name, value in environ.items()
         if name not in _HIDDEN and name != "SGLANG_BUNDLED_FROM"
     }
-    if resolution.bundled:
-        inherited |= {"SGLANG_BUNDLED_FROM": resolution.requested, "HF_HUB_OFFLINE": "1"}
+    if resolution.is_bundled:
+        offline = environ.get("HF_HUB_OFFLINE") or "1"
+        inherited |= {"SGLANG_BUNDLED_FROM": resolution.model_id, "HF_HUB_OFFLINE": offline}
     return {**inherited, "SGLANG_MODEL": resolution.model}
-
-
-def format_command(command: Iterable[str]) -> str:
-    """Write a command as a line to paste into a shell, with secrets masked."""
-    shown = []
-    is_secret = False
-    for word in command:
-        flag, equals, _ = word.partition("=")
-        if is_secret:
-            shown.append(_MASK)
-            is_secret = False
-        elif _is_secret_flag(flag):
-            shown.append(f"{flag}={_MASK}" if equals else flag)
-            is_secret = not equals
-        else:
-            shown.append(word)
-    return shlex.join(shown)
 
 
 def choose_python(environ: Mapping[str, str]) -> str:
@@ -197,21 +196,8 @@ def _find_node_problems(
         yield Problem("SGLANG_NODE_RANK", f"{rank} is not below SGLANG_NNODES, which is {nodes}")
 
 
-def _split_words(text: str) -> list[str]:
-    # The text may hold a key, so the message does not repeat it.
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise ValueError(f"it cannot be split into words: {error}") from error
-
-
 def _flag(flag: str, value: str | None) -> tuple[str, ...]:
     if value is None:
         return ()
     # argparse takes a separate word with a dash in front for another flag.
     return (f"{flag}={value}",) if value.startswith("-") else (flag, value)
-
-
-def _is_secret_flag(flag: str) -> bool:
-    # argparse takes abbreviations, too.
-    return len(flag) > 2 and any(secret.startswith(flag) for secret in _SECRET_FLAGS)

@@ -1,71 +1,62 @@
 """``sglang-resolve-model``: find the model, and leave what was found to sglang-serve."""
 
 import os
-from collections.abc import Mapping
 from typing import NoReturn
 
 import click
-from attrs import evolve
 
 from nixenv import __version__
 from nixenv.console import emit, run_program, say
-from nixenv.sglang.cache import locate_cache
+from nixenv.sglang.banner import describe_origin, describe_server
+from nixenv.sglang.capability import describe_incapable, find_gpus_without_fp8
 from nixenv.sglang.envfile import locate_env_file, write_env_file
-from nixenv.sglang.errors import TokenizerConfigUnreadable
-from nixenv.sglang.model import Resolution, find_model, requested_model
-from nixenv.sglang.tokenizer import make_shadow, patch_tokenizer_config
+from nixenv.sglang.resolving import Resolved, resolve_model
+from nixenv.sglang.shadow import make_shadow
 
 PROGRAM = "sglang-resolve-model"
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--banner", is_flag=True, help="Write one line for the prompt, and nothing else.")
 @click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
-def cli() -> None:
+def cli(*, banner: bool) -> None:
     """Find the model that SGLANG_MODEL names, and write an .env file for sglang-serve.
 
-    A directory with config.json is taken as it is. A Hugging Face ID is looked up below
-    $FLOX_ENV/share/models, and otherwise left for SGLang to download. The file's path goes
-    to stdout. docs/sglang.md has the variables.
+    A directory, a GGUF file or a URL is taken as it is. A Hugging Face ID is looked up below
+    $FLOX_ENV/share/models, and otherwise left to SGLang. What SGLang's transformers could
+    not read is mended in a copy made of links. The file's path goes to stdout.
+    docs/sglang.md has the variables.
 
     \b
-    Exit codes: 0 done; 1 a bundled model that cannot be used, or a cache that cannot be
-    written; 2 usage.
+    Exit codes: 0 done; 1 a model that cannot be served, or a cache that cannot be written;
+    2 usage.
     """
-    resolution = find_model(requested_model(os.environ), os.environ)
-    served = _with_known_tokenizer(resolution, os.environ)
+    if banner:
+        emit(f"{describe_server(os.environ)}\n")
+        return
+    resolved = resolve_model(os.environ)
+    if resolved.shadow is not None:
+        make_shadow(resolved.shadow)
+    resolution = resolved.resolution
     file = locate_env_file(resolution.requested, os.environ)
-    write_env_file(file, served, os.environ)
-    say(PROGRAM, describe(resolution))
+    write_env_file(file, resolution, os.environ)
+    say(PROGRAM, describe(resolved))
     emit(f"{file}\n")
 
 
-def describe(resolution: Resolution) -> str:
-    """Say in one line where the model will come from."""
-    if resolution.bundled:
-        return f"{resolution.requested} (bundled) in {resolution.model!r}"
-    if resolution.is_local:
-        return f"{resolution.model!r} (local directory)"
-    return f"{resolution.requested} (will download from HF)"
+def describe(resolved: Resolved) -> str:
+    """Say where the model will come from, and what to know about it."""
+    resolution = resolved.resolution
+    place = f" in {resolution.model!r}" if resolution.is_local else ""
+    lines = [f"{resolution.requested} ({describe_origin(resolution)}){place}", *resolved.notes]
+    if incapable := describe_incapable(resolution.requested, find_gpus_without_fp8()):
+        lines.append(f"warning: {resolution.requested} {incapable}")
+    return f"\n{PROGRAM}: ".join(lines)
 
 
 def main() -> NoReturn:
     """Run sglang-resolve-model."""
     run_program(PROGRAM, lambda: cli(prog_name=PROGRAM))
-
-
-def _with_known_tokenizer(resolution: Resolution, environ: Mapping[str, str]) -> Resolution:
-    if not resolution.is_local:
-        return resolution
-    try:
-        tokenizer_config = patch_tokenizer_config(resolution.model)
-    except TokenizerConfigUnreadable as error:
-        say(PROGRAM, f"warning: {error}")
-        return resolution
-    if tokenizer_config is None:
-        return resolution
-    shadows = locate_cache("sglang-compat", environ)
-    shadow = make_shadow(resolution.model, tokenizer_config, shadows)
-    return evolve(resolution, model=shadow)
 
 
 if __name__ == "__main__":

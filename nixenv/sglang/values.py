@@ -11,6 +11,9 @@ import re
 DTYPES = ("auto", "half", "float16", "bfloat16", "float", "float32")
 """The choices of ``--dtype`` (sglang 0.5.9, srt/server_args.py)."""
 
+_ON = {"1", "true", "yes", "on", "y", "t", "enable", "enabled"}
+_OFF = {"0", "false", "no", "off", "n", "f", "disable", "disabled"}
+
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.(?!-)[A-Za-z0-9_-]{1,63})*\.?")
 _ADDRESS = re.compile(r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[^:\[\]]+)):(?P<port>[^:]+)")
 
@@ -85,10 +88,11 @@ def parse_sampling_params(text: str) -> str:
 
 
 def parse_switch(text: str) -> bool:
-    """Read an on or off."""
-    if text not in {"0", "1"}:
-        raise ValueError(f"{text!r} is neither 1 (on) nor 0 (off)")
-    return text == "1"
+    """Read an on or off, in the words that people use for it."""
+    word = text.strip().lower()
+    if word not in _ON | _OFF:
+        raise ValueError(f"{text!r} is neither 1 (true, yes, on) nor 0 (false, no, off)")
+    return word in _ON
 
 
 def _parse_number(text: str, least: int, most: int | None = None) -> str:

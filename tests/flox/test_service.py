@@ -142,7 +142,7 @@ def test_nothing_is_served_without_a_model(
     scene: Scene, environ: dict[str, str], tmp_path: Path, attach: Attach
 ) -> None:
     """Where the model cannot be resolved, no server is started, and the variable is named."""
-    environ = environ | {"SGLANG_MODEL": "../.."}
+    environ = environ | {"SGLANG_MODEL": "no model"}
     activation = scene.activate(environ, tmp_path, traced=True)
     process = scene.start_service("sglang", attach(activation, environ))
     output, _ = process.communicate(timeout=SECONDS_TO_STOP)

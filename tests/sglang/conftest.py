@@ -8,6 +8,9 @@ import pytest
 
 from tests.sglang.programs import SERVER, Environment
 
+# A script for interpreters that have a transformers; there are no doctests in it.
+collect_ignore = ["with_transformers.py"]
+
 
 @pytest.fixture
 def activated(tmp_path: Path) -> Environment:

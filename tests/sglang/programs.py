@@ -1,5 +1,6 @@
 """Run the two programs as their users do, and make models for them."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -61,14 +62,21 @@ class Environment:
         return self.flox_env / "share/models/hub"
 
     @property
-    def shadows(self) -> list[Path]:
-        return sorted((self.cache / "sglang-compat").iterdir())
+    def user_hub(self) -> Path:
+        return self.home / "huggingface/hub"
+
+    @property
+    def shadow(self) -> Path:
+        """The only shadow, in its entry of the cache."""
+        (shadow,) = (self.cache / "sglang-compat").glob("*/*")
+        return shadow
 
     def environ(self, changes: Mapping[str, str]) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
             "FLOX_ENV": str(self.flox_env),
             "FLOX_ENV_CACHE": str(self.cache),
+            "HF_HOME": str(self.user_hub.parent),
             "SGLANG_PYTHON": sys.executable,
             "PYTHONPATH": str(self.site_packages),
             **changes,
@@ -76,6 +84,12 @@ class Environment:
 
     def resolve(self, *prefix: str, **changes: str) -> Outcome:
         return run([*prefix, *program("resolve")], self.environ(changes))
+
+    def resolve_shadow(self, **changes: str) -> Path:
+        """Resolve a model that needs a shadow, and give it."""
+        outcome = self.resolve(**changes)
+        assert outcome.status == 0, outcome.stderr
+        return self.shadow
 
     def serve(self, *options: str, **changes: str) -> Outcome:
         return run([*program("serve"), *options], self.environ(changes))
@@ -122,6 +136,30 @@ def bundle_model(
         (repository / "refs").mkdir(parents=True, exist_ok=True)
         (repository / "refs/main").write_text(ref)
     return make_model(repository / "snapshots" / commit, **files)
+
+
+def cache_model(
+    environment: Environment, model_id: str, *, weights: bool = True, **files: object
+) -> Path:
+    """Put a model into the user's own Hugging Face cache, as its client does; give its snapshot.
+
+    Each file is a link to a blob; without weights the download was cut short.
+    """
+    repository = environment.user_hub / f"models--{model_id.replace('/', '--')}"
+    loose = make_model(repository / "loose", **files)
+    if weights:
+        (loose / "model.safetensors").write_text("weights")
+    snapshot = repository / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (repository / "blobs").mkdir()
+    for file in loose.iterdir():
+        blob = hashlib.sha256(file.read_bytes()).hexdigest()
+        file.rename(repository / "blobs" / blob)
+        (snapshot / file.name).symlink_to(f"../../blobs/{blob}")
+    loose.rmdir()
+    (repository / "refs").mkdir()
+    (repository / "refs/main").write_text(COMMIT)
+    return snapshot
 
 
 def read_values(outcome: Outcome) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Parts of the real sglang 0.5.9, from its wheel on PyPI, without what they import.
+"""Parts of the real sglang 0.5.9 and 0.5.23, from their wheels on PyPI, without what they import.
 
 A module such as ``srt/server_args.py`` is executed whole and unchanged; what it imports from the
 rest of sglang (and so torch, triton, a GPU) is replaced. Of the replaced names its parser uses a
@@ -8,18 +8,18 @@ two tables. All others fail as soon as anything is done with them.
 
 import argparse
 import ast
-import hashlib
 import json
+import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 from types import ModuleType
 from unittest import mock
 
-REQUIREMENTS = Path(__file__).with_name("wheels.txt")
-CACHE = Path(__file__).parents[2] / ".cache" / "wheels"
+from tests.wheels import fetch
+
+WHEELS = Path(__file__).with_name("wheels")
 
 # Where the parser's own ingredients are: module, and how it is read there.
 CONSTANTS = {
@@ -33,16 +33,18 @@ TABLES = {
 
 
 class Unavailable:
-    """Stands for a name that the parser should have no use for."""
+    """Stands for a name that a module should have no use for."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __getattr__(self, attribute: str) -> object:
-        raise AssertionError(f"the argument parser uses {self._name}.{attribute}")
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)  # typing looks for some
+        raise AssertionError(f"the module uses {self._name}.{attribute}")
 
     def __call__(self, *_: object, **__: object) -> object:
-        raise AssertionError(f"the argument parser calls {self._name}")
+        raise AssertionError(f"the module calls {self._name}")
 
 
 def fetch_wheel() -> Path:
@@ -50,23 +52,47 @@ def fetch_wheel() -> Path:
 
     A failure to fetch fails the test, everywhere: what would be skipped is the proof.
     """
-    place = CACHE / hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]
-    if not place.is_dir():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE, prefix="fetching-") as scratch:
-            wheels = Path(scratch, "wheels")
-            command = (
-                *(sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes"),
-                *("--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"),
-                *("--requirement", str(REQUIREMENTS), "--dest", str(wheels)),
-            )
-            subprocess.run(command, check=True)
-            try:
-                wheels.rename(place)
-            except OSError:
-                assert place.is_dir(), "another process was first, and left it complete"
+    place = fetch(WHEELS / "sglang-0.5.9.txt", _keep)
     (wheel,) = place.glob("*.whl")
     return wheel
+
+
+def newest_modules() -> Path:
+    """The directory with the modules of SGLang 0.5.23, and of what its parser imports."""
+    return fetch(WHEELS / "sglang-0.5.23.txt", _unpack_modules)
+
+
+def parse_with_newest(*vectors: list[str]) -> tuple[dict[str, str | None], list[object]]:
+    """Let the parser of SGLang 0.5.23 parse argument vectors.
+
+    Returns:
+        Its flags, with the names of the functions that read their values; and for each vector the
+        values by name, or the exit status.
+    """
+    done = subprocess.run(
+        [sys.executable, "-S", str(Path(__file__).with_name("newest_parser.py"))],
+        env={"PYTHONPATH": str(newest_modules()), "PYTHONDONTWRITEBYTECODE": "1"},
+        input=json.dumps(vectors),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    return answer["flags"], answer["parsed"]
+
+
+def _keep(wheels: Path, directory: Path) -> None:
+    shutil.copytree(wheels, directory, dirs_exist_ok=True)
+
+
+def _unpack_modules(wheels: Path, directory: Path) -> None:
+    """Of SGLang the modules alone: the wheel has 100 MB of compiled code."""
+    for wheel in wheels.iterdir():
+        is_sglang = wheel.name.startswith("sglang")
+        with zipfile.ZipFile(wheel) as archive:
+            names = archive.namelist()
+            archive.extractall(directory, [n for n in names if not is_sglang or n.endswith(".py")])
 
 
 def read_module(name: str) -> str:
@@ -88,15 +114,21 @@ def load_function(module: str, name: str, **uses: object) -> object:
     return namespace[name]
 
 
-def load_module(name: str) -> ModuleType:
-    """Execute a module whole, with stand-ins for what it imports from sglang."""
+def load_module(name: str, **uses: object) -> ModuleType:
+    """Execute a module whole, with stand-ins for what it imports from sglang.
+
+    Args:
+        name: The module.
+        uses: What it is given instead of a stand-in, by its name.
+    """
     source = read_module(name)
     stand_ins: dict[str, ModuleType] = {}
     for node in ast.parse(source).body:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sglang"):
             module = stand_ins.setdefault(node.module or "", ModuleType(node.module or ""))
             for alias in node.names:
-                setattr(module, alias.name, _stand_in(module.__name__, alias.name))
+                stand_in = uses.get(alias.name) or _stand_in(module.__name__, alias.name)
+                setattr(module, alias.name, stand_in)
     loaded = ModuleType(name)
     # dataclasses looks its module up there, too.
     with mock.patch.dict(sys.modules, {**stand_ins, name: loaded}):

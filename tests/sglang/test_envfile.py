@@ -17,9 +17,10 @@ from nixenv.sglang.envfile import (
     read_env_file,
     write_env_file,
 )
-from nixenv.sglang.model import Resolution
+from nixenv.sglang.model import Origin, Resolution
 from tests.sglang.programs import (
     DEFAULT_ID,
+    TOKENIZER,
     Environment,
     bundle_model,
     make_model,
@@ -28,22 +29,37 @@ from tests.sglang.programs import (
 
 # Whatever the environment or the file system can hold: any bytes but NUL.
 ANY_VALUE = st.binary(min_size=1).filter(lambda raw: b"\0" not in raw).map(os.fsdecode)
-PLAIN = Resolution("a/b", "/models/a b")
+PLAIN = Resolution("a/b", "/models/a b", Origin.PATH)
 
 
-@given(requested=ANY_VALUE, path=ANY_VALUE, bundled=st.booleans())
-def test_every_value_survives(requested: str, path: str, *, bundled: bool) -> None:
+@given(requested=ANY_VALUE, path=ANY_VALUE)
+def test_every_path_survives(requested: str, path: str) -> None:
     """Line breaks, quotes, bytes that are no UTF-8: what is read is what was written."""
-    resolution = Resolution(requested, f"/{path}", bundled)
+    resolution = Resolution(requested, f"/{path}", Origin.PATH)
+    assert parse_resolution(format_resolution(resolution).encode()) == resolution
+
+
+@pytest.mark.parametrize(
+    "resolution",
+    [
+        Resolution("a/b", "/models/a b", Origin.BUNDLED),
+        Resolution("a/b@v1", "/models/a b", Origin.BUNDLED),
+        Resolution("a/b", "a/b", Origin.HUB),
+        Resolution("a/b@refs/pr/1", "a/b", Origin.HUB, "refs/pr/1"),
+        Resolution("s3://bucket/a b?c=%20", "s3://bucket/a b?c=%20", Origin.REMOTE),
+    ],
+)
+def test_every_origin_survives(resolution: Resolution) -> None:
+    """With its revision, where SGLang is to look for one."""
     assert parse_resolution(format_resolution(resolution).encode()) == resolution
 
 
 @given(requested=ANY_VALUE, path=ANY_VALUE)
 def test_nothing_in_the_file_means_anything_to_a_shell(requested: str, path: str) -> None:
     """Not that anybody should source it."""
-    text = format_resolution(Resolution(requested, f"/{path}", bundled=True))
+    text = format_resolution(Resolution(requested, f"/{path}", Origin.BUNDLED, "main"))
     assert not set(text) & set(" \t'\"\\`$&|;<>(){}[]*?!#~^")
-    assert text.count("\n") == 4
+    assert text.count("\n") == 5
 
 
 @given(st.binary())
@@ -237,10 +253,21 @@ def test_a_file_of_somebody_else_is_refused(activated: Environment) -> None:
 
 def test_a_missing_file_is_an_error_with_the_next_step(activated: Environment) -> None:
     """sglang-serve without sglang-resolve-model."""
-    outcome = activated.serve("--dry-run")
+    outcome = activated.serve()
     assert outcome.status == 1
     assert f"is not there yet for '{DEFAULT_ID}'" in outcome.stderr
     assert "next: run sglang-resolve-model" in outcome.stderr
+
+
+def test_the_model_behind_a_shadow_has_gone(activated: Environment) -> None:
+    """The shadow is there still, and leads nowhere."""
+    model = make_model(activated.home / "model", tokenizer_config__json=TOKENIZER)
+    name = {"SGLANG_MODEL": str(model)}
+    activated.resolve(**name)
+    (model / "config.json").unlink()
+    outcome = activated.serve("--dry-run", **name)
+    assert outcome.status == 1
+    assert f"is stale: '{activated.shadow}' is gone" in outcome.stderr
 
 
 @pytest.mark.parametrize("thing", ["directory", "fifo"])
@@ -274,5 +301,5 @@ def test_a_stale_file_is_refused(activated: Environment) -> None:
     model.rename(activated.home / "elsewhere")
     outcome = activated.serve("--dry-run", **name)
     assert outcome.status == 1
-    assert f"is stale: '{model}' holds no config.json any more" in outcome.stderr
+    assert f"is stale: '{model}' is gone" in outcome.stderr
     assert "next: run sglang-resolve-model" in outcome.stderr

@@ -9,20 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nixenv.road.profile import load_profile
-from nixenv.sglang.errors import SettingsInvalid
+from nixenv.sglang.arguments import format_command
 from nixenv.sglang.launch import (
-    DEFAULTS,
     Launch,
+    SettingsInvalid,
     choose_python,
-    format_command,
     plan_launch,
     server_environment,
 )
-from nixenv.sglang.model import DEFAULT_MODEL, Resolution
+from nixenv.sglang.model import Origin, Resolution
+from tests.sglang.programs import DEFAULT_ID
 
-REMOTE = Resolution("Qwen/Qwen3-8B", "Qwen/Qwen3-8B")
-BUNDLED = Resolution(DEFAULT_MODEL, "/models/phi", bundled=True)
+REMOTE = Resolution("Qwen/Qwen3-8B", "Qwen/Qwen3-8B", Origin.HUB)
+BUNDLED = Resolution(DEFAULT_ID, "/models/phi", Origin.BUNDLED)
 NODES = {
     "SGLANG_NNODES": "2",
     "SGLANG_NODE_RANK": "1",
@@ -86,10 +85,13 @@ def test_each_variable_becomes_its_flag() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("yes", "no"), [("1", "0"), ("true", "false"), ("Yes", "No"), ("ON", "OFF"), (" y ", "n")]
+)
 @pytest.mark.parametrize("name", ["SGLANG_DISABLE_CUDA_GRAPH", "SGLANG_PREFLIGHT"])
-def test_a_switch_is_on_with_1_alone(name: str) -> None:
-    """0 is off, as unset is."""
-    on, off, unset = launch(**{name: "1"}), launch(**{name: "0"}), launch()
+def test_a_switch_takes_what_people_write(name: str, yes: str, no: str) -> None:
+    """Off is as unset is."""
+    on, off, unset = launch(**{name: yes}), launch(**{name: no}), launch()
     assert on != unset
     assert off == unset
     assert ("--disable-cuda-graph" in on.command) == (name == "SGLANG_DISABLE_CUDA_GRAPH")
@@ -97,7 +99,7 @@ def test_a_switch_is_on_with_1_alone(name: str) -> None:
 
 def test_a_bundled_model_is_served_under_its_id() -> None:
     """Unless the user names it; a left-over SGLANG_BUNDLED_FROM says nothing."""
-    assert arguments(BUNDLED)["--served-model-name"] == DEFAULT_MODEL
+    assert arguments(BUNDLED)["--served-model-name"] == DEFAULT_ID
     assert arguments(BUNDLED, SGLANG_SERVED_NAME="x")["--served-model-name"] == "x"
     assert arguments(SGLANG_BUNDLED_FROM="old/model")["--served-model-name"] == "default"
 
@@ -109,13 +111,6 @@ def test_empty_variables_count_as_unset() -> None:
         "PREFERRED_SAMPLING_PARAMS EXTRA_ARGS NNODES NODE_RANK DIST_INIT_ADDR API_KEY_FILE PYTHON"
     )
     assert launch(**{f"SGLANG_{name}": "" for name in names.split()}) == launch()
-
-
-def test_the_defaults_are_those_of_the_profile() -> None:
-    """The hook sets them in the environment, too; they are not to drift apart."""
-    profile = load_profile("sglang").defaults
-    for name, value in {**DEFAULTS, "SGLANG_MODEL": DEFAULT_MODEL}.items():
-        assert profile[name] == value
 
 
 def test_extra_arguments_are_split_as_a_shell_does_and_come_last() -> None:
@@ -177,8 +172,8 @@ BAD = [
     ("SGLANG_DTYPE", "Auto"),
     ("SGLANG_TP_SIZE", "0"),
     ("SGLANG_TP_SIZE", "two"),
-    ("SGLANG_DISABLE_CUDA_GRAPH", "true"),
-    ("SGLANG_PREFLIGHT", "yes"),
+    ("SGLANG_DISABLE_CUDA_GRAPH", "2"),
+    ("SGLANG_PREFLIGHT", "maybe"),
     ("SGLANG_PREFERRED_SAMPLING_PARAMS", "{"),
     ("SGLANG_PREFERRED_SAMPLING_PARAMS", "[1]"),
     ("SGLANG_PREFERRED_SAMPLING_PARAMS", "null"),
@@ -360,11 +355,21 @@ def test_the_server_does_not_see_the_port_variables() -> None:
     }
 
 
-def test_a_bundled_model_is_served_offline() -> None:
-    """Nothing is to be downloaded, so nothing is to be asked."""
-    assert server_environment(BUNDLED, {"HF_HUB_OFFLINE": "0", "X": "y"}) == {
+@pytest.mark.parametrize(
+    ("given", "served"), [({}, "1"), ({"HF_HUB_OFFLINE": ""}, "1"), ({"HF_HUB_OFFLINE": "0"}, "0")]
+)
+def test_a_bundled_model_is_served_offline(given: dict[str, str], served: str) -> None:
+    """Nothing is to be downloaded, so nothing is to be asked, unless the user wants it."""
+    assert server_environment(BUNDLED, {**given, "X": "y"}) == {
         "X": "y",
         "SGLANG_MODEL": "/models/phi",
-        "SGLANG_BUNDLED_FROM": DEFAULT_MODEL,
-        "HF_HUB_OFFLINE": "1",
+        "SGLANG_BUNDLED_FROM": DEFAULT_ID,
+        "HF_HUB_OFFLINE": served,
     }
+
+
+def test_a_revision_is_passed_on() -> None:
+    """Where SGLang looks for the model itself."""
+    revised = REMOTE._replace(revision="v1")
+    assert arguments(revised)["--revision"] == "v1"
+    assert "--revision" not in arguments(REMOTE)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nixenv.sglang.model import Resolution, find_model
+from nixenv.sglang.model import Origin, Resolution, find_model
 from tests.sglang.programs import (
     COMMIT,
     DEFAULT_ID,
@@ -68,7 +68,7 @@ def test_a_relative_directory_is_found_again_from_elsewhere(
     """What is left to sglang-serve is absolute."""
     monkeypatch.chdir(activated.home)
     model = make_model(activated.home / "-m")
-    assert find_model("-m", {}) == Resolution("-m", str(model))
+    assert find_model("-m", {}) == Resolution("-m", str(model), Origin.PATH)
 
 
 def test_the_store_path_is_taken_and_not_the_link_to_the_environment(
@@ -79,14 +79,14 @@ def test_the_store_path_is_taken_and_not_the_link_to_the_environment(
     link = activated.home / "link"
     link.symlink_to(activated.flox_env)
     found = find_model(DEFAULT_ID, {"FLOX_ENV": str(link)})
-    assert found == Resolution(DEFAULT_ID, str(snapshot), bundled=True)
+    assert found == Resolution(DEFAULT_ID, str(snapshot), Origin.BUNDLED)
 
 
 def test_a_flat_directory_is_a_bundle_too(activated: Environment) -> None:
     """$FLOX_ENV/share/models/NAME, for packages that know nothing of the hub's layout."""
     flat = make_model(activated.hub.parent / "Qwen3-8B")
     found = find_model("Qwen/Qwen3-8B", {"FLOX_ENV": str(activated.flox_env)})
-    assert found == Resolution("Qwen/Qwen3-8B", str(flat), bundled=True)
+    assert found == Resolution("Qwen/Qwen3-8B", str(flat), Origin.BUNDLED)
 
 
 def test_the_hub_comes_before_the_flat_directory(activated: Environment) -> None:
@@ -102,19 +102,19 @@ def test_an_id_may_have_one_or_two_parts(model_id: str, activated: Environment) 
     """As on Hugging Face; both kinds are found in the hub's layout."""
     snapshot = bundle_model(activated, model_id=model_id)
     found = find_model(model_id, {"FLOX_ENV": str(activated.flox_env)})
-    assert found == Resolution(model_id, str(snapshot), bundled=True)
+    assert found == Resolution(model_id, str(snapshot), Origin.BUNDLED)
 
 
 def test_without_flox_nothing_is_bundled() -> None:
     """Outside an activation an ID is still an ID."""
-    assert find_model("a/b", {}) == Resolution("a/b", "a/b")
+    assert find_model("a/b", {}) == Resolution("a/b", "a/b", Origin.HUB)
 
 
 HOSTILE = {
-    "upwards": "../..",
+    "upwards": "../nowhere",
     "upwards inside": "org/../name",
     "dots in a name": "org/na..me",
-    "absolute": "/etc",
+    "absolute": "/nowhere/model",
     "absolute second part": "org//etc",
     "three parts": "org/name/more",
     "home": "~/model",
@@ -134,6 +134,13 @@ HOSTILE = {
     "other digits": "org/٣",
     "no UTF-8": "org/na\udcffme",
     "address": "https://huggingface.co/org/name",
+    "other address": "ftp://host/model",
+    "address with a blank": "s3://bucket/a b",
+    "file": "/etc/passwd",
+    "no file": "/nowhere/model.gguf",
+    "revision of nothing": "@main",
+    "empty revision": "org/name@",
+    "upwards in a revision": "org/name@../../x",
     "too long": "org/" + "n" * 97,
 }
 
@@ -145,7 +152,7 @@ def test_what_is_no_id_is_refused_by_the_variables_name(value: str, activated: E
     assert outcome.status == 2
     assert outcome.stdout == b""
     assert outcome.stderr.startswith("sglang-resolve-model: error: SGLANG_MODEL: ")
-    assert "neither a directory with a config.json nor a Hugging Face ID" in outcome.stderr
+    assert "is neither a directory, nor a .gguf file, nor a URL that SGLang reads" in outcome.stderr
     assert "next: set it to " in outcome.stderr
     assert not any(activated.cache.iterdir())
 
@@ -157,11 +164,123 @@ def test_an_id_never_leaves_the_models_directory(activated: Environment) -> None
     assert outcome.status == 2
 
 
-def test_a_directory_without_config_is_refused(activated: Environment) -> None:
-    """Its path is no ID either."""
-    outcome = activated.resolve(SGLANG_MODEL=str(activated.home))
+def test_a_directory_without_config_is_passed_on_with_a_warning(activated: Environment) -> None:
+    """SGLang takes some, such as Mistral's own with a params.json."""
+    model = activated.home / "model"
+    model.mkdir()
+    outcome = activated.resolve(SGLANG_MODEL=str(model))
+    assert read_values(outcome)["SGLANG_MODEL"] == str(model)
+    assert f"warning: '{model}' has no config.json; it is passed on as it is" in outcome.stderr
+
+
+def test_a_gguf_file_is_a_model(activated: Environment) -> None:
+    """It is absolute in what is left to sglang-serve, and its name is in the line."""
+    file = activated.home / "model-Q4_K_M.gguf"
+    file.write_bytes(b"GGUF")
+    outcome = activated.resolve(SGLANG_MODEL=str(file))
+    assert read_values(outcome)["SGLANG_MODEL"] == str(file)
+    assert f"{file} (local file)" in outcome.stderr
+    assert (
+        f"--model-path {file} ".encode()
+        in activated.serve("--dry-run", SGLANG_MODEL=str(file)).stdout
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://bucket/org/name",
+        "redis://user:pass@host:6379/name",
+        "instance://10.0.0.1:30000/name",
+        "az://container/name",
+        "https://account.blob.core.windows.net/container/name?sig=x%2By",
+    ],
+)
+def test_a_url_that_sglang_reads_is_passed_on(url: str, activated: Environment) -> None:
+    """As it is; a password in it is not shown."""
+    served = activated.serve("--dry-run", SGLANG_MODEL=url)
+    assert served.status == 0
+    assert b"pass@" not in served.stdout
+    assert find_model(url, {}) == Resolution(url, url, Origin.REMOTE)
+
+
+# Revisions ----------------------------------------------------------------------------------------
+
+
+def test_a_revision_of_a_bundled_model_is_looked_up(activated: Environment) -> None:
+    """By branch, by tag or by commit; a flag in SGLANG_EXTRA_ARGS says the same."""
+    bundle_model(activated)
+    older = bundle_model(activated, commit=OTHER_COMMIT)
+    refs = older.parents[1] / "refs"
+    (refs / "v1").write_text(OTHER_COMMIT)
+    (refs / "main").write_text(COMMIT)
+    for revision in ("v1", OTHER_COMMIT):
+        at = activated.resolve(SGLANG_MODEL=f"{DEFAULT_ID}@{revision}")
+        assert read_values(at)["SGLANG_MODEL"] == str(older)
+        assert read_values(at)["SGLANG_BUNDLED_FROM"] == DEFAULT_ID
+        flag = activated.resolve(SGLANG_EXTRA_ARGS=f"--revision {revision}")
+        assert read_values(flag) == read_values(at)
+        served = activated.serve("--dry-run", SGLANG_MODEL=f"{DEFAULT_ID}@{revision}")
+        assert f"--served-model-name {DEFAULT_ID} ".encode() in served.stdout
+
+
+def test_a_revision_that_is_not_bundled_is_downloaded(activated: Environment) -> None:
+    """Not the bundled one in its place; SGLang is told which."""
+    bundle_model(activated)
+    requested = {"SGLANG_MODEL": f"{DEFAULT_ID}@v2"}
+    outcome = activated.resolve(**requested)
+    assert read_values(outcome) == {
+        "SGLANG_MODEL_REQUESTED": f"{DEFAULT_ID}@v2",
+        "SGLANG_MODEL": DEFAULT_ID,
+        "SGLANG_MODEL_REVISION": "v2",
+    }
+    assert f"{DEFAULT_ID}@v2 (will download from HF)" in outcome.stderr
+    served = activated.serve("--dry-run", **requested)
+    assert f"--model-path {DEFAULT_ID} --revision v2 ".encode() in served.stdout
+
+
+def test_two_revisions_are_refused(activated: Environment) -> None:
+    """Which is meant, nobody knows; the same one twice is one."""
+    revised = {"SGLANG_MODEL": "a/b@v1"}
+    outcome = activated.resolve(**revised, SGLANG_EXTRA_ARGS="--revision=v2")
     assert outcome.status == 2
-    assert f"SGLANG_MODEL: '{activated.home}' is neither" in outcome.stderr
+    assert "asks for the revision 'v1', and --revision in SGLANG_EXTRA_ARGS for 'v2'" in (
+        outcome.stderr
+    )
+    assert activated.resolve(**revised, SGLANG_EXTRA_ARGS="--rev v1").status == 0
+
+
+# Directories that have the name of an ID ----------------------------------------------------------
+
+
+def test_a_directory_is_not_taken_for_the_bundled_model(
+    activated: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have come with somebody's repository. That it is there is said."""
+    snapshot = bundle_model(activated)
+    make_model(activated.home / DEFAULT_ID)
+    monkeypatch.chdir(activated.home)
+    outcome = activated.resolve()
+    assert read_values(outcome)["SGLANG_MODEL"] == str(snapshot)
+    assert "warning: the directory" in outcome.stderr
+    assert f"next: SGLANG_MODEL=./{DEFAULT_ID} would mean the directory" in outcome.stderr
+    plainly = activated.resolve(SGLANG_MODEL=f"./{DEFAULT_ID}")
+    assert read_values(plainly)["SGLANG_MODEL"] == str(activated.home / DEFAULT_ID)
+    assert "warning" not in plainly.stderr
+
+
+def test_a_directory_with_the_name_of_another_id_is_taken_and_said(
+    activated: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SGLang itself would take it, even if it were given the ID."""
+    make_model(activated.home / "Qwen/Qwen3-8B")
+    monkeypatch.chdir(activated.home)
+    outcome = activated.resolve(SGLANG_MODEL="Qwen/Qwen3-8B")
+    assert read_values(outcome)["SGLANG_MODEL"] == str(activated.home / "Qwen/Qwen3-8B")
+    assert "warning: Qwen/Qwen3-8B is a directory below the current one" in outcome.stderr
+
+
+# Bundles that cannot be used ----------------------------------------------------------------------
 
 
 def refused(activated: Environment, message: str) -> str:

@@ -1,4 +1,4 @@
-"""Our flags against the real sglang 0.5.9: its own argument parser, out of its wheel.
+"""Our flags against the real sglang, 0.5.9 and the newest: their own parsers, out of their wheels.
 
 ``srt/server_args.py`` is executed as it is; only what it imports from the rest of sglang, and so
 torch and a GPU, is replaced (real_sglang.py says how). The argument vectors are what
@@ -7,6 +7,7 @@ torch and a GPU, is replaced (real_sglang.py says how). The argument vectors are
 
 import argparse
 import ast
+import json
 import os
 import shlex
 import socket
@@ -16,11 +17,19 @@ from typing import Any
 
 import pytest
 
+from nixenv.sglang.arguments import JSON_FLAGS, SECRET_FLAGS, format_command
 from nixenv.sglang.launch import plan_launch
-from nixenv.sglang.model import Resolution
+from nixenv.sglang.model import Origin, Resolution
 from nixenv.sglang.values import DTYPES
 from tests.sglang.programs import Environment, bundle_model
-from tests.sglang.real_sglang import load_function, load_module, make_parser, read_module
+from tests.sglang.real_sglang import (
+    load_function,
+    load_module,
+    make_parser,
+    newest_modules,
+    parse_with_newest,
+    read_module,
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +45,40 @@ def parser(server_args: ModuleType) -> argparse.ArgumentParser:
 @pytest.fixture(scope="module")
 def real_auth() -> ModuleType:
     return load_module("sglang.srt.utils.auth")
+
+
+# All variables but the key, and what becomes of them.
+ALL = {
+    "SGLANG_MODEL": "Qwen/Qwen3-8B@v1",
+    "SGLANG_HOST": "::1",
+    "SGLANG_PORT": "8080",
+    "SGLANG_SERVED_NAME": "-a 'name'",
+    "SGLANG_ATTENTION_BACKEND": "flashinfer",
+    "SGLANG_DTYPE": "bfloat16",
+    "SGLANG_TP_SIZE": "2",
+    "SGLANG_DISABLE_CUDA_GRAPH": "yes",
+    "SGLANG_PREFERRED_SAMPLING_PARAMS": '{"temperature": 0.7}',
+    "SGLANG_NNODES": "2",
+    "SGLANG_NODE_RANK": "1",
+    "SGLANG_DIST_INIT_ADDR": "[fd00::1]:5000",
+    "SGLANG_EXTRA_ARGS": "--mem-fraction-static 0.8 --tool-call-parser qwen25",
+}
+ALL_PARSED = {
+    "model_path": "Qwen/Qwen3-8B",
+    "revision": "v1",
+    "host": "::1",
+    "port": 8080,
+    "served_model_name": "-a 'name'",
+    "attention_backend": "flashinfer",
+    "dtype": "bfloat16",
+    "preferred_sampling_params": {"temperature": 0.7},
+    "nnodes": 2,
+    "node_rank": 1,
+    "dist_init_addr": "[fd00::1]:5000",
+    "api_key": "***",
+    "mem_fraction_static": 0.8,
+    "tool_call_parser": "qwen25",
+}
 
 
 def dry_run(activated: Environment, **changes: str) -> list[str]:
@@ -67,38 +110,15 @@ def test_every_variable_reaches_its_argument(
     parsed = parser.parse_args(
         dry_run(
             activated,
-            SGLANG_MODEL="Qwen/Qwen3-8B",
-            SGLANG_HOST="::1",
-            SGLANG_PORT="8080",
-            SGLANG_SERVED_NAME="-a 'name'",
-            SGLANG_ATTENTION_BACKEND="flashinfer",
-            SGLANG_DTYPE="bfloat16",
-            SGLANG_TP_SIZE="2",
-            SGLANG_DISABLE_CUDA_GRAPH="1",
-            SGLANG_PREFERRED_SAMPLING_PARAMS='{"temperature": 0.7}',
-            SGLANG_NNODES="2",
-            SGLANG_NODE_RANK="1",
-            SGLANG_DIST_INIT_ADDR="[fd00::1]:5000",
+            **ALL,
             SGLANG_API_KEY_FILE=str(tmp_path / "key"),
-            SGLANG_EXTRA_ARGS="--mem-fraction-static 0.8 --tool-call-parser qwen25",
         )
     )
     assert vars(parsed) == {
         **vars(parser.parse_args(["--model-path", "Qwen/Qwen3-8B"])),
-        "host": "::1",
-        "port": 8080,
-        "served_model_name": "-a 'name'",
-        "attention_backend": "flashinfer",
-        "dtype": "bfloat16",
+        **ALL_PARSED,
         "tensor_parallel_size": 2,
         "disable_cuda_graph": True,
-        "preferred_sampling_params": {"temperature": 0.7},
-        "nnodes": 2,
-        "node_rank": 1,
-        "dist_init_addr": "[fd00::1]:5000",
-        "api_key": "***",
-        "mem_fraction_static": 0.8,
-        "tool_call_parser": "qwen25",
     }
 
 
@@ -107,7 +127,9 @@ def test_a_key_with_a_dash_reaches_the_server(
 ) -> None:
     """The masked command above is not the one that runs."""
     (tmp_path / "key").write_text("-s3cret")
-    launch = plan_launch(Resolution("a/b", "a/b"), {"SGLANG_API_KEY_FILE": f"{tmp_path}/key"})
+    launch = plan_launch(
+        Resolution("a/b", "a/b", Origin.HUB), {"SGLANG_API_KEY_FILE": f"{tmp_path}/key"}
+    )
     assert parser.parse_args(launch.command[3:]).api_key == "-s3cret"
 
 
@@ -147,15 +169,72 @@ def test_the_data_types_are_those_of_the_real_parser(parser: argparse.ArgumentPa
     assert tuple(find_action(parser, "--dtype").choices or ()) == DTYPES
 
 
-def test_every_flag_that_takes_a_key_is_masked(parser: argparse.ArgumentParser) -> None:
-    """A new one would be seen here."""
-    keys = {
-        flag
+@pytest.fixture(scope="module")
+def flags(parser: argparse.ArgumentParser) -> dict[str, str | None]:
+    """All flags of both, with the names of the functions that read their values."""
+    newest, _ = parse_with_newest()
+    oldest = {
+        flag: getattr(action.type, "__name__", None)
         for action in parser._actions
         for flag in action.option_strings
-        if any(word in flag.split("-") for word in ("key", "secret", "password"))
     }
-    assert keys == {"--api-key", "--admin-api-key"}
+    return {**newest, **oldest}
+
+
+def test_every_flag_that_takes_a_secret_is_masked(flags: dict[str, str | None]) -> None:
+    """A new one would be seen here; no other flag's value is hidden."""
+    words = {"key", "secret", "password", "passwd", "passphrase", "credential", "credentials"}
+    secrets = {flag for flag in flags if words & set(flag.strip("-").split("-"))}
+    assert secrets <= set(SECRET_FLAGS) <= flags.keys()
+    masked = {flag for flag in flags if "s3cret" not in format_command(["x", flag, "s3cret"])}
+    assert masked == set(SECRET_FLAGS)
+
+
+def test_every_flag_that_takes_json_is_known(flags: dict[str, str | None]) -> None:
+    """By the function that reads it; two more are read as JSON later."""
+    readers = {"loads", "json_list_type"}
+    later = {"--json-model-override-args", "--model-loader-extra-config"}
+    assert {flag for flag, reader in flags.items() if reader in readers} | later == set(JSON_FLAGS)
+
+
+def test_json_arrives_as_json(parser: argparse.ArgumentParser, activated: Environment) -> None:
+    """Quoted as the message says; without quotes it is refused, and not passed on broken."""
+    right = "--json-model-override-args '{\"rope_scaling\":null}'"
+    argv = dry_run(activated, SGLANG_MODEL="a/b", SGLANG_EXTRA_ARGS=right)
+    assert json.loads(parser.parse_args(argv).json_model_override_args) == {"rope_scaling": None}
+    wrong = right.replace("'", "")
+    outcome = activated.serve("--dry-run", SGLANG_MODEL="a/b", SGLANG_EXTRA_ARGS=wrong)
+    assert outcome.status == 2
+    assert "SGLANG_EXTRA_ARGS: what follows --json-model-override-args is not JSON" in (
+        outcome.stderr
+    )
+    assert """--json-model-override-args '{"name": "value"}'""" in outcome.stderr
+
+
+# The newest ---------------------------------------------------------------------------------------
+
+
+def test_the_newest_takes_every_variable_as_well(activated: Environment, tmp_path: Path) -> None:
+    """All of the table at once, and the command without any variable."""
+    (tmp_path / "key").write_text("s3cret\n")
+    bundle_model(activated)
+    _, (default, full, unknown) = parse_with_newest(
+        dry_run(activated),
+        dry_run(activated, **ALL, SGLANG_API_KEY_FILE=str(tmp_path / "key")),
+        ["--model-path", "x", "--nonsense"],
+    )
+    assert isinstance(default, dict)
+    assert isinstance(full, dict)
+    assert (default["host"], default["port"]) == ("0.0.0.0", 30000)
+    assert {name: full[name] for name in ALL_PARSED} == ALL_PARSED
+    assert full["disable_cuda_graph"] is True
+    assert unknown == 2
+
+
+def test_the_newest_takes_sglang_port_for_itself_too() -> None:
+    """So the server still may not see it."""
+    source = (newest_modules() / "sglang/srt/utils/network.py").read_text()
+    assert "port = envs.SGLANG_PORT.get()" in source
 
 
 def test_a_served_name_may_not_hold_a_colon_because_sglang_asserts_it() -> None:
@@ -230,7 +309,7 @@ def test_the_stand_in_has_every_flag_that_we_set(
     """With the same meaning."""
     (tmp_path / "key").write_text("k")
     launch = plan_launch(
-        Resolution("a/b", "a/b"),
+        Resolution("a/b", "a/b", Origin.HUB),
         {
             "SGLANG_ATTENTION_BACKEND": "flashinfer",
             "SGLANG_DTYPE": "auto",

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nixenv.sglang.errors import PortUnavailable
-from nixenv.sglang.serve import require_free_port
+from nixenv.sglang.serve import PortUnavailable, require_free_port
 from tests.machine import NEEDS_IPV6, NEEDS_LOCALHOST
 from tests.sglang.programs import (
     DEFAULT_ID,
@@ -32,7 +31,7 @@ def test_the_process_becomes_the_server(activated: Environment) -> None:
         assert not {"SGLANG_PORT", "SGL_PORT"} & server.environ.keys()
         assert server.environ["HF_TOKEN"] == "hf_s3cret"
         assert server.environ["HF_HUB_OFFLINE"] == "1"
-        assert server.environ["SGLANG_MODEL"] == str(*activated.shadows)
+        assert server.environ["SGLANG_MODEL"] == str(activated.shadow)
         assert server.ask_json("/v1/models")["data"][0]["id"] == DEFAULT_ID
         assert server.stop() == 0
 
@@ -75,6 +74,25 @@ def test_the_command_is_written_before_it_runs(activated: Environment) -> None:
     with serving(activated, "--print-cmd", **REMOTE) as server:
         first_line = (activated.home / "log").read_text().splitlines()[0]
         assert shlex.split(first_line) == server.command
+
+
+def test_a_dry_run_needs_no_resolver_before_it(activated: Environment) -> None:
+    """Right after an activation: the same command as with one, and nothing written."""
+    bundle_model(activated, tokenizer_config__json=TOKENIZER)
+    dry = activated.serve("--dry-run")
+    assert dry.status == 0
+    assert dry.stderr == ""
+    assert not any(activated.cache.iterdir())
+    activated.resolve()
+    assert activated.serve("--dry-run") == dry
+
+
+def test_a_dry_run_of_no_model_fails_as_the_resolver_does(activated: Environment) -> None:
+    """The same words, and nothing on stdout."""
+    wrong = {"SGLANG_MODEL": "no model"}
+    dry, resolved = activated.serve("--dry-run", **wrong), activated.resolve(**wrong)
+    assert (dry.status, dry.stdout) == (2, b"")
+    assert dry.stderr.partition(": ")[2] == resolved.stderr.partition(": ")[2]
 
 
 def test_both_options_together_run_nothing(activated: Environment) -> None:

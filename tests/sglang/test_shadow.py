@@ -1,4 +1,4 @@
-"""The shadow of a model whose tokenizer class transformers 4.57 does not know."""
+"""The shadow of a model that SGLang could not read: links to it, and the files that differ."""
 
 import json
 import multiprocessing
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nixenv.sglang.errors import CacheUntrusted
-from nixenv.sglang.tokenizer import CONFIG_NAME, make_shadow, patch_tokenizer_config
+from nixenv.sglang.cache import CacheUntrusted
+from nixenv.sglang.shadow import make_shadow, plan_shadow
 from tests.sglang.programs import (
     TOKENIZER,
     Environment,
@@ -22,10 +22,7 @@ from tests.sglang.programs import (
     without_root_rights,
 )
 
-
-def write_config(model: Path, text: str) -> str:
-    (model / CONFIG_NAME).write_text(text)
-    return str(model)
+CONFIG_NAME = "tokenizer_config.json"
 
 
 @pytest.fixture
@@ -33,17 +30,20 @@ def model(tmp_path: Path) -> Path:
     return make_model(tmp_path / "model", tokenizer_config__json=TOKENIZER)
 
 
-def shadow_of(model: Path, directory: Path) -> Path:
-    patched = patch_tokenizer_config(str(model))
-    assert patched is not None
-    return Path(make_shadow(str(model), patched, str(directory)))
+def shadow_of(model: Path, cache: Path) -> Path:
+    """Make a shadow of which one file differs from the model's."""
+    config = json.loads((model / CONFIG_NAME).read_text())
+    changed = {CONFIG_NAME: json.dumps({**config, "tokenizer_class": "PreTrainedTokenizerFast"})}
+    shadow = plan_shadow(str(model), model.name, changed, str(cache))
+    make_shadow(shadow)
+    return Path(shadow.directory)
 
 
 def test_the_server_is_shown_a_class_it_knows(activated: Environment) -> None:
     """SGLANG_MODEL becomes the shadow; the model stays the bundled one, under its name."""
     snapshot = bundle_model(activated, tokenizer_config__json=TOKENIZER)
     values = read_values(activated.resolve())
-    (shadow,) = activated.shadows
+    shadow = activated.shadow
     assert values["SGLANG_MODEL"] == str(shadow)
     assert values["HF_HUB_OFFLINE"] == "1"
     assert json.loads((shadow / CONFIG_NAME).read_text())["tokenizer_class"] == (
@@ -56,7 +56,7 @@ def test_a_local_directory_gets_a_shadow_too(activated: Environment) -> None:
     """Its tokenizer would fail just the same."""
     model = make_model(activated.home / "model", tokenizer_config__json=TOKENIZER)
     outcome = activated.resolve(SGLANG_MODEL=str(model))
-    assert read_values(outcome)["SGLANG_MODEL"] == str(*activated.shadows)
+    assert read_values(outcome)["SGLANG_MODEL"] == str(activated.shadow)
 
 
 def test_everything_else_is_linked(model: Path, tmp_path: Path) -> None:
@@ -70,67 +70,6 @@ def test_everything_else_is_linked(model: Path, tmp_path: Path) -> None:
     assert (shadow / "onnx/model.onnx").read_text() == "weights"
     for path in shadow.iterdir():
         assert path.is_symlink() == (path.name != CONFIG_NAME)
-
-
-def test_the_rest_of_the_file_is_kept(model: Path) -> None:
-    """Order, huge numbers, lone surrogates, nested objects, and the string in other places."""
-    config = {
-        "chat_template": 'TokenizersBackend "\ud800 é',
-        "model_max_length": 1000000000000000019884624838656,
-        "tokenizer_class": "TokenizersBackend",
-        "added": {"tokenizer_class": "TokenizersBackend"},
-    }
-    patched = patch_tokenizer_config(write_config(model, json.dumps(config)))
-    assert patched is not None
-    assert json.loads(patched) == {**config, "tokenizer_class": "PreTrainedTokenizerFast"}
-    assert list(json.loads(patched)) == list(config)
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        {"tokenizer_class": "PreTrainedTokenizerFast"},
-        {"tokenizer_class": "TokenizersBackend2"},
-        {"tokenizer_class": "tokenizersbackend"},
-        {"tokenizer_class": None},
-        {"tokenizer_class": ["TokenizersBackend"]},
-        {"name": "TokenizersBackend"},
-        {"nested": {"tokenizer_class": "TokenizersBackend"}},
-        {"chat_template": '"tokenizer_class": "TokenizersBackend"'},
-        ["TokenizersBackend"],
-        "TokenizersBackend",
-        {},
-    ],
-)
-def test_only_the_class_at_the_top_counts(config: object, model: Path) -> None:
-    """The string elsewhere is somebody's text."""
-    assert patch_tokenizer_config(write_config(model, json.dumps(config))) is None
-
-
-def test_a_model_without_tokenizer_config_is_fine(tmp_path: Path) -> None:
-    """Not every model has one."""
-    assert patch_tokenizer_config(str(make_model(tmp_path / "model"))) is None
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{", "TokenizersBackend", '{"tokenizer_class": "TokenizersBackend"', "[" * 100_000]
-)
-def test_what_is_no_json_is_left_alone_with_a_warning(text: str, activated: Environment) -> None:
-    """The model may still load; who knows better is the server."""
-    snapshot = bundle_model(activated, tokenizer_config__json=text)
-    outcome = activated.resolve()
-    assert outcome.status == 0
-    assert f"warning: {snapshot}/{CONFIG_NAME} cannot be read as JSON" in outcome.stderr
-    assert "next: the model is served as it is" in outcome.stderr
-    assert read_values(outcome)["SGLANG_MODEL"] == str(snapshot)
-
-
-def test_bytes_that_are_no_text_are_no_json(model: Path, activated: Environment) -> None:
-    """A warning, and no traceback."""
-    (model / CONFIG_NAME).write_bytes(b'{"tokenizer_class": "\xff"}')
-    outcome = activated.resolve(SGLANG_MODEL=str(model))
-    assert outcome.status == 0
-    assert "cannot be read as JSON" in outcome.stderr
 
 
 def test_an_unchanged_model_keeps_its_shadow(model: Path, tmp_path: Path) -> None:
@@ -213,7 +152,8 @@ def test_a_damaged_shadow_is_replaced(damage: str, model: Path, tmp_path: Path) 
     assert config.is_file()
     assert {path.name for path in shadow.iterdir()} == {path.name for path in model.iterdir()}
     assert json.loads((shadow / CONFIG_NAME).read_text())["model_max_length"] == 131072
-    assert os.listdir(directory) == [shadow.name]
+    assert os.listdir(directory) == [shadow.parent.name]
+    assert os.listdir(shadow.parent) == [shadow.name]
 
 
 def resolve_at_once(barrier: Barrier, model: Path, directory: Path) -> None:
@@ -252,7 +192,7 @@ def test_two_programs_at_once_leave_one_result(activated: Environment) -> None:
     answers = {process.communicate()[0] for process in running}
     assert [process.returncode for process in running] == [0] * 4
     assert len(answers) == 1
-    assert len(activated.shadows) == 1
+    assert activated.shadow.is_dir()
     assert len(os.listdir(activated.cache / "sglang-models")) == 1
     assert activated.serve("--dry-run").status == 0
 
@@ -261,8 +201,8 @@ def test_a_resolver_killed_half_way_disturbs_nobody(model: Path, tmp_path: Path)
     """What it left is neither taken nor in the way."""
     directory = tmp_path / "shadows"
     shadow = shadow_of(model, directory)
-    shadow.rename(directory / ".building-killed")
-    (directory / ".building-killed" / CONFIG_NAME).unlink()
+    shadow.parent.rename(directory / ".building-killed")
+    (directory / ".building-killed" / shadow.name / CONFIG_NAME).unlink()
     assert shadow_of(model, directory) == shadow
     assert (shadow / CONFIG_NAME).is_file()
 
@@ -288,7 +228,7 @@ def test_a_full_cache_is_an_error_and_leaves_nothing_behind(activated: Environme
     outcome = activated.resolve("prlimit", "--fsize=0")
     assert outcome.status == 1
     assert "sglang-compat: File too large" in outcome.stderr
-    assert activated.shadows == []
+    assert os.listdir(activated.cache / "sglang-compat") == []
 
 
 def test_a_cache_that_somebody_else_can_write_is_refused(model: Path, tmp_path: Path) -> None:

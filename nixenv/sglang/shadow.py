@@ -1,0 +1,135 @@
+"""Shadows: a model as SGLang can read it, made of links to its files and of those that differ.
+
+Models are read-only, so the server is shown a directory of its own. SGLang chooses conversation
+templates by the model's path (0.5.9, srt/parser/conversation.py), so the shadow has the model's
+name, and the rest of its path stands before it.
+"""
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from nixenv.errors import Unreadable
+from nixenv.sglang.cache import CacheUnwritable, entry_name, make_private_directory
+
+
+class Shadow(NamedTuple):
+    """A shadow that could be made.
+
+    Attributes:
+        directory: Where it lies, in an entry of its own.
+        links: The names of the links, and where they lead.
+        files: The names and texts of the files that differ from the model's.
+    """
+
+    directory: str
+    links: Mapping[str, str]
+    files: Mapping[str, str]
+
+    @property
+    def entry(self) -> str:
+        """The entry of the cache: a directory that holds the shadow alone."""
+        return os.path.dirname(self.directory)
+
+
+def plan_shadow(model: str, name: str, files: Mapping[str, str], cache: str) -> Shadow:
+    """Plan the shadow of a model; nothing is written.
+
+    Its entry depends on the model's directory, its entries and the files, so a model that is
+    replaced gets another shadow. All else is linked and therefore always current.
+
+    Args:
+        model: The model's absolute directory.
+        name: The model's own name.
+        files: What differs, by the names of the files.
+        cache: Where shadows are kept.
+
+    Raises:
+        Unreadable: the model's directory may not be listed.
+    """
+    links = _links_to(model, files)
+    content = (model, name, *(part for item in sorted(files.items()) for part in item), *links)
+    label = model.lstrip("/")[-60:]
+    entry = os.path.join(cache, entry_name(label, *map(os.fsencode, content)))
+    return Shadow(os.path.join(entry, name), links, files)
+
+
+def make_shadow(shadow: Shadow) -> None:
+    """Make a shadow, unless it is there.
+
+    Raises:
+        CacheUnwritable: it cannot be made there.
+        CacheUntrusted: somebody else could change it there.
+    """
+    cache = os.path.dirname(shadow.entry)
+    try:
+        make_private_directory(cache)
+        if not _is_intact(shadow):
+            with _scratch_directory(cache) as scratch:
+                built = os.path.join(scratch, "built")
+                _build(shadow, os.path.join(built, os.path.basename(shadow.directory)))
+                if not _move(built, shadow.entry) and not _is_intact(shadow):
+                    # A damaged one is in the way: out with it, unless another resolver did that.
+                    _move(shadow.entry, os.path.join(scratch, "damaged"))
+                    _move(built, shadow.entry)
+    except OSError as error:
+        what = "the model in a form that SGLang can read"
+        detail = error.strerror or str(error)
+        raise CacheUnwritable(what, cache, detail, "FLOX_ENV_CACHE") from error
+
+
+def _links_to(model: str, files: Mapping[str, str]) -> dict[str, str]:
+    try:
+        names = sorted(os.listdir(model))
+    except OSError as error:
+        raise Unreadable(model, error.strerror or str(error)) from error
+    return {name: os.path.join(model, name) for name in names if name not in files}
+
+
+def _build(shadow: Shadow, directory: str) -> None:
+    os.makedirs(directory)
+    for name, target in shadow.links.items():
+        os.symlink(target, os.path.join(directory, name))
+    for name, text in shadow.files.items():
+        with open(os.path.join(directory, name), "w", encoding="utf-8") as stream:
+            stream.write(text)
+
+
+def _is_intact(shadow: Shadow) -> bool:
+    """Check a shadow that is there: something may have cleaned up in the cache since."""
+    directory = shadow.directory
+    try:
+        for name, text in shadow.files.items():
+            with open(os.path.join(directory, name), encoding="utf-8") as stream:
+                if stream.read() != text:
+                    return False
+        names = set(os.listdir(directory)) - shadow.files.keys()
+        return shadow.links == {
+            name: os.readlink(os.path.join(directory, name)) for name in names
+        } and os.listdir(shadow.entry) == [os.path.basename(directory)]
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _move(source: str, target: str) -> bool:
+    """Rename a directory unless there is nothing to rename, or the target is taken."""
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.ENOENT}:
+            return False
+        raise
+    return True
+
+
+@contextlib.contextmanager
+def _scratch_directory(directory: str) -> Iterator[str]:
+    scratch = tempfile.mkdtemp(dir=directory, prefix=".building-")
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
