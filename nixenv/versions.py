@@ -7,3 +7,6 @@ MINOR_VERSION = re.compile(r"\d{1,4}\.\d{1,4}")
 
 PYTHON_VERSION = re.compile(r"\d{1,4}\.\d{1,4}t?")
 """``X.Y`` of a Python, or ``X.Yt`` of a free-threaded build, to be matched whole."""
+
+VERSIONED_PYTHON = re.compile(r"python(?P<version>\d{1,4}\.\d{1,4}t?)")
+"""``pythonX.Y``, to be matched whole: an interpreter's file, and its directory in ``lib``."""

@@ -14,6 +14,7 @@ from itertools import islice
 from attrs import frozen
 
 from nixenv.kernel import find_open
+from nixenv.road.disk import read_text
 
 # How far a look goes: caches of a server that has run for months hold more than anybody waits for.
 _MOST_ENTRIES = 5_000  # of each directory
@@ -209,14 +210,6 @@ def _name_user(number: int) -> str:
 def _find_build_files(files: Iterable[str]) -> Iterator[BuildFile]:
     for path in files:
         if os.path.basename(path) == "build.ninja":
-            cuda_home = parse_cuda_home(_read_head(path))
+            cuda_home = parse_cuda_home(read_text(path, _FILE_HEAD))
             if cuda_home is not None:
                 yield BuildFile(path, cuda_home)
-
-
-def _read_head(file: str) -> str:
-    try:
-        with open(file, encoding="utf-8", errors="surrogateescape") as stream:
-            return stream.read(_FILE_HEAD)
-    except OSError:
-        return ""

@@ -13,6 +13,7 @@ from itertools import chain, islice
 from attrs import frozen
 
 from nixenv.linked.record import read_record
+from nixenv.road.disk import read_text
 from nixenv.road.probe import Probe
 
 _TAGGED_EXTENSION = re.compile(
@@ -170,7 +171,7 @@ def _scan(directory: str) -> _TopLevel:
         inside = _list(entry.path)
         if not any(name.startswith("__init__.") for name in inside):
             namespaces.append(entry.name)
-        elif _EXTENDS_PATH.search(_read(f"{entry.path}/__init__.py", _INIT_HEAD)):
+        elif _EXTENDS_PATH.search(read_text(f"{entry.path}/__init__.py", _INIT_HEAD)):
             extended.append(entry.name)
         else:
             packages.add(entry.name)
@@ -218,9 +219,9 @@ def _read_distribution(
     stem, version = (match["name"], match["version"]) if match else (name, None)
     place = f"{directory}/{name}"
     files = (f"{place}/METADATA", f"{place}/PKG-INFO", place)
-    text = next(filter(None, (_read(file, _METADATA_HEAD) for file in files)), "")
+    text = next(filter(None, (read_text(file, _METADATA_HEAD) for file in files)), "")
     header = HeaderParser().parsestr(text)
-    wheel = HeaderParser().parsestr(_read(f"{place}/WHEEL", _SMALL_HEAD))
+    wheel = HeaderParser().parsestr(read_text(f"{place}/WHEEL", _SMALL_HEAD))
     told = _plain(header.get("Name")) or stem
     return Distribution(
         told,
@@ -249,7 +250,7 @@ def _own_modules(
 ) -> tuple[str, ...]:
     """Say which of the top-level modules are a distribution's: as it says itself, else a guess."""
     claimed = set(map(_top_module, recorded))
-    claimed = claimed or set(_read(f"{place}/top_level.txt", _SMALL_HEAD).split())
+    claimed = claimed or set(read_text(f"{place}/top_level.txt", _SMALL_HEAD).split())
     if not claimed and len(top.metadata) == 1:
         return top.modules
     if not claimed:
@@ -261,7 +262,7 @@ def _runs_code(directory: str, name: str) -> bool:
     """Whether ``site`` would run code for this file."""
     if not name.endswith(".pth") or name.startswith("."):
         return False
-    lines = _read(f"{directory}/{name}", _SMALL_HEAD).split("\n")
+    lines = read_text(f"{directory}/{name}", _SMALL_HEAD).split("\n")
     return any(line.startswith(("import ", "import\t")) for line in lines)
 
 
@@ -312,7 +313,7 @@ def _find_torch_cuda(
     directory: str, top: _TopLevel, distributions: Iterable[Distribution]
 ) -> str | None:
     if "torch" in top.packages:
-        text = _read(f"{directory}/torch/version.py", _SMALL_HEAD)
+        text = read_text(f"{directory}/torch/version.py", _SMALL_HEAD)
         if text:
             told = _TORCH_CUDA.search(text)
             return told[1] if told else None
@@ -321,14 +322,3 @@ def _find_torch_cuda(
         if distribution.name.lower() == "torch" and local:
             return f"{local[1]}.{local[2]}"
     return None
-
-
-def _read(file: str, limit: int) -> str:
-    """Read the head of a file as text; empty when it cannot be read, or is no regular file."""
-    try:
-        if os.path.isfile(file):
-            with open(file, "rb") as stream:
-                return stream.read(limit).decode("utf-8", "surrogateescape")
-    except OSError:
-        pass  # as good as none
-    return ""

@@ -2,7 +2,8 @@
 
 import csv
 import io
-import os
+
+from nixenv.road.disk import read_head
 
 # That of torch has 12,000 lines, which is 1.3 MB.
 _LONGEST = 1 << 24
@@ -17,12 +18,11 @@ def read_record(metadata: str) -> tuple[str, ...] | None:
     Args:
         metadata: The distribution's ``.dist-info`` directory.
     """
-    file = f"{metadata}/RECORD"
     try:
-        if not os.path.isfile(file):
+        head = read_head(f"{metadata}/RECORD", _LONGEST)
+        if head is None:
             return None
-        with open(file, encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            text = stream.read(_LONGEST)
-        return tuple(row[0] for row in csv.reader(io.StringIO(text)) if row)
+        text = io.StringIO(head.decode("utf-8", "surrogateescape"), newline="")
+        return tuple(row[0] for row in csv.reader(text) if row)
     except (OSError, csv.Error):
         return None

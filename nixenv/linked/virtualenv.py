@@ -17,8 +17,11 @@ from nixenv.linked.record import read_record
 from nixenv.linked.scripts import plan_scripts
 from nixenv.linked.tree import Conflict, Link, Source, merge, separate
 from nixenv.road.classify import Inventory
+from nixenv.road.disk import read_text
 from nixenv.road.python import Part, SitePackages, find_full_version
 from nixenv.storepath import StorePath, enclosing_store_path
+
+_NAMES_HEAD = 1 << 16
 
 # pip and uv look for the EXTERNALLY-MANAGED file of PEP 668 outside virtual environments only. A
 # virtual environment's own pip.conf is read by any pip that installs into it, and a value that is
@@ -217,16 +220,8 @@ def _read_files(metadata: _Metadata) -> Iterator[str]:
     if recorded is not None:
         yield from recorded
         return
-    for name in _read_lines(f"{directory}/top_level.txt"):
+    for name in read_text(f"{directory}/top_level.txt", _NAMES_HEAD).split():
         yield from (name, f"{name}.py")
-
-
-def _read_lines(file: str) -> list[str]:
-    try:
-        with open(file, encoding="utf-8") as stream:
-            return stream.read().split()
-    except OSError:
-        return []
 
 
 def _write_configuration(base: StorePath, version: str) -> str:

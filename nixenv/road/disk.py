@@ -52,6 +52,14 @@ def read_head(file: str, limit: int = SCRIPT_LIMIT) -> bytes | None:
         return stream.read(limit)
 
 
+def read_text(file: str, limit: int) -> str:
+    """Read the start of a regular file as text; empty when there is none, or it cannot be read."""
+    try:
+        return (read_head(file, limit) or b"").decode("utf-8", "surrogateescape")
+    except OSError:
+        return ""
+
+
 def find_file(path: str) -> str | None:
     """Give the regular file behind all links; None where there is none."""
     return os.path.realpath(path) if is_kind(path, stat.S_ISREG) else None

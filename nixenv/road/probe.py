@@ -19,6 +19,7 @@ from nixenv.road.modules import FloxModules, ModuleDirectory, probe_flox, probe_
 from nixenv.road.nix import repair_command
 from nixenv.road.query import Closure
 from nixenv.storepath import StorePath, enclosing_store_path
+from nixenv.versions import VERSIONED_PYTHON
 
 
 class StoreObjectsMissing(NixenvError):
@@ -38,7 +39,6 @@ class StoreObjectsMissing(NixenvError):
 PROGRAMS = ("nvcc", "ninja", "gcc", "g++")
 """The programs whose presence in ``bin/`` is noted, beside the Python interpreters."""
 
-_INTERPRETER = re.compile(r"python(\d+\.\d+t?)")
 _COMPILER_BINDIR = re.compile(r"^\s*compiler-bindir\s*=\s*(\S+)\s*$", re.MULTILINE)
 
 
@@ -272,7 +272,7 @@ def _probe_object(path: StorePath) -> StoreObject | None:
 
 def _probe_bin(directory: str) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
     names = list_names(directory)
-    pythons = [match[1] for match in map(_INTERPRETER.fullmatch, names) if match]
+    pythons = [match[1] for match in map(VERSIONED_PYTHON.fullmatch, names) if match]
     # A free-threaded build has both names, one a link to the other; it has one version.
     pythons = [version for version in pythons if f"{version}t" not in pythons]
     programs = [name for name in PROGRAMS if name in names]
@@ -306,7 +306,7 @@ def _probe_libraries(
         if stubs is not None:
             stub_dirs.append(stubs)
         if name == "lib":
-            pythons = filter(None, map(_INTERPRETER.fullmatch, sorted(names)))
+            pythons = filter(None, map(VERSIONED_PYTHON.fullmatch, sorted(names)))
             site_packages += [
                 python[1]
                 for python in pythons

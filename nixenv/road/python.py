@@ -15,6 +15,7 @@ from nixenv.road.modules import FloxModules
 from nixenv.road.probe import Probe, StoreObject, walk_propagated
 from nixenv.road.query import Closure
 from nixenv.storepath import StorePath, enclosing_store_path, store_name
+from nixenv.versions import VERSIONED_PYTHON
 
 
 class PythonNotFound(NixenvError):
@@ -78,9 +79,10 @@ class PythonWithoutModules(NixenvError):
 
 
 # What packaging's Version takes: 3.12.12, 3.15.0rc1.
-_NUMBER = re.compile(r"(?:^|-)(?P<version>\d+(?:\.\d+)+(?:(?:a|b|rc)\d+)?)(?=-|$)")
-_PLAIN_NAME = re.compile(r"python3?-(?P<version>\d+(?:\.\d+)+(?:(?:a|b|rc)\d+)?)")
-_VERSIONED = re.compile(r".*/lib/python(?P<version>\d+\.\d+t?)(?:/.*)?", re.DOTALL)
+_RELEASE = r"\d+(?:\.\d+)+(?:(?:a|b|rc)\d+)?"
+_RELEASE_IN_NAME = re.compile(rf"(?:^|-)(?P<release>{_RELEASE})(?=-|$)")
+_PLAIN_NAME = re.compile(rf"python3?-{_RELEASE}")
+_LIBRARY = re.compile(rf".*/lib/{VERSIONED_PYTHON.pattern}(?:/.*)?", re.DOTALL)
 
 
 class Interpreter(NamedTuple):
@@ -143,8 +145,8 @@ def find_full_version(path: StorePath) -> str | None:
 
     Such as ``python3-3.12.12-env`` and ``cpython-3.12.12-linux-x86_64-gnu``.
     """
-    match = _NUMBER.search(store_name(path))
-    return match["version"] if match else None
+    match = _RELEASE_IN_NAME.search(store_name(path))
+    return match["release"] if match else None
 
 
 def choose_interpreter(closure: Closure, probe: Probe, wanted: str | None) -> Interpreter:
@@ -225,8 +227,7 @@ def order_site_packages(
 def _places(probe: Probe, version: str) -> Iterator[Place]:
     """Give what the launcher puts on sys.path, as far as it is for that version."""
     for place in probe.python.places if probe.python else ():
-        match = _VERSIONED.fullmatch(place.directory)
-        if match is None or match["version"] == version:
+        if find_library_version(place.directory) in (None, version):
             yield place
 
 
@@ -337,6 +338,16 @@ def _highest(paths: Collection[StorePath]) -> StorePath:
         return Version(find_full_version(path) or "0"), path
 
     return max(paths, key=rank)
+
+
+def find_library_version(directory: str) -> str | None:
+    """Find the version of Python whose library a directory is in.
+
+    >>> find_library_version("/nix/store/x/lib/python3.13t/site-packages")
+    '3.13t'
+    """
+    match = _LIBRARY.fullmatch(directory)
+    return match["version"] if match else None
 
 
 def _described(holders: Iterable[StoreObject]) -> tuple[str, ...]:

@@ -2,15 +2,13 @@
 
 import itertools
 import os
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from nixenv.errors import RootError
 from nixenv.places import FARM_RECORD
 from nixenv.storepath import StorePath, enclosing_store_path
-
-_INTERPRETER = re.compile(r"python\d+\.\d+t?")
+from nixenv.versions import VERSIONED_PYTHON
 
 # What comes with an interpreter, and is no program's module.
 _INSTALLERS = frozenset({"pip", "setuptools", "wheel"})
@@ -232,7 +230,7 @@ def _find_virtual_environment(path: str, store_dir: str) -> tuple[StorePath, str
 
 def _is_bare_interpreter(file: str) -> bool:
     """Whether a file is an interpreter with no modules of its own but installers."""
-    version = _INTERPRETER.fullmatch(os.path.basename(file))
+    version = VERSIONED_PYTHON.fullmatch(os.path.basename(file))
     if version is None:
         return False
     prefix = os.path.dirname(os.path.dirname(file))

@@ -14,7 +14,7 @@ from nixenv.inspect.diagnosis.site_path import Installed, Site, group_by_project
 from nixenv.road.choice import Reason, because
 from nixenv.road.classify import Inventory
 from nixenv.road.probe import Probe
-from nixenv.road.python import Interpreter, Part
+from nixenv.road.python import Interpreter, Part, find_library_version
 from nixenv.storepath import store_name
 
 _TAKE_LINKED = "take layout linked: `NIXENV_LAYOUT=linked flox activate`, or `--layout linked`"
@@ -37,8 +37,6 @@ _HARMLESS_PATH_FILE = re.compile(
     r"distutils-precedence\.pth|.*-nspkg\.pth|a1_coverage\.pth|.*_coverage\.pth|pytest-cov\.pth",
     re.DOTALL,
 )
-
-_SITE_VERSION = re.compile(r".*/lib/python(\d{1,4}\.\d{1,4}t?)/site-packages", re.DOTALL)
 
 # A wheel's tag: cp310-abi3-manylinux2014_x86_64; a part may be several, with dots between.
 _TAG = re.compile(r"(?P<pythons>[\w.]+)-(?P<abis>[\w.]+)-[\w.]+")
@@ -84,10 +82,10 @@ def _check_modules(
     version = inventory.interpreter.version
     others = sorted(
         {
-            match[1]
+            found
             for listing in sites
-            if (match := _SITE_VERSION.fullmatch(listing.directory))
-            and match[1] != version
+            if (found := find_library_version(listing.directory))
+            and found != version
             and listing.distributions
         },
         key=lambda other: tuple(map(int, other.rstrip("t").split("."))),

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from nixenv.road.launcher.script import parse_home, parse_module_list
 from nixenv.road.launcher.state import UNKNOWN, Run, list_entries
+from nixenv.versions import VERSIONED_PYTHON
 
 PYTHON_NAME = re.compile(r"\.?python(?:\d*|\d+\.\d+t?)(?:-wrapped_*)?")
 """What an interpreter's file is called."""
@@ -19,7 +20,6 @@ PYTHON_NAME = re.compile(r"\.?python(?:\d*|\d+\.\d+t?)(?:-wrapped_*)?")
 PYPY_NAME = re.compile(r"pypy[\d.]*(?:-c)?")
 """What that of PyPy is called."""
 
-_VERSIONED = re.compile(r"python(\d+\.\d+t?)")
 
 # Modules that each interpreter has in its own site-packages, and no program imports.
 _OWN = frozenset({"README.txt", "sitecustomize.py", "usercustomize.py", "__pycache__"})
@@ -119,11 +119,11 @@ def find_version(executable: str, look: Look) -> str | None:
     ``bin/python3.13`` of a free-threaded build is a link to ``python3.13t``, or a copy of it.
     """
     name = os.path.basename(look.file(executable) or executable)
-    match = _VERSIONED.fullmatch(name)
+    match = VERSIONED_PYTHON.fullmatch(name)
     prefix = _prefix_of(look.file(executable) or executable)
     if match and (match[1].endswith("t") or look.directory(f"{prefix}/lib/python{match[1]}")):
         return match[1]
-    libraries = map(_VERSIONED.fullmatch, look.names(f"{prefix}/lib"))
+    libraries = map(VERSIONED_PYTHON.fullmatch, look.names(f"{prefix}/lib"))
     found = [library[1] for library in libraries if library]
     if match:
         return f"{match[1]}t" if f"{match[1]}t" in found else match[1]
