@@ -3,11 +3,13 @@
 import re
 from pathlib import Path
 
+import pytest
+
 import nixenv
 from docs.findings import PAGE
 from nixenv.cli.inspect import FINDINGS_PAGE
 from nixenv.findings import Code, Severity
-from nixenv.inspect.diagnosis.table import load_table, render_page
+from nixenv.inspect.diagnosis.table import load_table, render_meaning, render_page
 from tests.conftest import Nixenv
 
 
@@ -39,6 +41,41 @@ def test_severities_stand_worst_first() -> None:
 
 
 def test_the_page_is_named_where_people_look(nixenv: Nixenv) -> None:
-    """In the help, and under the verdict."""
+    """In the help; under the verdict the command that says the same."""
     assert FINDINGS_PAGE in nixenv("inspect", "--help").stdout
-    assert FINDINGS_PAGE in nixenv("inspect").stdout.partition("\n\n")[0]
+    assert "nixenv explain CODE" in nixenv("inspect").stdout.partition("\n\n")[0]
+
+
+def test_each_finding_is_explained(nixenv: Nixenv) -> None:
+    """From the table, for a terminal: without Markdown's links, and the list has them all."""
+    listed = nixenv("explain").stdout
+    for code in Code:
+        assert f"\n  {code}: " in listed
+        text = render_meaning(load_table(), code)
+        assert text.startswith(f"{code}: {code.severities[0]}")
+        assert "](" not in text
+        assert max(map(len, text.splitlines())) <= 100
+    done = nixenv("explain", "cache-dead-lock")
+    assert (done.returncode, done.stdout) == (
+        0,
+        render_meaning(load_table(), Code.CACHE_DEAD_LOCK),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("gpu-hiden", "did you mean gpu-hidden"), ("\x1b[2J", "`nixenv explain` lists them all")],
+)
+def test_a_code_that_no_finding_has(nixenv: Nixenv, name: str, words: str) -> None:
+    """What is spelled nearly like it is named; nothing of it acts on a terminal."""
+    done = nixenv("explain", name)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert "\x1b" not in done.stderr
+
+
+def test_inspect_leads_to_the_explanation_of_what_is_not_there(nixenv: Nixenv) -> None:
+    """A code is no unknown name."""
+    done = nixenv("inspect", "farm-conflicts")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "`nixenv explain farm-conflicts`" in done.stderr

@@ -62,7 +62,7 @@ def test_what_is_shown_is_what_is_printed(block: str, nixenv: Nixenv) -> None:
     assert ellipsis or done.stdout.rstrip("\n") == beginning.rstrip("\n")
 
 
-@pytest.mark.parametrize("command", ["export", "run", "prove", "inspect", "snapshot"])
+@pytest.mark.parametrize("command", ["export", "run", "prove", "inspect", "explain", "snapshot"])
 def test_each_command_is_in_the_readme_and_has_help(command: str, nixenv: Nixenv) -> None:
     """The options that --help shows are those that the README shows, in it or by reference."""
     shown = set(re.findall(r"--[a-z]+(?:-[a-z]+)*", nixenv(command, "--help").stdout)) - {"--help"}

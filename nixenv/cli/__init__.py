@@ -8,7 +8,7 @@ import click
 from nixenv import __version__
 from nixenv.console import run_program
 
-COMMANDS = ("export", "run", "prove", "inspect", "snapshot")
+COMMANDS = ("export", "run", "prove", "inspect", "explain", "snapshot")
 """The commands, each of them in the module of its name."""
 
 

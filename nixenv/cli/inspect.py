@@ -46,8 +46,8 @@ FINDINGS_PAGE = "docs/findings.md"
 
 
 @click.command(
-    epilog=f"{FINDINGS_PAGE} tells of each finding: what it means, and what cures it; "
-    "docs/inspect.md of the JSON."
+    epilog=f"`nixenv explain CODE`, and {FINDINGS_PAGE}, say what each finding means and what "
+    "cures it; docs/inspect.md describes the JSON."
 )
 @click.argument("names", nargs=-1, metavar="[BINARY] [NAME]")
 @selection_options

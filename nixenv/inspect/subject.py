@@ -10,11 +10,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from attrs import asdict, frozen
 from packaging.utils import canonicalize_name
 
+from nixenv.errors import NixenvError
 from nixenv.evidence.contents import Contents
 from nixenv.evidence.distributions import Distribution, SiteListing
 from nixenv.evidence.machine import Machine
 from nixenv.evidence.toolkit_files import DirectoryListing
-from nixenv.findings import Finding
+from nixenv.findings import Code, Finding
 from nixenv.inspect.components import Group, group_of
 from nixenv.inspect.diagnosis.table import load_table
 from nixenv.inspect.lookup import (
@@ -115,6 +116,18 @@ class Subject:
     findings: tuple[Finding, ...] = ()
 
 
+class FindingNotThere(NixenvError):
+    """The code of a finding that this environment does not have."""
+
+    code: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"{self.code} was looked for, and is not there",
+            f"`nixenv explain {self.code}` says what it means",
+        )
+
+
 def describe_subject(
     name: str,
     closure: Closure,
@@ -140,6 +153,7 @@ def describe_subject(
 
     Raises:
         NothingCalled: there is no such thing.
+        FindingNotThere: it is the code of a finding, and nothing of that kind was found.
     """
     scene = _Scene(closure, probe, contents, inventory, machine)
     aspects = tuple(filter(None, (describe(name, scene) for describe in _ASPECTS)))
@@ -150,7 +164,9 @@ def describe_subject(
     kinds = {aspect.kind for aspect in aspects}
     told = tuple(found for found in findings if _tells_of(name, found) or _bears_on(kinds, found))
     if not aspects and not matches and not told:
-        raise NothingCalled(name, suggest(name, _known_names(scene)))
+        if name in tuple(Code):
+            raise FindingNotThere(name)
+        raise NothingCalled(name, suggest(name, (*_known_names(scene), *Code)))
     return Subject(
         name,
         aspects,

@@ -81,7 +81,7 @@ def test_the_verdict_its_cause_and_the_next_step_come_first() -> None:
         colour=False,
     )
     assert text.startswith(
-        "sglang: broken\nbecause the error\nnext: mend it\n1 error, 1 note; docs/"
+        "sglang: broken\nbecause the error\nnext: mend it\n1 error, 1 note; `nixenv explain"
     )
     assert (
         "error  farm-broken\n  the error\n    /the/evidence\n  next: mend it\n\nnote  cuda-none\n"

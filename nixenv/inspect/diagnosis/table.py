@@ -1,20 +1,37 @@
 """The one table of findings: what each means, and what it has to do with others.
 
-It is the data of ``findings.toml``, for `inspect` and for docs/findings.md, which is made of it.
+It is the data of ``findings.toml``, for `inspect`, `explain` and docs/findings.md, which is made of
+it.
 """
 
+import re
 import textwrap
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
 from attrs import frozen
 
+from nixenv.errors import UsageError
 from nixenv.findings import Code
 from nixenv.inspect.components import Group
-from nixenv.inspect.lookup import Kind
+from nixenv.inspect.lookup import Kind, suggest
 from nixenv.plain import make_converter
+from nixenv.text import printable
+
+
+class NoSuchFinding(UsageError):
+    """A code that no finding has."""
+
+    name: str
+    close: Sequence[str]
+
+    def _texts(self) -> tuple[str, str]:
+        reason = f"there is no finding {printable(repr(self.name))}"
+        if self.close:
+            return reason, f"did you mean {' or '.join(self.close)}?"
+        return reason, "`nixenv explain` lists them all"
 
 
 @frozen
@@ -73,6 +90,43 @@ def load_table() -> Table:
 def render_page(table: Table) -> str:
     """Write docs/findings.md. Pure."""
     return "\n\n".join(_page_parts(table)) + "\n"
+
+
+def render_list(table: Table) -> str:
+    """List the findings by area, each with what it says first. Pure."""
+    blocks = (
+        "\n".join((area.title, *(f"  {code}: {_first_sentence(m.text)}" for code, m in known)))
+        for name, area in table.areas.items()
+        for known in [[(c, m) for c, m in table.findings.items() if m.area == name]]
+    )
+    return "\n\n".join(blocks) + "\n"
+
+
+def render_meaning(table: Table, code: Code) -> str:
+    """Write what one finding means, for a terminal. Pure."""
+    meaning = table.findings[code]
+    head = f"{code}: {' or '.join(code.severities)} ({table.areas[meaning.area].title})"
+    return f"{head}\n\n{_fold(_without_links(meaning.text))}\n"
+
+
+def find_code(name: str) -> Code:
+    """Find the code of that name.
+
+    Raises:
+        NoSuchFinding: there is none.
+    """
+    try:
+        return Code(name)
+    except ValueError:
+        raise NoSuchFinding(name, suggest(name, Code)) from None
+
+
+def _first_sentence(text: str) -> str:
+    return re.split(r"(?<=[.:;]) ", " ".join(_without_links(text).split()))[0].rstrip(".:;")
+
+
+def _without_links(text: str) -> str:
+    return re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", text)
 
 
 def _page_parts(table: Table) -> Iterator[str]:

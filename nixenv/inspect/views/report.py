@@ -65,7 +65,10 @@ def _print_summary(report: Report, console: Console) -> None:
     counts = Counter(finding.severity for finding in report.findings)
     told = [f"{counts[s]} {s}{'s' if counts[s] > 1 else ''}" for s in Severity if counts[s]]
     if told:
-        line(console, Text(f"{', '.join(told)}; docs/findings.md tells of each", style="dim"))
+        line(
+            console,
+            Text(f"{', '.join(told)}; `nixenv explain CODE` says what each means", style="dim"),
+        )
     line(console, Text())
 
 
