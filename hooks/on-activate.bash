@@ -66,8 +66,12 @@ for __nixenv_text in "${FLOX_ENV_PROJECT:+$FLOX_ENV_PROJECT/nixenv.toml}" "${NIX
     __nixenv_profile+=$__nixenv_text
   fi
 done
+# A virtual environment of the user's own may be kept; ours, from an earlier activation, is none.
+__nixenv_text=${VIRTUAL_ENV-}
+case $__nixenv_text in "$__nixenv_cache_dir"/nixenv/linked/*) __nixenv_text= ;; esac
 printf -v __nixenv_key '%q ' "$__nixenv_version" "$__nixenv_layout" "${NIXENV_PROFILE-}" \
-  "$__nixenv_cache_dir" "${FLOX_ENV-}" "${NIX_STORE_DIR-}" "${NIX_STORE-}" "$__nixenv_profile"
+  "$__nixenv_cache_dir" "${FLOX_ENV-}" "${NIX_STORE_DIR-}" "${NIX_STORE-}" "$__nixenv_text" \
+  "$__nixenv_profile"
 
 # Warm: the activation file is ours alone, whole, and for this key and root.
 __nixenv_text=

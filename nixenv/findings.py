@@ -66,6 +66,8 @@ class Code(StrEnum):
     NIX_NO_ANSWER = "nix-no-answer", Severity.ERROR
     PYTHON_NOT_FOUND = "python-not-found", Severity.ERROR
     PYTHON_AMBIGUOUS = "python-ambiguous", Severity.ERROR
+    PYTHON_VIRTUALENV_KEPT = "python-virtualenv-kept", Severity.NOTE
+    PYTHON_VIRTUALENV_REPLACED = "python-virtualenv-replaced", Severity.WARNING, Severity.NOTE
     PYTHON_UNSUPPORTED = "python-unsupported", Severity.ERROR
     PYTHON_OTHER_MODULES = "python-other-modules", Severity.ERROR
     PYTHON_LAUNCHER_UNREAD = "python-launcher-unread", Severity.NOTE

@@ -202,10 +202,14 @@ def plan(
         material.closure,
         material.probe,
         python=selection.python or profile.python,
+        python_required=profile.python_required,
         cuda=selection.cuda or profile.cuda,
         cuda_required=profile.cuda_required,
         program=material.root.program,
     )
+    if inventory.interpreter is not None:
+        on_top = stations.find_on_top(environ, inventory.interpreter, keep=profile.keep_virtualenv)
+        inventory = inventory._replace(on_top=on_top)
     cache_dir = os.path.abspath(selection.cache_dir or find_cache_dir(environ))
     farms = None
     if selection.layout == Layout.LINKED:

@@ -4,6 +4,7 @@
 """
 
 from nixenv.road.classify import classify, find_ambiguities
+from nixenv.road.on_top import find_on_top
 from nixenv.road.plan import MakeDirectory, plan_environment, resolve
 from nixenv.road.probe import probe_closure, probe_head, require_complete
 from nixenv.shells import render
@@ -12,6 +13,7 @@ __all__ = (
     "MakeDirectory",
     "classify",
     "find_ambiguities",
+    "find_on_top",
     "plan_environment",
     "probe_closure",
     "probe_head",

@@ -25,7 +25,17 @@ HOUSE = (
 # Within the road: a station imports an earlier one, never a later one.
 STATIONS = (
     *("root", "nix", "query", "launcher", "disk", "modules", "probe"),
-    *("choice", "python", "redistributables", "cuda", "classify", "profile", "farms", "plan"),
+    *(
+        "choice",
+        "python",
+        "redistributables",
+        "cuda",
+        "on_top",
+        "classify",
+        "profile",
+        "farms",
+        "plan",
+    ),
 )
 
 
@@ -321,6 +331,7 @@ def test_an_activation_loads_what_it_needs_and_no_more(
         "nixenv.versions",
         "nixenv.road.disk",
         "nixenv.road.modules",
+        "nixenv.road.on_top",
         "nixenv.road.launcher",
         "nixenv.road.launcher.chain",
         "nixenv.road.launcher.end",

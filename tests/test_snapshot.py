@@ -198,6 +198,8 @@ requests = st.builds(
         st.lists(st.sampled_from(PATH_PARTS), unique=True).map(tuple),
         st.booleans(),
         asked_version,
+        st.booleans(),
+        st.booleans(),
         asked_version,
         st.booleans(),
         st.dictionaries(st.just("MINE_CACHE_DIR"), st.sampled_from(("mine", "a/b"))),

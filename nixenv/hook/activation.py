@@ -86,7 +86,7 @@ def keep_activation(
         os.path.basename(root.found),
         os.path.realpath(os.path.dirname(root.found)),
         os.path.realpath(root.found),
-        farms.virtualenv if farms else "",
+        (farms.virtualenv or "") if farms else "",
         (farms.toolkit or "") if farms else "",
         *values,
         text,

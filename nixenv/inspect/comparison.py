@@ -106,7 +106,8 @@ def compare(before: Inspected, after: Inspected) -> Comparison:
 
 
 def _python(side: Inspected) -> str | None:
-    return side.inventory.interpreter.version if side.inventory else None
+    interpreter = side.inventory.interpreter if side.inventory else None
+    return interpreter.version if interpreter else None
 
 
 def _cuda(side: Inspected) -> str | None:

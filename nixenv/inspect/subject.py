@@ -274,7 +274,7 @@ def _ranked_sites(scene: _Scene) -> dict[str, str]:
 
 
 def _not_used(scene: _Scene) -> str:
-    if scene.inventory is None:
+    if scene.inventory is None or scene.inventory.interpreter is None:
         return "no Python could be chosen"
     return f"not on PYTHONPATH: not of Python {scene.inventory.interpreter.version}"
 
@@ -385,7 +385,7 @@ def _programs(found: StoreObject) -> Iterator[str]:
 
 def _chosen_program(name: str, inventory: Inventory) -> tuple[StorePath | None, str]:
     interpreter, toolkit = inventory.interpreter, inventory.cuda
-    if name == f"python{interpreter.version}":
+    if interpreter and name == f"python{interpreter.version}":
         return interpreter.path, because(interpreter.reasons)
     if name == "nvcc" and toolkit:
         return toolkit.nvcc, f"CUDA {toolkit.version}: {because(toolkit.reasons)}"

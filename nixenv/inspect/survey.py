@@ -71,6 +71,12 @@ class Survey(NamedTuple):
         return compute(self.environment, self.before) if self.environment else {}
 
     @property
+    def python_version(self) -> str | None:
+        """The Python version ``X.Y``."""
+        interpreter = self.inventory.interpreter if self.inventory else None
+        return interpreter.version if interpreter else None
+
+    @property
     def toolkit_version(self) -> str | None:
         """The CUDA version ``X.Y``."""
         return self.inventory.cuda.version if self.inventory and self.inventory.cuda else None
@@ -221,7 +227,7 @@ def look_at_machine(
     return probe_machine(
         environ,
         names=tuple(variables),
-        python=seen.inventory.interpreter.version if seen and seen.inventory else None,
+        python=seen.python_version if seen else None,
         directories={name: set_to[name] for name in profile.cache if name in set_to},
         ports={port: set_to[port] for port in (f"{server}_PORT",) if port in set_to},
         host=set_to.get(f"{server}_HOST", ""),

@@ -17,7 +17,11 @@ def build_farms(inventory: Inventory, farms: Farms, patience: Patience = PATIENT
         Unreadable: one cannot be read.
         OutputFailed: the cache directory cannot be written.
     """
-    ensure_farm(farms.virtualenv, lambda: plan_virtualenv(inventory, farms.virtualenv), patience)
+    interpreter, virtualenv = inventory.interpreter, farms.virtualenv
+    if interpreter is not None and virtualenv is not None:
+        ensure_farm(
+            virtualenv, lambda: plan_virtualenv(inventory, interpreter, virtualenv), patience
+        )
     toolkit = inventory.cuda
     if toolkit is not None and farms.toolkit is not None:
         ensure_farm(farms.toolkit, lambda: plan_toolkit(toolkit), patience)

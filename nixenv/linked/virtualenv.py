@@ -18,7 +18,7 @@ from nixenv.linked.scripts import plan_scripts
 from nixenv.linked.tree import Conflict, Link, Source, merge, separate
 from nixenv.road.classify import Inventory
 from nixenv.road.disk import read_text
-from nixenv.road.python import Part, SitePackages, find_full_version
+from nixenv.road.python import Interpreter, Part, SitePackages, find_full_version
 from nixenv.storepath import StorePath, enclosing_store_path
 
 _NAMES_HEAD = 1 << 16
@@ -43,19 +43,20 @@ class _Metadata:
     project: str
 
 
-def plan_virtualenv(inventory: Inventory, place: str) -> FarmPlan:
+def plan_virtualenv(inventory: Inventory, interpreter: Interpreter, place: str) -> FarmPlan:
     """Say what the virtual environment of an inventory holds.
 
     Args:
         inventory: What the closure offers.
+        interpreter: Its Python interpreter.
         place: The absolute directory where it is to be: console scripts name it.
 
     Raises:
         StoreObjectsMissing: a store object is not on disk.
         OSError: a site-packages directory cannot be read.
     """
-    version = inventory.interpreter.version
-    base = inventory.interpreter.base or inventory.interpreter.path
+    version = interpreter.version
+    base = interpreter.base or interpreter.path
     site_packages = f"lib/python{version}/site-packages"
     parts = [part for part in inventory.site_packages if part.part is Part.SITE]
     members = (base, *_list_members(parts, site_packages))
@@ -71,7 +72,7 @@ def plan_virtualenv(inventory: Inventory, place: str) -> FarmPlan:
     links, conflicts = separate(merge(site_packages, sources, list_directory, _is_metadata))
     path_files, disputes = _keep_path_files(conflicts, site_packages)
     data, more = separate(_merge_data(parts, site_packages))
-    programs, scripts, disputed = _plan_programs(inventory, base, winners.values(), place)
+    programs, scripts, disputed = _plan_programs(inventory, interpreter, winners.values(), place)
     return FarmPlan(
         members=members,
         links=(*programs, *links, *path_files, *data),
@@ -102,11 +103,10 @@ def _object_of(directory: str, site_packages: str) -> str:
 
 
 def _plan_programs(
-    inventory: Inventory, base: StorePath, winners: Iterable[_Metadata], place: str
+    inventory: Inventory, interpreter: Interpreter, winners: Iterable[_Metadata], place: str
 ) -> tuple[list[Link], list[File], list[Conflict]]:
     """Say what is in ``bin``: the interpreter, the program, its distributions' scripts."""
-    version = inventory.interpreter.version
-    executable = f"{base}/bin/python{version}"
+    version, executable = interpreter.version, interpreter.base_executable
     names = ("python", "python3", f"python{version}")
     links = [Link(f"bin/{name}", executable) for name in names]
     taken = {link.path: link.target for link in links}

@@ -71,7 +71,9 @@ def _try(prepared: Prepared, environ: Mapping[str, str]) -> Iterator[Step]:
         workshop = Workshop(
             environ=environ,
             directory=scratch[0],
-            python=find_executable(f"python{interpreter.version}", environ.get("PATH", "")),
+            python=find_executable(f"python{interpreter.version}", environ.get("PATH", ""))
+            if interpreter
+            else None,
             has_driver=bool(driver.devices or driver.module or driver.libcuda),
         )
         yield from try_build_files(caches, tools)

@@ -1,8 +1,9 @@
 """The classify station: from the notes on the store objects to what the closure offers. Pure."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from nixenv.findings import Code, Finding
+from nixenv.findings import Code, Finding, Severity
 from nixenv.road.choice import Choice
 from nixenv.road.cuda import (
     CudaToolkit,
@@ -11,8 +12,15 @@ from nixenv.road.cuda import (
     choose_toolkit,
     parse_cuda_version,
 )
+from nixenv.road.on_top import OnTop
 from nixenv.road.probe import Probe
-from nixenv.road.python import Interpreter, SitePackages, choose_interpreter, order_site_packages
+from nixenv.road.python import (
+    Interpreter,
+    SitePackages,
+    choose_interpreter,
+    find_pypy,
+    order_site_packages,
+)
 from nixenv.road.query import Closure
 from nixenv.storepath import StorePath, store_name
 
@@ -36,21 +44,23 @@ class Inventory(NamedTuple):
 
     Attributes:
         root: The root's store path.
-        interpreter: The chosen Python interpreter.
+        interpreter: The chosen Python interpreter; None where the closure has none.
         site_packages: All directories of modules for its version, first wins.
         cuda: The CUDA toolkit, if the closure has one.
         host_compiler: The gcc wrapper that nvcc calls, if any.
         ninja: Whatever has the program ninja, if anything.
         program: The program itself, where one is known.
+        on_top: The virtual environment that the user has put on top, where one is active.
     """
 
     root: StorePath
-    interpreter: Interpreter
+    interpreter: Interpreter | None
     site_packages: tuple[SitePackages, ...]
     cuda: CudaToolkit | None
     host_compiler: Choice | None
     ninja: Choice | None
     program: Program | None = None
+    on_top: OnTop | None = None
 
 
 def classify(
@@ -58,6 +68,7 @@ def classify(
     probe: Probe,
     *,
     python: str | None = None,
+    python_required: bool = True,
     cuda: str | None = None,
     cuda_required: bool = False,
     program: str | None = None,
@@ -68,6 +79,7 @@ def classify(
         closure: The closure.
         probe: The notes on its store objects.
         python: The Python version ``X.Y`` to take; None to find it out.
+        python_required: Whether a closure without Python is an error.
         cuda: The CUDA version ``X.Y`` to take; None for the one of the closure's nvcc.
         cuda_required: Whether a closure without nvcc is an error.
         program: What the program is called, where one is known.
@@ -77,12 +89,16 @@ def classify(
             can be chosen.
         CudaNotFound: no toolkit where one is wanted.
     """
-    interpreter = choose_interpreter(closure, probe, python)
+    has_python = (
+        any(found.pythons for found in probe.objects) or find_pypy(closure, probe) is not None
+    )
+    is_wanted = has_python or python_required or python is not None
+    interpreter = choose_interpreter(closure, probe, python) if is_wanted else None
     toolkit = choose_toolkit(probe, cuda, required=cuda_required)
     return Inventory(
         root=closure.root,
         interpreter=interpreter,
-        site_packages=order_site_packages(closure, probe, interpreter),
+        site_packages=order_site_packages(closure, probe, interpreter) if interpreter else (),
         cuda=toolkit,
         host_compiler=choose_host_compiler(probe, toolkit),
         ninja=choose_ninja(probe),
@@ -99,18 +115,42 @@ def _find_program(probe: Probe, name: str | None) -> Program | None:
 
 def find_ambiguities(inventory: Inventory) -> tuple[Finding, ...]:
     """Name the choices that could have gone another way and that matter at run time."""
-    toolkit = inventory.cuda
+    return (*_tell_on_top(inventory.on_top), *_tell_cuda(inventory.cuda))
+
+
+def _tell_on_top(on_top: OnTop | None) -> Iterator[Finding]:
+    if on_top is None:
+        return
+    if on_top.kept:
+        yield Code.PYTHON_VIRTUALENV_KEPT.found(
+            f"{on_top.path} is kept, with its own modules: it was made with the program's Python",
+            (),
+            "`deactivate` it, and activate again, for the modules of the program",
+        )
+    elif on_top.fits:
+        yield Code.PYTHON_VIRTUALENV_REPLACED.found(
+            f"the program's modules come before those of {on_top.path}",
+            (),
+            "to keep it, set `keep-virtualenv = true` under [python] in nixenv.toml",
+            severity=Severity.NOTE,
+        )
+    else:
+        yield Code.PYTHON_VIRTUALENV_REPLACED.found(
+            f"{on_top.path} is not kept: it was made with another Python than the program's",
+            (on_top.python or "which is gone",),
+            "`deactivate` it, and make it again with the program's Python",
+        )
+
+
+def _tell_cuda(toolkit: CudaToolkit | None) -> Iterator[Finding]:
     if toolkit is None:
-        return ()
+        return
     others = tuple(
         p for p in toolkit.others if parse_cuda_version(store_name(p)) != toolkit.version
     )
-    if not others:
-        return ()
-    return (
-        Code.CUDA_SEVERAL_COMPILERS.found(
+    if others:
+        yield Code.CUDA_SEVERAL_COMPILERS.found(
             summary=f"several nvcc in the closure; took CUDA {toolkit.version} of {toolkit.nvcc}",
             evidence=others,
             remedy="choose with `--cuda X.Y`, or with `version` under [cuda] in the profile",
-        ),
-    )
+        )

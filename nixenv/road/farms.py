@@ -17,17 +17,18 @@ class Farms(NamedTuple):
     """The directories of layout ``linked``.
 
     Attributes:
-        virtualenv: The virtual environment.
+        virtualenv: The virtual environment; None where the closure has no Python, or the user has a
+            virtual environment that is kept.
         toolkit: The CUDA toolkit root; None where the closure has no CUDA.
     """
 
-    virtualenv: str
+    virtualenv: str | None
     toolkit: str | None
 
     @property
     def directories(self) -> tuple[str, ...]:
         """Those that there are."""
-        return (self.virtualenv,) if self.toolkit is None else (self.virtualenv, self.toolkit)
+        return tuple(filter(None, (self.virtualenv, self.toolkit)))
 
 
 def place_farms(inventory: Inventory, cache_dir: str) -> Farms:
@@ -43,18 +44,24 @@ def place_farms(inventory: Inventory, cache_dir: str) -> Farms:
         cache_dir: The absolute directory of writable state.
     """
     base = os.path.join(cache_dir, "nixenv", "linked")
-    interpreter = inventory.interpreter
+    virtualenv = _name_virtualenv(inventory)
+    toolkit = None
+    if inventory.cuda is not None:
+        name = f"cuda{inventory.cuda.version}-{_digest(*canonical_members(inventory.cuda))}"
+        toolkit = os.path.join(base, name)
+    return Farms(os.path.join(base, virtualenv) if virtualenv else None, toolkit)
+
+
+def _name_virtualenv(inventory: Inventory) -> str | None:
+    interpreter, on_top = inventory.interpreter, inventory.on_top
+    if interpreter is None or (on_top is not None and on_top.kept):
+        return None
     parts = (_describe(part) for part in inventory.site_packages)
     program = inventory.program
     carried = (f"{name}={value}" for name, value in program.carried) if program else ()
     ours = (program.name, program.file, *carried) if program else ()
     digest = _digest(interpreter.base_executable, *parts, *ours)
-    virtualenv = f"python{interpreter.version}-{digest}"
-    toolkit = None
-    if inventory.cuda is not None:
-        name = f"cuda{inventory.cuda.version}-{_digest(*canonical_members(inventory.cuda))}"
-        toolkit = os.path.join(base, name)
-    return Farms(os.path.join(base, virtualenv), toolkit)
+    return f"python{interpreter.version}-{digest}"
 
 
 def _describe(part: SitePackages) -> str:

@@ -251,18 +251,23 @@ def compute(environment: Environment, environ: Mapping[str, str]) -> dict[str, s
 
 def _plan_store(inventory: Inventory, profile: Profile) -> Iterable[Operation]:
     nvcc = inventory.cuda.nvcc if inventory.cuda else None
-    yield from _plan_python(inventory)
-    yield _plan_path(inventory, profile, inventory.interpreter.path, nvcc)
+    # A virtual environment of the user's own that is kept is left alone.
+    is_kept = inventory.on_top is not None and inventory.on_top.kept
+    interpreter = None if is_kept else inventory.interpreter
+    if interpreter is not None:
+        yield from _plan_python(inventory)
+    yield from _plan_path(inventory, profile, interpreter and interpreter.path, nvcc)
     yield from _plan_cuda(inventory)
 
 
 def _plan_linked(inventory: Inventory, profile: Profile, farms: "Farms") -> Iterable[Operation]:
-    yield Unset("PYTHONHOME")
-    # It would come before what the virtual environment holds. PYTHONNOUSERSITE is not needed: a
-    # virtual environment has no user site, and other Pythons of the shell keep theirs.
-    yield Unset("PYTHONPATH")
-    yield Set("VIRTUAL_ENV", farms.virtualenv)
-    yield _plan_path(inventory, profile, farms.virtualenv, farms.toolkit)
+    if farms.virtualenv is not None:
+        yield Unset("PYTHONHOME")
+        # It would come before what the virtual environment holds. PYTHONNOUSERSITE is not needed: a
+        # virtual environment has no user site, and other Pythons of the shell keep theirs.
+        yield Unset("PYTHONPATH")
+        yield Set("VIRTUAL_ENV", farms.virtualenv)
+    yield from _plan_path(inventory, profile, farms.virtualenv, farms.toolkit)
     # CPATH and LIBRARY_PATH are left alone. A toolkit root is laid out as NVIDIA's installer does
     # it, and what compiles against that one compiles against this one; the two variables would
     # reach every other compiler of the shell, and stay unseen by ninja when they change.
@@ -287,14 +292,17 @@ def _plan_python(inventory: Inventory) -> Iterable[Operation]:
     yield Set("PYTHONNOUSERSITE", "1")
 
 
-def _plan_path(inventory: Inventory, profile: Profile, python: str, nvcc: str | None) -> Operation:
+def _plan_path(
+    inventory: Inventory, profile: Profile, python: str | None, nvcc: str | None
+) -> Iterable[Operation]:
     parts = {
         "nvcc": nvcc,
         "ninja": inventory.ninja and inventory.ninja.path,
         "host-compiler": inventory.host_compiler and inventory.host_compiler.path,
     }
-    homes = (python, *filter(None, map(parts.get, profile.path)))
-    return Prepend("PATH", tuple(f"{home}/bin" for home in homes))
+    homes = tuple(filter(None, (python, *map(parts.get, profile.path))))
+    if homes:
+        yield Prepend("PATH", tuple(f"{home}/bin" for home in homes))
 
 
 def _plan_cuda(inventory: Inventory) -> Iterable[Operation]:

@@ -78,6 +78,9 @@ class Profile(NamedTuple):
         path: Whose ``bin`` follows the interpreter's on PATH, of `PATH_PARTS`.
         compiler: Whether CC and CXX default to the closure's gcc wrapper.
         python: The Python version ``X.Y``; None to find it out.
+        python_required: Whether a closure without Python is an error.
+        keep_virtualenv: Whether a virtual environment that the user has put on top of the program's
+            Python is kept.
         cuda: The CUDA version ``X.Y``; None to find it out.
         cuda_required: Whether a closure without nvcc is an error.
         cache: Variable to directory below the cache directory; a value the user set wins.
@@ -89,6 +92,8 @@ class Profile(NamedTuple):
     path: tuple[str, ...] = ()
     compiler: bool = False
     python: str | None = None
+    python_required: bool = False
+    keep_virtualenv: bool = False
     cuda: str | None = None
     cuda_required: bool = False
     cache: Mapping[str, str] = MappingProxyType({})
@@ -137,6 +142,8 @@ def parse_profile(document: Mapping[str, Any], name: str) -> Profile:
         path=table.parts("path"),
         compiler=table.boolean("compiler"),
         python=python.version("version", PYTHON_VERSION),
+        python_required=python.boolean("required"),
+        keep_virtualenv=python.boolean("keep-virtualenv"),
         cuda=cuda.version("version"),
         cuda_required=cuda.boolean("required"),
         cache={key: cache.subdirectory(key) for key in cache.variables()},
@@ -155,7 +162,10 @@ def to_document(profile: Profile) -> dict[str, Any]:
         binary=profile.binary,
         path=list(profile.path),
         compiler=profile.compiler,
-        python=_told(version=profile.python),
+        python={
+            **_told(version=profile.python, required=profile.python_required),
+            "keep-virtualenv": profile.keep_virtualenv,
+        },
         cuda=_told(version=profile.cuda, required=profile.cuda_required),
         cache=dict(profile.cache),
         defaults=dict(profile.defaults),

@@ -164,8 +164,9 @@ def choose_interpreter(closure: Closure, probe: Probe, wanted: str | None) -> In
         PythonWithoutModules: an environment that has modules of another version alone.
     """
     holders = {found.path: found for found in probe.objects if found.pythons}
-    if wanted is None:
-        _refuse_pypy(closure, probe, holders)
+    pypy = find_pypy(closure, probe)
+    if wanted is None and pypy is not None:
+        raise PythonUnsupported(pypy)
     version, why = _choose_version(closure.root, probe, holders, wanted)
     chosen, which, base = _choose_object(closure, probe, holders, version)
     if wanted is None:
@@ -264,12 +265,13 @@ def _in_order(closure: Closure, probe: Probe) -> tuple[StoreObject, ...]:
     return tuple(objects[path] for path in closure.paths if path in objects)
 
 
-def _refuse_pypy(closure: Closure, probe: Probe, holders: Mapping[StorePath, StoreObject]) -> None:
+def find_pypy(closure: Closure, probe: Probe) -> str | None:
+    """Find the PyPy that a program runs on, or that is the only Python of the closure."""
     if probe.launcher is not None and probe.launcher.pypy:
-        raise PythonUnsupported(probe.launcher.pypy)
-    pypy = next((path for path in closure.paths if store_name(path).startswith("pypy")), None)
-    if pypy is not None and not holders:
-        raise PythonUnsupported(pypy)
+        return probe.launcher.pypy
+    if any(found.pythons for found in probe.objects):
+        return None
+    return next((path for path in closure.paths if store_name(path).startswith("pypy")), None)
 
 
 def _refuse_empty_environment(root: StorePath, probe: Probe, version: str) -> None:

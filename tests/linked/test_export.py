@@ -24,6 +24,7 @@ def test_the_plan_points_into_the_farms(planned: Planned) -> None:
     inventory, farms = planned
     profile = Profile("p", path=("nvcc", "ninja", "host-compiler"), compiler=True)
     assert farms.toolkit is not None
+    assert farms.virtualenv is not None
     assert inventory.ninja is not None
     assert inventory.host_compiler is not None
     assert [*plan_environment(inventory, profile, "/cache", farms)] == [
@@ -137,4 +138,5 @@ def test_a_closure_too_large_for_pythonpath(tmp_path: Path) -> None:
 def test_the_farms_lie_below_the_cache_directory(sglang: SglangClosure, tmp_path: Path) -> None:
     """The one of --cache-dir, whatever it is called."""
     _, farms = plan_farms(sglang, sglang.root, tmp_path / "a b")
+    assert farms.virtualenv is not None
     assert Path(farms.virtualenv).parent == tmp_path / "a b/nixenv/linked"

@@ -354,6 +354,7 @@ def test_inspect_says_how_the_farms_are(planned: Planned, tmp_path: Path) -> Non
     assert {f.code for f in judged(farms)} == {"farm-missing"}
     build_farms(inventory, farms)
     assert judged(farms) == []
+    assert farms.virtualenv is not None
     (Path(farms.virtualenv) / "bin/sglang").unlink()
     (Path(farms.virtualenv) / "bin/mine").touch()
     findings = judged(farms)

@@ -191,16 +191,17 @@ def make_farm(tmp_path: Path, *directories: str, name: str = "farm") -> Path:
     (interpreter / "bin").mkdir(parents=True, exist_ok=True)
     (interpreter / "bin/python3.12").write_text('#!/bin/sh\necho "python: $*"\n')
     (interpreter / "bin/python3.12").chmod(0o755)
+    python = Interpreter(StorePath(str(interpreter)), "3.12", (), ())
     inventory = Inventory(
         root=StorePath("/root"),
-        interpreter=Interpreter(StorePath(str(interpreter)), "3.12", (), ()),
+        interpreter=python,
         site_packages=tuple(SitePackages(directory, own=True) for directory in directories),
         cuda=None,
         host_compiler=None,
         ninja=None,
     )
     farm = tmp_path / name
-    ensure_farm(str(farm), lambda: plan_virtualenv(inventory, str(farm)))
+    ensure_farm(str(farm), lambda: plan_virtualenv(inventory, python, str(farm)))
     assert find_problems(str(farm)) == ()
     return farm
 

@@ -60,26 +60,32 @@ def check_python(
             VIRTUAL_ENV.
         architecture: ``x86_64``, as ``uname -m``.
     """
+    interpreter = inventory.interpreter
+    if interpreter is None:
+        return  # which the profile does not require
     path = order_sites(inventory, sites)
     projects = group_by_project(path)
-    yield from _check_modules(inventory, sites, path)
-    yield from _check_interpreters(inventory)
-    yield from _check_extensions(inventory.interpreter, path, architecture)
-    yield from check_requirements(projects, inventory.interpreter, architecture)
+    yield from _check_modules(inventory, interpreter, sites, path)
+    yield from _check_interpreters(interpreter)
+    yield from _check_extensions(interpreter, path, architecture)
+    yield from check_requirements(projects, interpreter, architecture)
     if not variables.get("VIRTUAL_ENV"):  # a virtual environment merges, and processes .pth files
         yield from _check_hidden_modules(path)
         yield from _check_standard_modules(path)
-        yield from _check_path_files(inventory.interpreter, path)
+        yield from _check_path_files(interpreter, path)
         yield from _check_versions(projects)
 
 
 def _check_modules(
-    inventory: Inventory, sites: Sequence[SiteListing], path: Sequence[Site]
+    inventory: Inventory,
+    interpreter: Interpreter,
+    sites: Sequence[SiteListing],
+    path: Sequence[Site],
 ) -> Iterator[Finding]:
     listed = [part for part in inventory.site_packages if part.part is Part.SITE]
     if len(path) < len(listed) or any(map(_holds_modules, path)):
         return
-    version = inventory.interpreter.version
+    version = interpreter.version
     others = sorted(
         {
             found
@@ -116,8 +122,7 @@ def check_launcher(probe: Probe) -> Iterator[Finding]:
         )
 
 
-def _check_interpreters(inventory: Inventory) -> Iterator[Finding]:
-    chosen = inventory.interpreter
+def _check_interpreters(chosen: Interpreter) -> Iterator[Finding]:
     if chosen.others and Reason.ASKED_FOR not in chosen.reasons:
         yield Code.PYTHON_SEVERAL_INTERPRETERS.found(
             f"several interpreters in the closure; took {chosen.path}, because "

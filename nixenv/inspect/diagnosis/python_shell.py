@@ -8,6 +8,7 @@ from nixenv.evidence.machine import Machine
 from nixenv.findings import Code, Finding, Severity
 from nixenv.inspect.diagnosis.environment import is_active
 from nixenv.road.classify import Inventory
+from nixenv.road.python import Interpreter
 from nixenv.storepath import StorePath, enclosing_store_path
 from nixenv.text import as_code
 
@@ -33,18 +34,25 @@ def check_shell(
         export_command: What prints this environment for a shell.
         lost: The closure's store objects that are gone: what was in them is no stranger's.
     """
-    yield from _check_path_leak(inventory, machine, export_command, lost)
-    yield from _check_home_leak(inventory, machine)
+    interpreter, on_top = inventory.interpreter, inventory.on_top
+    if interpreter is None or (on_top is not None and on_top.kept):
+        return
+    yield from _check_path_leak(inventory, interpreter, machine, export_command, lost)
+    yield from _check_home_leak(interpreter, machine)
     if is_active(variables, machine.variables):
         yield from _check_user_site(variables, machine)
-        yield from _check_shadow(inventory, variables, machine)
+        yield from _check_shadow(interpreter, variables, machine)
 
 
 def _check_path_leak(
-    inventory: Inventory, machine: Machine, export_command: str, lost: Collection[StorePath]
+    inventory: Inventory,
+    interpreter: Interpreter,
+    machine: Machine,
+    export_command: str,
+    lost: Collection[StorePath],
 ) -> Iterator[Finding]:
     ours = {os.path.normpath(part.directory) for part in inventory.site_packages}
-    allowed = _flox_directories(inventory, machine)
+    allowed = _flox_directories(interpreter, machine)
     path = machine.variables.get("PYTHONPATH")
     entries = path.split(os.pathsep) if path else []
     store_dir = os.path.dirname(inventory.root)
@@ -78,9 +86,9 @@ def _describe_entry(entry: str, machine: Machine) -> str:
     return f"{entry or '(empty: the current directory)'}{held}"
 
 
-def _flox_directories(inventory: Inventory, machine: Machine) -> set[str]:
+def _flox_directories(interpreter: Interpreter, machine: Machine) -> set[str]:
     """Give the directories that Flox itself sets in dev mode: what is installed beside it."""
-    version = inventory.interpreter.version
+    version = interpreter.version
     homes = _flox_environments(machine)
     return {os.path.normpath(f"{home}/lib/python{version}/site-packages") for home in homes}
 
@@ -90,9 +98,9 @@ def _flox_environments(machine: Machine) -> list[str]:
     return [home for home in os.pathsep.join(given).split(os.pathsep) if home]
 
 
-def _check_home_leak(inventory: Inventory, machine: Machine) -> Iterator[Finding]:
+def _check_home_leak(interpreter: Interpreter, machine: Machine) -> Iterator[Finding]:
     home = machine.variables.get("PYTHONHOME")
-    if home and os.path.normpath(home) != inventory.interpreter.path:
+    if home and os.path.normpath(home) != interpreter.path:
         yield Code.PYTHON_HOME_LEAK.found(
             "PYTHONHOME is set: the program's Python takes its standard library from there, or "
             "does not start",
@@ -113,10 +121,10 @@ def _check_user_site(variables: Variables, machine: Machine) -> Iterator[Finding
 
 
 def _check_shadow(
-    inventory: Inventory, variables: Variables, machine: Machine
+    interpreter: Interpreter, variables: Variables, machine: Machine
 ) -> Iterator[Finding]:
-    exact = f"python{inventory.interpreter.version}"
-    home = variables.get("VIRTUAL_ENV") or inventory.interpreter.path
+    exact = f"python{interpreter.version}"
+    home = variables.get("VIRTUAL_ENV") or interpreter.path
     shadows = {
         name: machine.programs[name]
         for name in (exact, "python3")
@@ -124,7 +132,7 @@ def _check_shadow(
         if name in machine.programs
         and not _is_in(machine.programs[name], home, *_flox_environments(machine))
     }
-    is_ours = os.path.dirname(machine.python_target or "") == f"{inventory.interpreter.path}/bin"
+    is_ours = os.path.dirname(machine.python_target or "") == f"{interpreter.path}/bin"
     if is_ours and not variables.get("VIRTUAL_ENV"):
         shadows.pop(exact, None)
     if not shadows:

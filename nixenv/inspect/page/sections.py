@@ -186,11 +186,14 @@ def _facts(report: Report) -> Iterator[Element]:
     yield from _fact("Root", _path(root.path), f"found: {root.how}")
     if inventory is not None:
         interpreter = inventory.interpreter
-        yield from _fact(
-            f"Python {interpreter.version}",
-            _path(interpreter.path),
-            f"because {because(interpreter.reasons)}",
-        )
+        if interpreter is None:
+            yield from _fact("Python", "none")
+        else:
+            yield from _fact(
+                f"Python {interpreter.version}",
+                _path(interpreter.path),
+                f"because {because(interpreter.reasons)}",
+            )
         toolkit = inventory.cuda
         yield from _fact("CUDA", toolkit.version if toolkit else "none")
     told = [member.nar_size for member in members if member.nar_size is not None]

@@ -108,10 +108,13 @@ def _inventory_sections(
     report: Report, inventory: Inventory, *, full: bool
 ) -> Iterator[tuple[str, Iterable[str]]]:
     interpreter, toolkit = inventory.interpreter, inventory.cuda
-    yield (
-        f"Python {interpreter.version}",
-        (interpreter.executable, f"because {because(interpreter.reasons)}"),
-    )
+    if interpreter is None:
+        yield "Python", ("none in the closure",)
+    else:
+        yield (
+            f"Python {interpreter.version}",
+            (interpreter.executable, f"because {because(interpreter.reasons)}"),
+        )
     yield f"site-packages: {len(report.modules)}, first wins", _module_lines(report, full=full)
     if toolkit is None:
         yield "CUDA", ("none in the closure",)

@@ -350,6 +350,7 @@ def look(environ: Mapping[str, str]) -> list[Finding]:
     """Judge the real environment of the fixture closure, with nothing but the machine's own."""
     material = gather(Selection(), environ)
     inventory, environment, _ = plan(material, Selection(), environ)
+    assert inventory.interpreter is not None
     variables = resolve(environment, environ)
     values = {name: value or "" for name, value in variables.items()}
     machine = probe_machine(

@@ -771,8 +771,9 @@ def test_the_fixture_closure(looked_at: Look, environ: dict[str, str]) -> None:
     ]
     assert codes(looked_at, environ, "linked") == ["python-several-interpreters"]
     closure, probe, _ = looked_at
-    version = classify(closure, probe).interpreter.version
-    assert codes(looked_at, environ, "linked", python=version) == []
+    python = classify(closure, probe).interpreter
+    assert python is not None
+    assert codes(looked_at, environ, "linked", python=python.version) == []
 
 
 def test_another_python_before_the_real_one(
@@ -782,6 +783,7 @@ def test_another_python_before_the_real_one(
     closure, probe, sites = looked_at
     inventory = classify(closure, probe)
     variables = resolve(plan_environment(inventory, Profile("test"), "/cache"), environ)
+    assert inventory.interpreter is not None
     name = f"python{inventory.interpreter.version}"
     (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / name).chmod(0o755)
