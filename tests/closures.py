@@ -1,8 +1,9 @@
 """Closures and notes as plain data, for the pure stations."""
 
-from nixenv import Closure, Probe, StoreObject, StorePath
 from nixenv.road.launcher import Kind, Launcher, Place, Step
-from nixenv.road.query import Origin
+from nixenv.road.probe import Probe, StoreObject
+from nixenv.road.query import Closure, Origin
+from nixenv.storepath import StorePath
 
 
 def store_path(name: str) -> StorePath:

@@ -203,41 +203,6 @@ def test_the_pure_stations_touch_nothing(module: str) -> None:
     assert not names & {"open", "exec", "eval", "compile", "__import__"}
 
 
-def test_public_names_resolve_to_what_type_checkers_are_told() -> None:
-    """The lazy table and the imports for type checkers name the same things."""
-    tree = ast.parse((PACKAGE / "__init__.py").read_text())
-    told = {
-        alias.asname: node.module
-        for block in tree.body
-        if isinstance(block, ast.If)
-        for node in block.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    assert set(told) == set(dir(nixenv)) - {"__version__"}
-    for name, module in told.items():
-        assert getattr(nixenv, str(name)) is getattr(sys.modules[str(module)], str(name)), (
-            f"{name} is of {module}"
-        )
-    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-        _ = nixenv.nonsense
-
-
-def loaded_by(code: str) -> set[str]:
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", f"{code}\nimport sys\nprint(*sys.modules)"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return set(done.stdout.split())
-
-
-def test_importing_nixenv_imports_no_station() -> None:
-    """`import nixenv` stays cheap: names resolve when they are used."""
-    assert {m for m in loaded_by("import nixenv") if m.startswith("nixenv")} == {"nixenv"}
-
-
 def loaded_when_nix_starts(environ: Mapping[str, str], tmp_path: Path) -> set[str]:
     """What is imported before Nix is asked: nothing else runs at that time."""
     code = (

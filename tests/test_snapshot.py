@@ -10,37 +10,26 @@ from hypothesis import strategies as st
 
 from fixtures.closure import SglangClosure
 from fixtures.recorded import RECORDED_SNAPSHOT
-from nixenv import (
-    Closure,
-    Contents,
-    Graph,
-    Machine,
-    Probe,
-    Snapshot,
-    StoreObject,
-    StorePath,
-    ToolkitFiles,
-    dump_snapshot,
-    parse_snapshot,
-)
 from nixenv.evidence.caches import (
     BuildFile,
     CacheContents,
     DirectoryState,
     ForeignDirectory,
 )
+from nixenv.evidence.contents import Contents
 from nixenv.evidence.distributions import Distribution, SiteListing
 from nixenv.evidence.gpu import Gpu, GpuDriver
-from nixenv.evidence.graph import Registration
-from nixenv.evidence.machine import PortState
-from nixenv.evidence.toolkit_files import DirectoryListing
+from nixenv.evidence.graph import Graph, Registration
+from nixenv.evidence.machine import Machine, PortState
+from nixenv.evidence.toolkit_files import DirectoryListing, ToolkitFiles
 from nixenv.evidence.tools import ToolState
 from nixenv.road.launcher import Kind, Launcher, Place, Step
 from nixenv.road.modules import FloxModules, ModuleDirectory
-from nixenv.road.probe import Fault
+from nixenv.road.probe import Fault, Probe, StoreObject
 from nixenv.road.profile import PATH_PARTS, Profile
-from nixenv.road.query import Origin
-from nixenv.snapshot import Request
+from nixenv.road.query import Closure, Origin
+from nixenv.snapshot import Request, Snapshot, dump_snapshot, parse_snapshot
+from nixenv.storepath import StorePath
 from tests.closures import store_path
 from tests.conftest import Nixenv
 from tests.real_shells import LANGUAGE, SHELLS

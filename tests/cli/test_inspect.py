@@ -16,10 +16,11 @@ import pytest
 from fixtures.closure import SglangClosure
 from fixtures.private_store import PrivateStore
 from fixtures.synthetic import load_synthetic_closure
-from nixenv import Finding, Report, Root
+from nixenv import Finding
 from nixenv.findings import Code, Severity
-from nixenv.inspect.report import Verdict, choose_next_step, rank_findings, reach_verdict
+from nixenv.inspect.report import Report, Verdict, choose_next_step, rank_findings, reach_verdict
 from nixenv.inspect.views.report import show_report
+from nixenv.road.root import Root
 from nixenv.text import printable
 from tests.closures import store_path
 from tests.conftest import Nixenv

@@ -13,8 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.closure import SglangClosure
-from nixenv import Probe, SiteListing, StoreObject, StorePath, probe_closure, query_closure
-from nixenv.evidence.distributions import Distribution, match_extension, probe_distributions
+from nixenv import probe_closure, query_closure
+from nixenv.evidence.distributions import (
+    Distribution,
+    SiteListing,
+    match_extension,
+    probe_distributions,
+)
+from nixenv.road.probe import Probe, StoreObject
+from nixenv.storepath import StorePath
 
 METADATA = """\
 Metadata-Version: 2.4

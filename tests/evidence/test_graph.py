@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from fixtures.closure import SglangClosure
 from fixtures.private_store import PrivateStore, StoreRecord
-from nixenv import StorePath, query_closure
+from nixenv import query_closure
 from nixenv.evidence.graph import (
     Graph,
     Registration,
@@ -28,6 +28,7 @@ from nixenv.evidence.graph import (
 )
 from nixenv.road.nix import NixFailed, NixNotFound
 from nixenv.road.query import UnusableClosure
+from nixenv.storepath import StorePath
 from tests.closures import store_path
 
 STORE_DIR = "/nix/store"

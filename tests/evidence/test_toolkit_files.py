@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from fixtures.closure import SglangClosure
 from fixtures.wheels import fetch_wheels
-from nixenv import Closure, StoreObject, StorePath
 from nixenv.evidence.toolkit_files import (
     CompilerLimit,
     DirectoryListing,
@@ -18,8 +17,9 @@ from nixenv.evidence.toolkit_files import (
     parse_newest_gcc,
     probe_toolkit_files,
 )
-from nixenv.road.probe import probe_closure
-from nixenv.road.query import Origin
+from nixenv.road.probe import StoreObject, probe_closure
+from nixenv.road.query import Closure, Origin
+from nixenv.storepath import StorePath
 from tests.closures import probe_of, store_path
 
 Write = Callable[[str, str], Path]

@@ -7,28 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.closure import SglangClosure
-from nixenv import (
-    Closure,
-    Distribution,
-    Inventory,
-    Probe,
-    SiteListing,
-    StoreObject,
-    StorePath,
-    classify,
-    probe_closure,
-    probe_distributions,
-    query_closure,
-)
+from nixenv import classify, probe_closure, query_closure
 from nixenv.evidence.contents import Contents
+from nixenv.evidence.distributions import Distribution, SiteListing, probe_distributions
 from nixenv.evidence.graph import Graph, Registration, query_graph
 from nixenv.evidence.toolkit_files import ToolkitFiles
 from nixenv.inspect.comparison import Change, Comparison, Inspected, compare
 from nixenv.inspect.views.comparison import show_comparison
+from nixenv.road.classify import Inventory
 from nixenv.road.cuda import CudaToolkit
+from nixenv.road.probe import Probe, StoreObject
 from nixenv.road.python import Interpreter, SitePackages
-from nixenv.road.query import Origin
-from nixenv.storepath import store_name
+from nixenv.road.query import Closure, Origin
+from nixenv.storepath import StorePath, store_name
 from tests.closures import site_packages, store_path
 
 NO_FILES = ToolkitFiles((), (), ())

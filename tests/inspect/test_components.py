@@ -2,8 +2,8 @@
 
 import pytest
 
-from nixenv import StoreObject
 from nixenv.inspect.components import Group, group_of
+from nixenv.road.probe import StoreObject
 from tests.closures import store_path
 
 

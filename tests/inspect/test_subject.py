@@ -5,34 +5,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.closure import SglangClosure
-from nixenv import (
-    Closure,
-    Distribution,
-    Finding,
-    Inventory,
-    Probe,
-    Severity,
-    SiteListing,
-    StoreObject,
-    StorePath,
-    classify,
-    probe_closure,
-    probe_distributions,
-    query_closure,
-)
+from nixenv import Finding, classify, probe_closure, query_closure
 from nixenv.evidence.contents import Contents
+from nixenv.evidence.distributions import Distribution, SiteListing, probe_distributions
 from nixenv.evidence.graph import Graph, Registration, query_graph
 from nixenv.evidence.machine import Machine
 from nixenv.evidence.toolkit_files import DirectoryListing, ToolkitFiles, probe_toolkit_files
-from nixenv.findings import Code
+from nixenv.findings import Code, Severity
 from nixenv.inspect.components import Group
 from nixenv.inspect.lookup import Kind, NothingCalled
 from nixenv.inspect.subject import OBJECT_LIMIT, Aspect, Subject, describe_subject
 from nixenv.inspect.views.subject import show_subject
 from nixenv.road.choice import Choice, Reason
+from nixenv.road.classify import Inventory
 from nixenv.road.cuda import CudaToolkit
+from nixenv.road.probe import Probe, StoreObject
 from nixenv.road.python import Interpreter, SitePackages
-from nixenv.road.query import Origin
+from nixenv.road.query import Closure, Origin
+from nixenv.storepath import StorePath
 from tests.closures import site_packages, store_path
 
 ROOT = store_path("python3.12-sglang-0.5.9")

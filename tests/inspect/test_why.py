@@ -5,19 +5,13 @@ from itertools import pairwise
 import pytest
 
 from fixtures.closure import SglangClosure
-from nixenv import (
-    Distribution,
-    SiteListing,
-    StorePath,
-    probe_closure,
-    probe_distributions,
-    query_closure,
-)
+from nixenv import probe_closure, query_closure
+from nixenv.evidence.distributions import Distribution, SiteListing, probe_distributions
 from nixenv.evidence.graph import Graph, Registration, query_graph
 from nixenv.inspect.lookup import NothingCalled, find_store_paths, suggest
 from nixenv.inspect.views.why import show_presence
 from nixenv.inspect.why import MATCH_LIMIT, Presence, explain_presence
-from nixenv.storepath import store_name
+from nixenv.storepath import StorePath, store_name
 from tests.closures import site_packages, store_path
 
 ROOT = store_path("python3.12-sglang-0.5.9")

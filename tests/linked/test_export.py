@@ -10,8 +10,10 @@ import pytest
 from fixtures.closure import SglangClosure
 from fixtures.private_store import PrivateStore
 from fixtures.synthetic import load_synthetic_closure
-from nixenv import Default, Inventory, Prepend, Profile, Set, Unset, plan_environment
+from nixenv import Default, Prepend, Set, Unset, plan_environment
+from nixenv.road.classify import Inventory
 from nixenv.road.farms import Farms
+from nixenv.road.profile import Profile
 from tests.conftest import Nixenv
 from tests.linked.scene import activate, plan_farms
 from tests.real_shells import EVAL, LANGUAGE, SEARCH_PATH, SHELLS, evaluate

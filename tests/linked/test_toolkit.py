@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from fixtures.closure import SglangClosure
-from nixenv import CudaToolkit, StorePath
 from nixenv.linked.farm import ensure_farm, find_problems, read_conflicts
 from nixenv.linked.toolkit import plan_toolkit
+from nixenv.road.cuda import CudaToolkit
 from nixenv.road.farms import place_farms
+from nixenv.storepath import StorePath
 from tests.linked.scene import Activated, activate, plan_farms
 
 PROGRAM = """\

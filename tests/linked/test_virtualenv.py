@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from fixtures.closure import SglangClosure
-from nixenv import Interpreter, Inventory, SitePackages, StorePath
 from nixenv.linked.farm import ensure_farm, find_problems, read_conflicts
 from nixenv.linked.virtualenv import plan_virtualenv
+from nixenv.road.classify import Inventory
+from nixenv.road.python import Interpreter, SitePackages
+from nixenv.storepath import StorePath
 from tests.documents import blocks
 from tests.linked.scene import Activated, activate
 

@@ -20,21 +20,14 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from nixenv import (
-    Closure,
-    Inventory,
-    Profile,
-    StorePath,
-    classify,
-    plan_environment,
-    probe_closure,
-    require_complete,
-    resolve,
-)
+from nixenv import classify, plan_environment, probe_closure, require_complete, resolve
 from nixenv.linked.farm import ensure_farm, find_problems
 from nixenv.linked.toolkit import plan_toolkit
+from nixenv.road.classify import Inventory
 from nixenv.road.farms import Farms, place_farms
-from nixenv.road.query import Origin
+from nixenv.road.profile import Profile
+from nixenv.road.query import Closure, Origin
+from nixenv.storepath import StorePath
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from nixenv import StoreObject
 from nixenv.road.choice import Choice, Reason
 from nixenv.road.cuda import (
     CudaNotFound,
@@ -12,6 +11,7 @@ from nixenv.road.cuda import (
     choose_toolkit,
     parse_cuda_version,
 )
+from nixenv.road.probe import StoreObject
 from tests.closures import probe_of, store_path
 
 

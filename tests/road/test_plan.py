@@ -9,23 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nixenv import (
-    CudaToolkit,
     Default,
     Environment,
-    Interpreter,
-    Inventory,
     MakeDirectory,
     NixenvError,
     Prepend,
-    Profile,
     Set,
-    SitePackages,
     Unset,
     plan_environment,
     resolve,
 )
 from nixenv.road.choice import Choice, Reason
+from nixenv.road.classify import Inventory
+from nixenv.road.cuda import CudaToolkit
 from nixenv.road.plan import VARIABLE_LIMIT, VariableTooLong
+from nixenv.road.profile import Profile
+from nixenv.road.python import Interpreter, SitePackages
 from tests.closures import store_path
 
 PYTHON = store_path("python3-3.12.12")

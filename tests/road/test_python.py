@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nixenv import Probe, StoreObject
 from nixenv.road.choice import Reason
 from nixenv.road.launcher import Launcher, Place
 from nixenv.road.modules import FloxModules, ModuleDirectory
+from nixenv.road.probe import Probe, StoreObject
 from nixenv.road.python import (
     Interpreter,
     Part,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from fixtures.closure import SglangClosure
 from fixtures.wheels import fetch_wheels
-from nixenv import Closure, Distribution, Probe, SiteListing, StoreObject, StorePath
+from nixenv.evidence.distributions import Distribution, SiteListing
 from nixenv.evidence.machine import Machine
 from nixenv.evidence.toolkit_files import (
     CompilerLimit,
@@ -28,8 +28,9 @@ from nixenv.evidence.toolkit_files import (
 from nixenv.findings import Finding, Severity
 from nixenv.inspect.diagnosis.cuda import check_cuda
 from nixenv.road.classify import Inventory, classify
-from nixenv.road.probe import probe_closure
-from nixenv.road.query import Origin
+from nixenv.road.probe import Probe, StoreObject, probe_closure
+from nixenv.road.query import Closure, Origin
+from nixenv.storepath import StorePath
 from nixenv.text import split_code
 from tests.closures import closure_of, probe_of, store_path
 from tests.inspect.diagnosis.remedies import command_in

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nixenv import Default, Environment, Prepend, Set, Unset, resolve, store_name
+from nixenv import Default, Environment, Prepend, Set, Unset, resolve
 from nixenv.evidence.caches import DirectoryState
 from nixenv.evidence.machine import ForeignFile, Machine, PortState, probe_machine
 from nixenv.findings import Finding, Severity
 from nixenv.inspect.diagnosis.environment import check_environment
 from nixenv.request import Selection, gather, plan
 from nixenv.road.plan import VARIABLE_LIMIT
+from nixenv.storepath import store_name
 from tests.inspect.diagnosis.remedies import command_in
 
 STORE = "/nix/store"

@@ -20,29 +20,20 @@ from hypothesis import strategies as st
 from packaging.markers import default_environment
 
 from fixtures.closure import SglangClosure
-from nixenv import (
-    Closure,
-    Distribution,
-    Inventory,
-    Probe,
-    Profile,
-    SiteListing,
-    StoreObject,
-    StorePath,
-    classify,
-    plan_environment,
-    probe_closure,
-    query_closure,
-    resolve,
-)
-from nixenv.evidence.distributions import probe_distributions
+from nixenv import classify, plan_environment, probe_closure, query_closure, resolve
+from nixenv.evidence.distributions import Distribution, SiteListing, probe_distributions
 from nixenv.evidence.machine import Machine
 from nixenv.findings import Finding, Severity
 from nixenv.inspect.diagnosis.python import check_launcher, check_python
 from nixenv.inspect.diagnosis.python_shell import check_shell
 from nixenv.road.choice import Reason
+from nixenv.road.classify import Inventory
 from nixenv.road.farms import place_farms
+from nixenv.road.probe import Probe, StoreObject
+from nixenv.road.profile import Profile
 from nixenv.road.python import Interpreter, SitePackages
+from nixenv.road.query import Closure
+from nixenv.storepath import StorePath
 from tests.closures import (
     closure_of,
     interpreter,

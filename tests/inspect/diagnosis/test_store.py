@@ -17,12 +17,14 @@ import pytest
 
 from fixtures.closure import SglangClosure, build_sglang_closure
 from fixtures.private_store import PrivateStore
-from nixenv import Closure, Finding, Probe, Severity, StorePath, probe_closure, query_closure
+from nixenv import Finding, probe_closure, query_closure
 from nixenv.errors import NixError
 from nixenv.evidence.nix_failure import explain_nix_failure
+from nixenv.findings import Severity
 from nixenv.inspect.diagnosis.store import check_store
-from nixenv.road.probe import Fault
-from nixenv.road.query import Origin
+from nixenv.road.probe import Fault, Probe
+from nixenv.road.query import Closure, Origin
+from nixenv.storepath import StorePath
 from tests.closures import store_path
 from tests.inspect.diagnosis.remedies import command_in
 from tests.machine import NEEDS_ROOT
