@@ -105,6 +105,10 @@ class Code(StrEnum):
     GPU_NVIDIA_SMI_FAILED = "gpu-nvidia-smi-failed", Severity.ERROR, Severity.WARNING
     GPU_DRIVER_TOO_OLD = "gpu-driver-too-old", Severity.ERROR, Severity.WARNING
     GPU_DRIVER_OLDER_THAN_TOOLKIT = "gpu-driver-older-than-toolkit", Severity.NOTE
+    GPU_DEVICE_NODE_MISSING = "gpu-device-node-missing", Severity.ERROR
+    GPU_JETSON = "gpu-jetson", Severity.NOTE
+    GPU_SPLIT = "gpu-split", Severity.NOTE
+    GPU_MEMORY_HELD = "gpu-memory-held", Severity.WARNING
     GPU_HIDDEN = "gpu-hidden", Severity.WARNING
     GPU_ARCHITECTURE_UNSUPPORTED = "gpu-architecture-unsupported", Severity.ERROR, Severity.WARNING
     GPU_TOO_OLD = "gpu-too-old", Severity.ERROR, Severity.WARNING

@@ -8,6 +8,7 @@ import glob
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
 
 from attrs import frozen
 
@@ -39,6 +40,13 @@ class Gpu:
     is_split: bool = False
 
 
+class Platform(StrEnum):
+    """Where the driver is another one than that of a machine of its own."""
+
+    WSL = "WSL"
+    JETSON = "Jetson"
+
+
 @frozen
 class GpuDriver:
     """What is known of the NVIDIA driver and its GPUs.
@@ -55,6 +63,8 @@ class GpuDriver:
         gpus: The GPUs, in its order.
         libcuda: Where ``libcuda.so.1`` is found by the loader of a program in the store; None when
             it is not.
+        missing_nodes: The device files that programs need beside these, and that are not there.
+        platform: WSL or Jetson; None on any other machine.
         host_libcuda: Where the machine's own loader would find it, which a program in the store
             does not ask; None when it is in none of the usual places.
     """
@@ -69,6 +79,8 @@ class GpuDriver:
     gpus: tuple[Gpu, ...] = ()
     libcuda: str | None = None
     host_libcuda: str | None = None
+    missing_nodes: tuple[str, ...] = ()
+    platform: Platform | None = None
 
 
 @frozen
@@ -129,7 +141,17 @@ _SMI_DIRS = (
 _HOST_LIBRARY_DIRS = (
     *("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "usr/lib64", "usr/lib"),
     *("usr/local/nvidia/lib64", "usr/lib/wsl/lib", "lib/x86_64-linux-gnu", "lib64"),
+    *("usr/lib/aarch64-linux-gnu/nvidia", "usr/lib/aarch64-linux-gnu/tegra"),
 )
+
+# CUDA opens both beside the GPU's own: the driver's control node and unified memory's.
+_NODES = ("dev/nvidiactl", "dev/nvidia-uvm")
+
+# WSL: the GPU that Windows lends, and its library. Jetson: its system's release and libraries.
+_MARKS = {
+    Platform.WSL: ("dev/dxg", "usr/lib/wsl/lib/libdxcore.so"),
+    Platform.JETSON: ("etc/nv_tegra_release", "usr/lib/aarch64-linux-gnu/tegra"),
+}
 
 
 def query_driver(
@@ -147,8 +169,9 @@ def query_driver(
     answer, hindered_by = (
         _ask(nvidia_smi, environ, patience) if nvidia_smi is not None else (Answer(), ())
     )
+    devices = tuple(_find_devices(filesystem))
     return GpuDriver(
-        devices=tuple(_find_devices(filesystem)),
+        devices=devices,
         pci=tuple(_find_pci(filesystem)),
         module=module,
         nvidia_smi=nvidia_smi,
@@ -160,6 +183,8 @@ def query_driver(
         host_libcuda=_first_library(
             os.path.join(filesystem, directory, _LIBCUDA) for directory in _HOST_LIBRARY_DIRS
         ),
+        missing_nodes=tuple(_find_missing_nodes(filesystem)) if devices else (),
+        platform=_find_platform(filesystem),
     )
 
 
@@ -274,6 +299,18 @@ def _find_devices(filesystem: str) -> Iterator[str]:
     found = map(_DEVICE.fullmatch, glob.iglob("dev/nvidia[0-9]*", root_dir=filesystem))
     for match in sorted(filter(None, found), key=lambda match: int(match["number"])):
         yield os.path.join(filesystem, match[0])
+
+
+def _find_missing_nodes(filesystem: str) -> Iterator[str]:
+    nodes = (os.path.join(filesystem, node) for node in _NODES)
+    return (node for node in nodes if not os.path.exists(node))
+
+
+def _find_platform(filesystem: str) -> Platform | None:
+    for platform, marks in _MARKS.items():
+        if any(os.path.exists(os.path.join(filesystem, mark)) for mark in marks):
+            return platform
+    return None
 
 
 def _find_pci(filesystem: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nixenv.evidence.gpu import Answer, Gpu, GpuDriver, parse_answer, query_driver
+from nixenv.evidence.gpu import Answer, Gpu, GpuDriver, Platform, parse_answer, query_driver
 
 FIELDS = ("name", "driver_version", "compute_cap", "memory.total")
 H200 = Gpu("NVIDIA H200", "9.0", 143771)
@@ -308,3 +308,31 @@ def test_a_stub_is_no_libcuda(machine: Path) -> None:
     (machine / "broken/libcuda.so.1").symlink_to("nowhere")
     path = f"{machine}/lib/stubs:{machine}/lib:{machine}/broken"
     assert query(machine, LD_LIBRARY_PATH=path).libcuda is None
+
+
+# What else there is ------------------------------------------------------------------------------
+
+
+def test_the_device_files_beside_the_gpus_own(machine: Path) -> None:
+    """Only where there is a GPU's own, something is missing."""
+    assert query(machine).missing_nodes == ()
+    file_at(machine, "dev/nvidia0", "")
+    file_at(machine, "dev/nvidiactl", "")
+    assert query(machine).missing_nodes == (f"{machine}/dev/nvidia-uvm",)
+
+
+@pytest.mark.parametrize(
+    ("mark", "platform"),
+    [
+        ("dev/dxg", Platform.WSL),
+        ("usr/lib/wsl/lib/libdxcore.so", Platform.WSL),
+        ("etc/nv_tegra_release", Platform.JETSON),
+        ("dev/nvidia0", None),
+    ],
+)
+def test_machines_with_a_driver_of_their_own(
+    machine: Path, mark: str, platform: Platform | None
+) -> None:
+    """WSL and Jetson are told by what only they have."""
+    file_at(machine, mark, "")
+    assert query(machine).platform is platform

@@ -1,14 +1,15 @@
 """Whether the machine's GPUs and their driver can run what the closure holds. Pure."""
 
+import itertools
 import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
 
-from nixenv.evidence.gpu import Gpu, GpuDriver
+from nixenv.evidence.gpu import Gpu, GpuDriver, Platform
 from nixenv.evidence.machine import Machine
 from nixenv.findings import Code, Finding, Severity
-from nixenv.text import as_code
+from nixenv.text import as_code, printable
 
 # NVIDIA, CUDA Compatibility, "Minor Version Compatibility": what CUDA X.0 came with runs programs
 # of every X.Y, except that it cannot compile the PTX of a later one.
@@ -76,9 +77,11 @@ def check_gpu(
     if not driver.devices and not driver.gpus:
         yield _explain_absence(driver)
         return
+    yield from _check_nodes(driver)
     yield from _check_nvidia_smi(driver)
     yield from _check_version(driver, cuda)
     yield from _check_hidden(machine)
+    yield from _check_sharing(machine)
     yield from _check_architecture(machine, package_name)
     yield from _check_capability(machine, cuda)
     yield from _check_libcuda(machine)
@@ -99,6 +102,15 @@ def newest_capability(cuda: str) -> str | None:
 
 def _explain_absence(driver: GpuDriver) -> Finding:
     words = _lines(driver)
+    if driver.platform is Platform.WSL:
+        return Code.GPU_DRIVER_NOT_LOADED.found(
+            "this is WSL, and Windows shows it no NVIDIA GPU",
+            words,
+            "install NVIDIA's driver in Windows, and none in WSL; then, in Windows, "
+            "`wsl --update; wsl --shutdown`",
+        )
+    if driver.platform is Platform.JETSON:
+        return _explain_jetson(driver)
     if not driver.pci:
         return Code.GPU_NONE.found(
             "this machine has no NVIDIA GPU, or shows none: the GPU part was not checked",
@@ -114,11 +126,33 @@ def _explain_absence(driver: GpuDriver) -> Finding:
     )
 
 
+def _explain_jetson(driver: GpuDriver) -> Finding:
+    return Code.GPU_JETSON.found(
+        "this is a Jetson: its GPU is part of the processor, and its driver part of JetPack; what "
+        "nvidia-smi would tell was not checked",
+        driver.devices,
+        "take a build of the program for Jetson (aarch64; Orin: sm87, Thor: sm110); a newer driver "
+        "comes with a newer JetPack alone",
+    )
+
+
 # The driver ---------------------------------------------------------------------------------------
 
 
+def _check_nodes(driver: GpuDriver) -> Iterator[Finding]:
+    if driver.missing_nodes and driver.platform is None:
+        yield Code.GPU_DEVICE_NODE_MISSING.found(
+            f"there is a GPU, but no {' or '.join(driver.missing_nodes)}: CUDA does not start",
+            driver.devices,
+            "as root, `modprobe nvidia-uvm && nvidia-modprobe -u -c 0`; in a container, hand in "
+            "the GPUs by `--gpus all` or by all of their device files",
+        )
+
+
 def _check_nvidia_smi(driver: GpuDriver) -> Iterator[Finding]:
-    if driver.nvidia_smi is None:
+    if driver.nvidia_smi is None and driver.platform is Platform.JETSON:
+        yield _explain_jetson(driver)
+    elif driver.nvidia_smi is None:
         branch = (driver.version or "").partition(".")[0]
         package = f"nvidia-utils-{branch}" if branch else "nvidia-utils"
         yield Code.GPU_NVIDIA_SMI_MISSING.found(
@@ -188,26 +222,62 @@ def _version_evidence(driver: GpuDriver) -> tuple[str, ...]:
 
 def _check_hidden(machine: Machine) -> Iterator[Finding]:
     visible = machine.variables.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None and _hides_all(visible, len(machine.driver.gpus)):
+    if visible is None:
+        return
+    names = list(filter(None, map(str.strip, visible.split(",")))) or [""]
+    known = list(itertools.takewhile(lambda name: _is_there(name, machine.driver.gpus), names))
+    # -1 behind others ends the list, on purpose.
+    if len(known) < len(names) and not (known and names[len(known)] in _NO_GPU):
         yield Code.GPU_HIDDEN.found(
-            "CUDA_VISIBLE_DEVICES hides every GPU from programs",
+            f"CUDA_VISIBLE_DEVICES names {printable(names[len(known)])}, which is not there: "
+            f"programs see no more than what stands before it ({len(known)})"
+            if known
+            else "CUDA_VISIBLE_DEVICES hides every GPU from programs",
             (f"CUDA_VISIBLE_DEVICES={visible}",),
             "`unset CUDA_VISIBLE_DEVICES`",
         )
 
 
-def _hides_all(visible: str, count: int) -> bool:
-    """Say whether the first of the list is no GPU: CUDA takes none from there on.
+def _is_there(name: str, gpus: Sequence[Gpu]) -> bool:
+    """Say whether there is such a GPU or MIG instance: CUDA takes none from the first that is not.
 
-    CUDA C++ Programming Guide, "CUDA Environment Variables". A UUID is not judged.
+    CUDA C++ Programming Guide, "CUDA Environment Variables": a number, or the beginning of a UUID.
+    What nvidia-smi does not tell is not judged.
     """
-    first = visible.partition(",")[0].strip()
-    if first in _NO_GPU:
-        return True
-    if not re.fullmatch(r"-?[0-9]{1,9}", first):
+    if name in _NO_GPU:
         return False
-    number = int(first)
-    return number < 0 or 0 < count <= number
+    if re.fullmatch(r"-?[0-9]{1,9}", name):
+        return int(name) >= 0 and (not gpus or int(name) < len(gpus))
+    if name.startswith("MIG-"):
+        return not gpus or any(gpu.is_split or not gpu.uuid for gpu in gpus)
+    if name.startswith("GPU-"):
+        return any(not gpu.uuid or gpu.uuid.startswith(name) for gpu in gpus) or not gpus
+    return True
+
+
+def _check_sharing(machine: Machine) -> Iterator[Finding]:
+    gpus = [gpu for _, gpu in visible_gpus(machine)]
+    split = [gpu.name for gpu in gpus if gpu.is_split]
+    if split:
+        yield Code.GPU_SPLIT.found(
+            f"{', '.join(dict.fromkeys(split))}: split into MIG instances; a process sees one of "
+            "them, with its part of the memory",
+            (),
+            "choose one of those that `nvidia-smi -L` lists: set CUDA_VISIBLE_DEVICES to its MIG-…",
+        )
+    held = [gpu for gpu in gpus if not gpu.is_split and _is_held(gpu)]
+    if held:
+        yield Code.GPU_MEMORY_HELD.found(
+            "memory of the GPU is held already; if that is your server, all is well",
+            tuple(f"{gpu.name}: {gpu.memory_used} of {gpu.memory} MiB" for gpu in held),
+            "`nvidia-smi` lists who holds it: end that, or choose another GPU by "
+            "CUDA_VISIBLE_DEVICES",
+        )
+
+
+def _is_held(gpu: Gpu) -> bool:
+    # A server takes 0.85 to 0.9 of a GPU for itself; a desktop holds some hundred MiB.
+    return bool(gpu.memory and gpu.memory_used and gpu.memory_used > gpu.memory // 10)
 
 
 def _check_architecture(machine: Machine, package_name: str) -> Iterator[Finding]:
@@ -311,7 +381,7 @@ def _check_libcuda(machine: Machine) -> Iterator[Finding]:
             "manifest, `cuda-detection` under [options] must not be false"
         )
     else:
-        remedy = _link_to_driver(os.path.dirname(driver.host_libcuda))
+        remedy = _link_to_driver(os.path.dirname(driver.host_libcuda), driver.platform)
     yield Code.GPU_LIBCUDA_UNREACHABLE.found(
         "programs of the store do not find libcuda.so.1, the driver's library: to them there is "
         "no GPU",
@@ -325,12 +395,21 @@ def _check_libcuda(machine: Machine) -> Iterator[Finding]:
     )
 
 
-def _link_to_driver(directory: str) -> str:
+# Those of WSL and Jetson load more of the driver's than libnvidia-*.
+_DRIVER_FILES = {
+    None: ("libcuda.so*", "libnvidia-*.so*"),
+    Platform.WSL: ("libcuda.so*", "libnvidia-*.so*", "libdxcore.so"),
+    Platform.JETSON: ("libcuda.so*", "libnv*.so*"),
+}
+
+
+def _link_to_driver(directory: str, platform: Platform | None) -> str:
+    chosen = " -o ".join(f"-name '{name}'" for name in _DRIVER_FILES[platform])
     # Not the directory itself: its libc and libstdc++ would take the place of the closure's.
     place = "~/.cache/nvidia-driver"
     return as_code(
         f"mkdir -p {place} && find {shlex.quote(directory)} -maxdepth 1 "
-        f"'(' -name 'libcuda.so*' -o -name 'libnvidia-*.so*' ')' -exec ln -sf -t {place} {{}} + && "
+        f"'(' {chosen} ')' -exec ln -sf -t {place} {{}} + && "
         f'export LD_LIBRARY_PATH={place}"${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"'
     )
 

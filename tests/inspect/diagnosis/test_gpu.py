@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 from packaging.version import Version
 
-from nixenv.evidence.gpu import Gpu, GpuDriver, query_driver
+from nixenv.evidence.gpu import Gpu, GpuDriver, Platform, query_driver
 from nixenv.evidence.machine import Machine
 from nixenv.findings import Finding, Severity
 from nixenv.inspect.diagnosis.gpu import check_gpu
@@ -387,3 +387,62 @@ def test_the_link_directory_that_the_remedy_makes(
     ]
     cured = query_driver(after, str(tmp_path / "root"))
     assert check(evolve(driver, libcuda=cured.libcuda)) == []
+
+
+# Devices, and who else has them ------------------------------------------------------------------
+
+
+def test_a_device_file_that_is_missing() -> None:
+    """Programs need more than the GPU's own; WSL and Jetson have others."""
+    driver = evolve(DRIVER, missing_nodes=("/dev/nvidia-uvm",))
+    found = only(check(driver), "gpu-device-node-missing", Severity.ERROR)
+    assert "/dev/nvidia-uvm" in found.summary
+    assert check(evolve(driver, platform=Platform.WSL)) == []
+
+
+def test_wsl_without_a_gpu() -> None:
+    """The driver is installed in Windows, and no module is loaded."""
+    found = only(check(GpuDriver(platform=Platform.WSL)), "gpu-driver-not-loaded", Severity.WARNING)
+    assert "Windows" in found.remedy
+    assert "modprobe" not in found.remedy
+
+
+@pytest.mark.parametrize("devices", [(), ("/dev/nvidia0",)])
+def test_a_jetson(devices: tuple[str, ...]) -> None:
+    """It needs no nvidia-smi, and is told what runs on it."""
+    driver = GpuDriver(devices=devices, platform=Platform.JETSON, libcuda="/x/libcuda.so.1")
+    assert "aarch64" in only(check(driver), "gpu-jetson", Severity.NOTE).remedy
+
+
+@pytest.mark.parametrize(
+    ("visible", "words"),
+    [
+        ("0", None),
+        ("GPU-aa", None),
+        ("GPU-aab0,1", None),
+        ("0,", None),
+        ("GPU-cc", "hides every GPU"),
+        ("MIG-aa", "hides every GPU"),
+        ("0,7", "names 7, which is not there: programs see no more than what stands before it (1)"),
+    ],
+)
+def test_what_cuda_visible_devices_names(visible: str, words: str | None) -> None:
+    """Numbers and UUIDs, whole or begun; CUDA takes none from the first that is not there."""
+    gpus = tuple(Gpu("H100", "9.0", 80_000, uuid=uuid) for uuid in ("GPU-aab0", "GPU-bb"))
+    found = check(evolve(DRIVER, gpus=gpus), CUDA_VISIBLE_DEVICES=visible)
+    assert [finding.code for finding in found] == (["gpu-hidden"] if words else [])
+    assert not words or words in found[0].summary
+
+
+def test_a_split_gpu() -> None:
+    """Worth knowing; then a MIG instance may be named."""
+    driver = evolve(DRIVER, gpus=(Gpu("H100", "9.0", 80_000, 70_000, is_split=True),))
+    for variables in ({"A": ""}, {"CUDA_VISIBLE_DEVICES": "MIG-aa"}):
+        only(check(driver, **variables), "gpu-split", Severity.NOTE)
+
+
+@pytest.mark.parametrize(("used", "told"), [(None, 0), (700, 0), (9_000, 1)])
+def test_memory_that_others_hold(used: int | None, told: int) -> None:
+    """A desktop's share is none to speak of."""
+    driver = evolve(DRIVER, gpus=(Gpu("H100", "9.0", 80_000, used),))
+    assert [finding.code for finding in check(driver)] == ["gpu-memory-held"] * told
