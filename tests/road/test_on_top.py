@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from nixenv import Inventory, Profile, StorePath, plan_environment
+from nixenv import plan_environment
 from nixenv.findings import Severity
 from nixenv.places import FARM_RECORD
-from nixenv.road.classify import find_ambiguities
+from nixenv.road.classify import Inventory, find_ambiguities
 from nixenv.road.on_top import OnTop, find_on_top
 from nixenv.road.plan import Prepend, Set
+from nixenv.road.profile import Profile
 from nixenv.road.python import Interpreter, Part, SitePackages
+from nixenv.storepath import StorePath
 from tests.closures import store_path
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
