@@ -22,6 +22,15 @@ REQUIREMENTS = Path(__file__).with_name("real_wheels.txt")
 CACHE = Path(__file__).parents[2] / ".cache" / "wheels-real"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
+TELL_MODULES = """\
+import importlib, json, sys
+from importlib.metadata import packages_distributions, version
+names = packages_distributions()
+found = {name: importlib.import_module(name) for name in sys.argv[1:]}
+print(json.dumps({n: [m.__file__, version(names[n.split(".")[0]][0])] for n, m in found.items()}))
+"""
+"""Imports the modules named on its command line; says where each is from, and its version."""
+
 _HASH_ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz"
 
 # Where the parts of a wheel's .data directory belong; its headers are of no use here.
@@ -84,14 +93,33 @@ def make_real_closure(store: PrivateStore) -> RealClosure:
     (root / "nix-support").mkdir(parents=True)
     propagated = [str(path) for path in objects]
     (root / "nix-support/propagated-build-inputs").write_text(" ".join([*propagated, python]))
+    site_packages = tuple(f"{path}/lib/python{PYTHON}/site-packages" for path in propagated)
+    _write_program(root / "bin", python, site_packages)
     store.load(
         [
             *(StoreRecord(path, (python,)) for path in propagated),
             StoreRecord(str(root), (*propagated, python)),
         ]
     )
-    site_packages = tuple(f"{path}/lib/python{PYTHON}/site-packages" for path in propagated)
     return RealClosure(store, str(root), site_packages)
+
+
+def _write_program(directory: Path, python: str, site_packages: Iterable[str]) -> None:
+    """Write the program `everything`, wrapped as nixpkgs does it: it says what modules it sees."""
+    directory.mkdir()
+    items = ", ".join(f"'{path}'" for path in site_packages)
+    hidden = directory / ".everything-wrapped"
+    hidden.write_text(
+        f"#!{python}/bin/python{PYTHON}\n"
+        "import sys;import site;import functools;sys.argv[0]='everything';functools.reduce(lambda "
+        f"k, p: site.addsitedir(p, k), [{items}], site._init_pathinfo());\n{TELL_MODULES}"
+    )
+    program = directory / "everything"
+    program.write_text(
+        f'#! /bin/bash -e\nexport PYTHONNOUSERSITE=\'true\'\nexec -a "$0" "{hidden}"  "$@" \n'
+    )
+    for file in (hidden, program):
+        file.chmod(0o755)
 
 
 def find_modules(site_packages: str) -> Iterator[str]:

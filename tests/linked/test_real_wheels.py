@@ -9,7 +9,12 @@ import pytest
 
 from fixtures.private_store import PrivateStore
 from nixenv.linked.farm import find_problems, read_conflicts
-from tests.linked.real_wheels import RealClosure, find_modules, make_real_closure
+from tests.linked.real_wheels import (
+    TELL_MODULES,
+    RealClosure,
+    find_modules,
+    make_real_closure,
+)
 from tests.linked.scene import Activated, activate
 
 # Imports the modules named on its command line and says where each is from.
@@ -50,6 +55,38 @@ def test_each_module_of_each_distribution_is_imported(real: RealClosure, linked:
         *("azure.core", "azure.identity", "azure.storage.blob", "zope.interface"),
         *("backports.tarfile", "backports.zstd", "nvidia.nvtx", "nvidia.cuda_runtime"),
     }
+
+
+# Of twenty distributions: extension modules, packages, single modules.
+MODULES = (
+    *("numpy", "scipy", "pandas", "PIL", "lxml", "pydantic", "pydantic_core", "cryptography"),
+    *("aiohttp", "yarl", "multidict", "requests", "urllib3", "certifi", "packaging", "yaml"),
+    *("jinja2", "markupsafe", "idna", "typing_extensions"),
+)
+
+
+def test_the_program_and_python_m_see_the_same_modules(real: RealClosure, tmp_path: Path) -> None:
+    """From the same files in layout store, of the same versions in layout linked."""
+    program = f"{real.root}/bin/everything"
+    bare = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
+    alone = subprocess.run(
+        [program, *MODULES], env=bare, capture_output=True, text=True, check=True
+    )
+    own = json.loads(alone.stdout)
+    assert len(own) == 20
+    assert all(file.startswith(f"{real.store.store_dir}/") for file, _ in own.values())
+    for layout in ("store", "linked"):
+        active = activate(real.store, real.root, tmp_path, "everything", layout=layout)
+        found = json.loads(active.run("python3", "-c", TELL_MODULES, *MODULES))
+        assert json.loads(active.run(program, *MODULES)) == own
+        if layout == "store":
+            assert found == own
+            continue
+        assert {name: version for name, (_, version) in found.items()} == {
+            name: version for name, (_, version) in own.items()
+        }
+        # Typed as a command, it is the program's own launcher.
+        assert json.loads(active.run("everything", *MODULES)) == own
 
 
 def test_what_layout_store_cannot_import(real: RealClosure, tmp_path: Path) -> None:
