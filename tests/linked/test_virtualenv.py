@@ -12,8 +12,8 @@ import pytest
 from fixtures.closure import SglangClosure
 from nixenv.linked.farm import ensure_farm, find_problems, read_conflicts
 from nixenv.linked.virtualenv import plan_virtualenv
-from nixenv.road.classify import Inventory
-from nixenv.road.python import Interpreter, SitePackages
+from nixenv.road.classify import Inventory, Program
+from nixenv.road.python import Interpreter, Part, SitePackages
 from nixenv.storepath import StorePath
 from tests.documents import blocks
 from tests.linked.scene import Activated, activate
@@ -188,24 +188,35 @@ def make_object(store: Path, name: str, files: dict[str, str]) -> str:
 
 
 def make_farm(tmp_path: Path, *directories: str, name: str = "farm") -> Path:
-    """Build the farm of these site-packages directories."""
+    parts = (SitePackages(directory, own=True) for directory in directories)
+    return make_farm_of(tmp_path, *parts, name=name)
+
+
+def make_farm_of(
+    tmp_path: Path, *parts: SitePackages, name: str = "farm", program: Program | None = None
+) -> Path:
     interpreter = tmp_path / f"{'a' * 32}-python3-3.12.12"
     (interpreter / "bin").mkdir(parents=True, exist_ok=True)
     (interpreter / "bin/python3.12").write_text('#!/bin/sh\necho "python: $*"\n')
     (interpreter / "bin/python3.12").chmod(0o755)
     python = Interpreter(StorePath(str(interpreter)), "3.12", (), ())
     inventory = Inventory(
-        root=StorePath("/root"),
+        root=StorePath("/nix/store/root"),
         interpreter=python,
-        site_packages=tuple(SitePackages(directory, own=True) for directory in directories),
+        site_packages=parts,
         cuda=None,
         host_compiler=None,
         ninja=None,
+        program=program,
     )
     farm = tmp_path / name
     ensure_farm(str(farm), lambda: plan_virtualenv(inventory, python, str(farm)))
     assert find_problems(str(farm)) == ()
     return farm
+
+
+def programs_of(farm: Path) -> list[str]:
+    return sorted(path.name for path in (farm / "bin").iterdir() if not path.is_symlink())
 
 
 def site_of(farm: Path) -> dict[str, str]:
@@ -337,3 +348,107 @@ def test_console_scripts_run_from_any_place(tmp_path: Path, name: str) -> None:
     )
     assert done.stdout == f"python: {script} a b\n"
     compile(script.read_text(), str(script), "exec")
+
+
+def test_only_the_programs_own_distributions_have_scripts(tmp_path: Path) -> None:
+    """One that is merely mentioned would run with the program's modules."""
+    scripts = "[console_scripts]\n{0} = {0}:main\n"
+    own, mentioned = (
+        make_object(tmp_path, name, {f"{name}-1.dist-info/entry_points.txt": scripts.format(name)})
+        for name in ("own", "mentioned")
+    )
+    parts = (SitePackages(own, own=True), SitePackages(mentioned, own=False))
+    assert programs_of(make_farm_of(tmp_path, *parts)) == ["own"]
+
+
+def test_scripts_set_what_the_launcher_sets(tmp_path: Path) -> None:
+    """As defaults; and no value is code."""
+    site = make_object(
+        tmp_path,
+        "pkg",
+        {
+            "pkg-1.dist-info/entry_points.txt": "[console_scripts]\nt = pkg:main\n",
+            "pkg/__init__.py": "import os\ndef main(): print(os.environ['A'], os.environ['B'])\n",
+        },
+    )
+    program = Program("t", "/x/bin/t", (("A", 'it\'s "$(id)" \\n'), ("B", "b")))
+    farm = make_farm_of(tmp_path, SitePackages(site, own=True), program=program)
+    done = subprocess.run(
+        [sys.executable, farm / "bin/t"],
+        env={"PYTHONPATH": site, "B": "mine"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == 'it\'s "$(id)" \\n mine\n'
+
+
+def test_a_program_without_a_script_is_a_link_to_its_launcher(tmp_path: Path) -> None:
+    """And never in place of an interpreter or a script."""
+    site = make_object(
+        tmp_path, "pkg", {"pkg-1.dist-info/entry_points.txt": "[console_scripts]\nt = pkg:main\n"}
+    )
+    target = tmp_path / "launcher"
+    target.touch()
+    for name, is_link in (("web", True), ("t", False), ("python3", False)):
+        program = Program(name, str(target))
+        farm = make_farm_of(
+            tmp_path, SitePackages(site, own=True), program=program, name=f"farm-{name}"
+        )
+        file = farm / "bin" / name
+        assert (file.is_symlink() and file.readlink() == target) is is_link
+
+
+def test_path_files_of_one_name_all_count(tmp_path: Path) -> None:
+    """And directories of scripts are lines of another one."""
+    one = make_object(tmp_path, "one", {"easy.pth": "a\n", "a/x.py": ""})
+    two = make_object(tmp_path, "two", {"easy.pth": "b\n", "b/y.py": ""})
+    scripts = tmp_path / "share"
+    outside = tmp_path / "outside"
+    farm = make_farm_of(
+        tmp_path,
+        SitePackages(str(scripts), own=True, part=Part.PATH),
+        SitePackages(one, own=True),
+        SitePackages(f"{one}/a", own=True, part=Part.LINE),
+        SitePackages(two, own=True),
+        SitePackages(str(outside), own=True, part=Part.LINE),
+    )
+    site = farm / "lib/python3.12/site-packages"
+    assert {file.name: file.read_text() for file in site.glob("*.pth")} == {
+        "easy.pth": "a\n",
+        "easy.2.pth": "b\n",
+        "nixenv-paths.pth": f"{scripts}\n{outside}\n",
+    }
+
+
+def test_a_version_that_lost_and_names_no_files_adds_nothing(tmp_path: Path) -> None:
+    """Its directory may hold anything; what belongs to another distribution there stays."""
+    new = {"pkg/__init__.py": "", "pkg-2.dist-info/RECORD": "pkg/__init__.py,,\n"}
+    old = {
+        "dropped.py": "",
+        "pkg-1.dist-info/METADATA": "",
+        "kept/__init__.py": "",
+        "kept-1.dist-info/RECORD": "kept/__init__.py,,\n",
+    }
+    farm = make_farm(tmp_path, make_object(tmp_path, "new", new), make_object(tmp_path, "old", old))
+    assert site_of(farm) == {"pkg": "new", "kept": "old"}
+
+
+def test_share_and_etc_of_the_programs_own_are_merged(tmp_path: Path) -> None:
+    """The rest of the closure's are not."""
+    files = "../../../share/jupyter/kernels/{0}/kernel.json", "../../../etc/{0}.json"
+    one, two, other = (
+        make_object(tmp_path, name, {file.format(name): "{}" for file in files})
+        for name in ("one", "two", "other")
+    )
+    farm = make_farm_of(
+        tmp_path,
+        SitePackages(one, own=True),
+        SitePackages(two, own=True),
+        SitePackages(other, own=False),
+    )
+    assert sorted(path.name for path in (farm / "share/jupyter/kernels").iterdir()) == [
+        "one",
+        "two",
+    ]
+    assert sorted(path.name for path in (farm / "etc").iterdir()) == ["one.json", "two.json"]
