@@ -113,6 +113,8 @@ class Code(StrEnum):
     GPU_ARCHITECTURE_UNSUPPORTED = "gpu-architecture-unsupported", Severity.ERROR, Severity.WARNING
     GPU_TOO_OLD = "gpu-too-old", Severity.ERROR, Severity.WARNING
     GPU_LIBCUDA_UNREACHABLE = "gpu-libcuda-unreachable", Severity.ERROR
+    SHARED_MEMORY_SMALL = "shared-memory-small", Severity.WARNING
+    LIMIT_LOW = "limit-low", Severity.NOTE
     ENVIRONMENT_NOT_ACTIVE = "environment-not-active", Severity.NOTE
     ENVIRONMENT_DRIFT = "environment-drift", Severity.WARNING
     ENVIRONMENT_FOREIGN_ENTRIES = "environment-foreign-entries", Severity.WARNING, Severity.NOTE

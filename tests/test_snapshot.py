@@ -20,6 +20,7 @@ from nixenv.evidence.contents import Contents
 from nixenv.evidence.distributions import Distribution, SiteListing
 from nixenv.evidence.gpu import Gpu, GpuDriver
 from nixenv.evidence.graph import Graph, Registration
+from nixenv.evidence.limits import Limits
 from nixenv.evidence.machine import Machine, PortState
 from nixenv.evidence.toolkit_files import DirectoryListing, ToolkitFiles
 from nixenv.evidence.tools import ToolState
@@ -162,6 +163,7 @@ machines = st.builds(
     python_target=st.none() | texts,
     user_site=st.none() | texts,
     tools=st.lists(st.builds(ToolState, variables, texts, texts), max_size=2).map(tuple),
+    limits=st.builds(Limits, st.none() | st.integers()),
     driver=st.builds(GpuDriver, tuples, gpus=gpus.map(tuple)),
     directories=st.lists(
         st.builds(DirectoryState, variables, texts, texts, st.booleans(), st.none() | st.integers())

@@ -18,6 +18,7 @@ from nixenv.evidence.caches import (
     probe_directory,
 )
 from nixenv.evidence.gpu import GpuDriver, query_driver
+from nixenv.evidence.limits import Limits, probe_limits
 from nixenv.evidence.tools import ToolState, try_tools
 from nixenv.kernel import describe_process, find_open, read_kernel_file
 from nixenv.places import StoreDirInvalid, find_store_dir
@@ -79,6 +80,7 @@ class Machine:
         user_site: The directory of the user's own modules for the closure's Python, where it
             exists and holds something; else None.
         tools: Whether the tools start that JIT compilers start.
+        limits: What the system allows a process.
         driver: The GPU's side.
         directories: The cache directories, and those that `WRITTEN` names.
         caches: What the cache directories hold.
@@ -95,6 +97,7 @@ class Machine:
     compiler_target: str | None = None
     user_site: str | None = None
     tools: tuple[ToolState, ...] = ()
+    limits: Limits = field(factory=Limits)
     driver: GpuDriver = field(factory=GpuDriver)
     directories: tuple[DirectoryState, ...] = ()
     caches: CacheContents = field(factory=CacheContents)
@@ -179,6 +182,7 @@ def probe_machine(
         compiler_target=_find_compiler(environ),
         user_site=_find_user_site(environ, python) if python else None,
         tools=tuple(try_tools(environ)),
+        limits=probe_limits(),
         driver=query_driver(environ),
         directories=tuple(
             probe_directory(variable, path)

@@ -11,6 +11,7 @@ from nixenv.inspect.diagnosis.cuda import check_cuda
 from nixenv.inspect.diagnosis.environment import check_environment, is_active
 from nixenv.inspect.diagnosis.farms import check_farms
 from nixenv.inspect.diagnosis.gpu import check_gpu
+from nixenv.inspect.diagnosis.limits import check_limits
 from nixenv.inspect.diagnosis.python import check_launcher, check_python
 from nixenv.inspect.diagnosis.python_shell import check_shell
 from nixenv.inspect.diagnosis.store import check_store, find_lost
@@ -104,6 +105,8 @@ def _check_machine(
         yield from check_shell(seen.inventory, seen.variables, machine, seen.export_command, lost)
     torch_cuda = next((s.torch_cuda for s in seen.contents.sites if s.torch_cuda), None)
     yield from check_gpu(machine, seen.toolkit_version, store_name(root), torch_cuda)
+    if seen.toolkit_version is not None:
+        yield from check_limits(machine)
     yield from check_environment(
         seen.variables,
         machine,
