@@ -52,6 +52,14 @@ def test_make_has_the_targets_that_are_shown(document: Path) -> None:
             assert (ROOT / match[0]).exists(), line
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_files_of_the_project_are_where_they_are_said_to_be(document: Path) -> None:
+    """What a document names by its path is there, but for the new one in an example."""
+    for line in commands(document):
+        if re.fullmatch(r"(?:nixenv|tests|fixtures|scripts|hooks|benchmarks)/[\w./-]+", line):
+            assert (ROOT / line).exists() or line == "nixenv/shells/xonsh.py", line
+
+
 def test_the_example_of_a_profile_is_one() -> None:
     """All of its keys are known, and every part of the schema is in it."""
     (example,) = blocks("docs/profiles.md", "toml")
