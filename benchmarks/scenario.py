@@ -17,9 +17,6 @@ HOOK = REPOSITORY / "hooks/on-activate.bash"
 WALK = Path(__file__).with_name("walk.bash")
 BASH = ("/usr/bin/bash", "--norc", "--noprofile")
 
-# Nix's bash, in which Flox runs its hooks, has its loadable builtins with it.
-LOADABLE = Path("/usr/lib/bash/stat")
-
 EMPTY = "empty bash"
 WALKED = "bash walk"
 NIX = "nix-store -qR"
@@ -33,17 +30,10 @@ class Scenario:
     root: str
     environ: dict[str, str]
     cache: Path
-    bash_alone: Path
 
 
 def make_scenario(base: Path, size: int) -> Scenario:
-    """Make a private store with a closure of `size` store paths, and an environment of links.
-
-    Raises:
-        RuntimeError: bash's loadable builtins are missing.
-    """
-    if not LOADABLE.exists():
-        raise RuntimeError(f"{LOADABLE} is missing; Debian has it in the package bash-builtins")
+    """Make a private store with a closure of `size` store paths, and an environment of links."""
     store = PrivateStore.create(base / str(size))
     root = load_synthetic_closure(store, size, python=Path(sys.executable).resolve())
     flox_env = base / f"env-{size}"
@@ -61,16 +51,12 @@ def make_scenario(base: Path, size: int) -> Scenario:
         "FLOX_ENV": str(flox_env),
         "FLOX_ENV_CACHE": str(cache),
     }
-    bash_alone = base / f"bash-{size}/bin/bash"
-    bash_alone.parent.mkdir(parents=True)
-    shutil.copy(BASH[0], bash_alone)
-    return Scenario(size, root, environ, cache, bash_alone)
+    return Scenario(size, root, environ, cache)
 
 
 def activations(scenario: Scenario) -> list[Command]:
     """List what is timed on one closure, whole processes all."""
     activate = (*BASH, "-c", f"source {HOOK}")
-    without_builtins = (str(scenario.bash_alone), *activate[1:])
     store = scenario.environ
     linked = {**store, "NIXENV_LAYOUT": "linked", "FLOX_ENV_CACHE": f"{scenario.cache}-linked"}
     # PYTHONPATH is beyond what Linux passes on: nixenv refuses it, and the walk breaks.
@@ -81,11 +67,9 @@ def activations(scenario: Scenario) -> list[Command]:
         Command(NIX, ("nix-store", "-qR", scenario.root), store),
         Command("cold, store", activate, store, _forget_texts(store), may_fail=too_long),
         Command("warm, store", activate, store, may_fail=too_long),
-        Command("warm by chmod, store", without_builtins, store, may_fail=too_long),
         Command("first, linked", activate, linked, _forget_all(linked)),
         Command("cold, linked", activate, linked, _forget_texts(linked)),
         Command("warm, linked", activate, linked),
-        Command("warm by chmod, linked", without_builtins, linked),
     ]
 
 

@@ -6,6 +6,7 @@ does other things at the time, `chrt -r 10` in front keeps them out of the figur
 
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from benchmarks.measure import Command, time_commands
@@ -45,15 +46,16 @@ def main() -> None:
 
 
 def _without_each(scenario: Scenario, base: Path, layout: str) -> list[Command]:
-    environ = {**scenario.environ, "NIXENV_LAYOUT": layout}
-    file = scenario.cache / "nixenv/activation"
+    file = scenario.cache / "nixenv/activation-trick"
+    asked = (file.name, str(scenario.cache), sys.executable, layout, "", "")
 
     commands = []
     for number, (name, statements) in enumerate(_WITHOUT.items()):
         program = base / f"without-{number}.py"
         program.write_text(f"{statements}\nfrom nixenv import entry\nentry.nixenv()\n")
-        argv = (sys.executable, "-I", str(program), "activate", str(file), str(scenario.cache))
-        commands.append(Command(name, argv, environ, lambda: file.unlink(missing_ok=True)))
+        argv = (sys.executable, "-I", str(program), "activate", *asked)
+        forget = partial(file.unlink, missing_ok=True)
+        commands.append(Command(name, argv, scenario.environ, forget))
     return commands
 
 

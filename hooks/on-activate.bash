@@ -6,133 +6,144 @@
 #
 # Status 0: the environment is set. Any other: nothing was changed, and the reason is on stderr.
 #
-# NIXENV_PROFILE and NIXENV_LAYOUT say what --profile and --layout say to `nixenv export`.
+# NIXENV_PROFILE, NIXENV_LAYOUT and NIXENV_ROOT say what --profile, --layout and --root say to
+# `nixenv export`. NIXENV_SKIP=1 leaves everything as it is.
 #
-# Cold, it runs `nixenv activate` once: `nixenv export` for hooks, which keeps the text in an
-# activation file (nixenv/hook/activation.py has its format). Warm, it evaluates what that file holds: no
-# Python, no Nix, and where bash has its loadable builtins no process at all, else one, chmod.
-# Statements in a row instead of functions: bash would copy each function to keep it, and every
-# activation would wait for that.
+# Cold, it runs `nixenv activate` once, which keeps the text in an activation file. Warm, it
+# evaluates what that file holds, with bash's builtins alone: no Python, no Nix, no process.
+# nixenv/hook/activation.py has the file's format, docs/security.md why it may be trusted.
+# Statements in a row and one function: bash copies each function that it defines, and four more
+# made a warm activation of 1.7 ms one of 1.9.
 
-# The version of nixenv that this file belongs to.
-__nixenv_version=0.1.0
+__nixenv_cache=${FLOX_ENV_CACHE:-${XDG_CACHE_HOME:+$XDG_CACHE_HOME/nixenv}}
+__nixenv_cache=${__nixenv_cache:-${HOME:+$HOME/.cache/nixenv}}
+case $__nixenv_cache in '' | /*) ;; *) __nixenv_cache=$PWD/$__nixenv_cache ;; esac
 
-__nixenv_layout=${NIXENV_LAYOUT:-store}
-__nixenv_cache_dir=${FLOX_ENV_CACHE:-${XDG_CACHE_HOME:+$XDG_CACHE_HOME/nixenv}}
-__nixenv_cache_dir=${__nixenv_cache_dir:-${HOME:+$HOME/.cache/nixenv}}
-case $__nixenv_cache_dir in '' | /*) ;; *) __nixenv_cache_dir=$PWD/$__nixenv_cache_dir ;; esac
+# Where everybody may write, what is called `nixenv` may be somebody else's.
+__nixenv_directory=$__nixenv_cache/nixenv-$EUID
+[[ -O $__nixenv_directory && ! -L $__nixenv_directory ]] ||
+  __nixenv_directory=$__nixenv_cache/nixenv
 
 # Dev and run mode of one environment share a cache directory, not a file.
 __nixenv_file=${FLOX_ENV-}
-__nixenv_file=$__nixenv_layout-${__nixenv_file##*/}
-__nixenv_file=$__nixenv_cache_dir/nixenv/activation-${__nixenv_file//[^A-Za-z0-9._-]/_}
+__nixenv_file=$__nixenv_directory/activation-${NIXENV_LAYOUT:-store}-${__nixenv_file##*/}
 
-# What others can write or replace is not to be trusted. The loadable builtin stat sees a mode: Nix
-# has it beside its bash, Debian in the package bash-builtins. It is loaded only from where nobody
-# but root can have put it. Elsewhere, and where a mode is no good, chmod closes the file and its
-# directory and says so, while we go on. Nothing to read from __nixenv_verdict, a file descriptor,
-# means that all is well.
-__nixenv_verdict=
-if [[ -O ${__nixenv_file%/*} && ! -L ${__nixenv_file%/*} && -O $__nixenv_file &&
-  -f $__nixenv_file && ! -L $__nixenv_file && -r $__nixenv_file ]]; then
-  __nixenv_modes=
-  __nixenv_loaded=
-  declare -A __nixenv_stat=()
-  # A user may have loaded it, and keeps it.
-  if ! builtin stat -A __nixenv_stat / 2>/dev/null && [[ $BASH == @(/nix/store/*|/usr|)/bin/bash ]] &&
-    enable -f "${BASH%/bin/bash}/lib/bash/stat" stat 2>/dev/null; then
-    __nixenv_loaded=yes
-  fi
-  for __nixenv_text in "${__nixenv_file%/*}" "$__nixenv_file"; do
-    __nixenv_stat=()
-    builtin stat -A __nixenv_stat "$__nixenv_text" 2>/dev/null || :
-    __nixenv_modes+=:${__nixenv_stat[perms]-}
-  done
-  [[ -z $__nixenv_loaded ]] || enable -d stat
-  # Two octal numbers without the bit for writing in the digits of group and others.
-  if [[ $__nixenv_modes == :*([0-7])[0145][0145]:*([0-7])[0145][0145] ]]; then
-    exec {__nixenv_verdict}</dev/null
-  else
-    exec {__nixenv_verdict}< <(exec chmod -c go-w -- "${__nixenv_file%/*}" "$__nixenv_file" 2>&1)
-  fi
+# A project's profile is for its own environments: `flox activate -r` makes any directory the
+# project, be it one that was just cloned.
+__nixenv_profile=${NIXENV_PROFILE-}
+if [[ -z $__nixenv_profile && -n ${FLOX_ENV_PROJECT-} ]] &&
+  [[ ${FLOX_ENV-} == "$FLOX_ENV_PROJECT"/.flox/* ]] &&
+  [[ -e $FLOX_ENV_PROJECT/nixenv.toml || -L $FLOX_ENV_PROJECT/nixenv.toml ]]; then
+  __nixenv_profile=$FLOX_ENV_PROJECT/nixenv.toml
+fi
+__nixenv_kept=()
+if [[ -f $__nixenv_profile && -r $__nixenv_profile ]]; then
+  mapfile -t -d '' -n 1 __nixenv_kept <"$__nixenv_profile"
 fi
 
-# What the text depends on, in one line; the program's root is checked apart.
-__nixenv_profile=
-for __nixenv_text in "${FLOX_ENV_PROJECT:+$FLOX_ENV_PROJECT/nixenv.toml}" "${NIXENV_PROFILE-}"; do
-  if [[ -f $__nixenv_text && -r $__nixenv_text ]]; then
-    __nixenv_profile+=$__nixenv_text:
-    IFS= read -r -d '' __nixenv_text <"$__nixenv_text" || :
-    __nixenv_profile+=$__nixenv_text
-  fi
-done
 # A virtual environment of the user's own may be kept; ours, from an earlier activation, is none.
-__nixenv_text=${VIRTUAL_ENV-}
-case $__nixenv_text in "$__nixenv_cache_dir"/nixenv/linked/*) __nixenv_text= ;; esac
-printf -v __nixenv_key '%q ' "$__nixenv_version" "$__nixenv_layout" "${NIXENV_PROFILE-}" \
-  "$__nixenv_cache_dir" "${FLOX_ENV-}" "${NIX_STORE_DIR-}" "${NIX_STORE-}" "$__nixenv_text" \
-  "$__nixenv_profile"
+__nixenv_path=${VIRTUAL_ENV-}
+case $__nixenv_path in "$__nixenv_directory"/linked/*) __nixenv_path= ;; esac
 
-# Warm: the activation file is ours alone, whole, and for this key and root.
+# All that is asked for, in one value.
+__nixenv_key="nixenv activation 3 of 0.1.0
+$__nixenv_cache
+${NIXENV_LAYOUT-}
+${NIXENV_ROOT-}
+${FLOX_ENV-}
+${NIX_STORE_DIR-}
+${NIX_STORE-}
+$__nixenv_path
+$__nixenv_profile
+${__nixenv_kept-}"
+
+# Warm? Nobody but the user can have put anything into a directory that nixenv made for its owner
+# alone. What is there counts if it is whole, if it answers what is asked for (not [[ == ]]: under
+# nocasematch, A is a), and if what it was made from and relies on is still the same. What another
+# activation set would be in the way: to undo that, nixenv is asked.
 __nixenv_text=
-if [[ -n $__nixenv_verdict ]]; then
-  # head, key, program, parent, target, virtual environment, toolkit root, long values, text, end
-  mapfile -t -d '' __nixenv_record <"$__nixenv_file"
-  # Not [[ == ]]: under nocasematch, A is a.
-  if ((${#__nixenv_record[@]} > 8)) &&
-    [ "${__nixenv_record[0]}" = "nixenv activation 2" ] &&
-    [ "${__nixenv_record[1]}" = "$__nixenv_key" ] &&
-    [ "${__nixenv_record[-1]}" = "end" ] &&
-    [[ -d ${__nixenv_record[5]:-/} && -d ${__nixenv_record[6]:-/} ]]; then
-    __nixenv_path=
-    if [[ -n ${__nixenv_record[5]} && -n ${PATH-} ]]; then
-      # The virtual environment, if it is on PATH already, has the programs of its distributions,
-      # and they are not meant.
-      __nixenv_path=$PATH
-      PATH=:$PATH:
-      PATH=${PATH//":${__nixenv_record[5]}/bin:"/:}
-      PATH=${PATH#:}
-      PATH=${PATH%:}
-    fi
-    # The first such program on PATH: in the same directory as it was then, which has not changed
-    # since, and the same file behind all links.
-    if hash "${__nixenv_record[2]}" 2>/dev/null &&
-      __nixenv_found=${BASH_CMDS[${__nixenv_record[2]}]-} &&
-      [[ ${__nixenv_found%/*} -ef ${__nixenv_record[3]} ]] &&
-      [[ $__nixenv_file -nt ${__nixenv_record[3]} ]] &&
-      [[ $__nixenv_found -ef ${__nixenv_record[4]} ]] &&
-      mapfile -t __nixenv_changed <&"$__nixenv_verdict" &&
-      ((${#__nixenv_changed[@]} == 0)); then
-      __nixenv_text=${__nixenv_record[-2]}
-    fi
-    [[ -z $__nixenv_path ]] || PATH=$__nixenv_path
+__nixenv_path=${PATH-}
+if [[ -O $__nixenv_directory && ! -L $__nixenv_directory ]] &&
+  [[ -O $__nixenv_file && ! -L $__nixenv_file && -f $__nixenv_file ]] &&
+  mapfile -t -d '' __nixenv_kept <"$__nixenv_file" &&
+  ((${#__nixenv_kept[@]} > 7)) && [ "${__nixenv_kept[-1]}" = end ] &&
+  [ "${__nixenv_kept[0]}" = "$__nixenv_key" ] &&
+  [ "${NIXENV_ACTIVATION:-${__nixenv_kept[2]}}" = "${__nixenv_kept[2]}" ] &&
+  eval "[[ ${__nixenv_kept[1]} ]]"; then
+  if [[ -n ${NIXENV_ACTIVATION-} && -n $__nixenv_path ]]; then
+    # Its own directories are on PATH by now, and what is in them is not meant.
+    PATH=:$PATH:
+    PATH=${PATH/":${__nixenv_kept[3]}:"/:}
+    PATH=${PATH#:}
+    PATH=${PATH%:}
   fi
-  exec {__nixenv_verdict}<&-
+  # The program is found where it was; in a hook, $FLOX_ENV/bin comes first on PATH.
+  if [[ -z ${__nixenv_kept[4]} ]] || [ "${PATH%%:*}" = "${__nixenv_kept[4]%/*}" ] || {
+    hash "${__nixenv_kept[4]##*/}" &&
+      [ "${BASH_CMDS[${__nixenv_kept[4]##*/}]-}" = "${__nixenv_kept[4]}" ]
+  }; then
+    __nixenv_text=${__nixenv_kept[-2]}
+  fi
+  [[ -z $__nixenv_path ]] || PATH=$__nixenv_path
 fi
 
-# Cold: ask.
-if [[ -n $__nixenv_text ]]; then
+if [[ ${NIXENV_SKIP:-0} != 0 ]]; then
+  echo "nixenv: skipped, as NIXENV_SKIP says: the environment is as it was" >&2
+  __nixenv_text=:
+elif [[ -n $__nixenv_text ]]; then
   :
-elif [[ -z $__nixenv_cache_dir ]]; then
-  echo "nixenv: no directory for caches: set FLOX_ENV_CACHE, XDG_CACHE_HOME or HOME" >&2
-elif ! type -P nixenv >/dev/null; then
-  echo "nixenv: no program nixenv on PATH; is it installed in this environment?" >&2
+elif [[ -z $__nixenv_cache ]]; then
+  echo "nixenv: the environment was not set: no directory for caches is named by" \
+    "FLOX_ENV_CACHE, XDG_CACHE_HOME or HOME" >&2
+elif ! hash nixenv 2>/dev/null; then
+  echo "nixenv: the environment was not set: no program nixenv on PATH; is it installed here?" >&2
 else
-  # The key on stdin: it holds the profile, which may be long, or not for all eyes.
+  # Cold: ask nixenv, started so that nothing of the surrounding Python reaches it: neither its
+  # modules, nor those of the user or of the current directory. What the variables were, it is told
+  # under other names.
+  __nixenv_found=${BASH_CMDS[nixenv]}
   __nixenv_text=$(
-    nixenv activate "$__nixenv_file" "$__nixenv_cache_dir" <<<"$__nixenv_key"
+    for __nixenv_text in "${!PYTHON@}" "${!NIX_PYTHON@}"; do
+      export "__NIXENV_OUTER_$__nixenv_text=${!__nixenv_text}"
+      export -n "${__nixenv_text?}"
+    done
+    # What is below ~/.local may have been installed for the user alone, and is found no other way.
+    [[ $__nixenv_found == "${HOME-}"/.local/* ]] || export PYTHONNOUSERSITE=1
+    export PYTHONSAFEPATH=1
+    exec "$__nixenv_found" activate "${__nixenv_file##*/}" "$__nixenv_cache" "$__nixenv_found" \
+      "${NIXENV_LAYOUT-}" "${NIXENV_PROFILE-}" "${NIXENV_ROOT-}"
   ) || __nixenv_text=
+  if [[ -z $__nixenv_text ]]; then
+    # The last word is a command that can still be run, whatever PATH is by then.
+    __nixenv_key="env"
+    for __nixenv_path in FLOX_ENV FLOX_ENV_CACHE FLOX_ENV_PROJECT NIXENV_{LAYOUT,PROFILE,ROOT}; do
+      [[ -z ${!__nixenv_path-} ]] ||
+        printf -v __nixenv_key '%s %s=%q' "$__nixenv_key" "$__nixenv_path" "${!__nixenv_path}"
+    done
+    [[ $__nixenv_found == /* ]] || __nixenv_found=$PWD/$__nixenv_found
+    # shellcheck disable=SC2016 # the PATH of that time
+    printf 'nixenv: the environment was not set; to see more: %s PATH=%q:"$PATH" %q inspect\n' \
+      "$__nixenv_key" "${FLOX_ENV-}/bin" "$__nixenv_found" >&2
+  fi
 fi
 
-unset __nixenv_version __nixenv_layout __nixenv_cache_dir __nixenv_file __nixenv_verdict \
-  __nixenv_modes __nixenv_loaded __nixenv_stat __nixenv_profile __nixenv_key __nixenv_path \
-  __nixenv_found __nixenv_changed
-# The status of the last command is that of the whole file, also where `return` is not allowed.
 if [[ -n $__nixenv_text ]]; then
-  eval "$__nixenv_text"
-  unset __nixenv_text __nixenv_record
+  # In a function, so that IFS and the options are the user's again afterwards.
+  __nixenv_apply() {
+    local - IFS=:
+    set -fa
+    eval "$__nixenv_text"
+  }
+  __nixenv_apply
+  unset -f __nixenv_apply
+fi
+
+# The status of the last command is that of the whole file, also where `return` is not allowed.
+unset __nixenv_cache __nixenv_directory __nixenv_file __nixenv_profile __nixenv_kept \
+  __nixenv_key __nixenv_path __nixenv_found
+if [[ -n $__nixenv_text ]]; then
+  unset __nixenv_text
 else
-  echo "nixenv: the environment was not set" >&2
-  unset __nixenv_text __nixenv_record
+  unset __nixenv_text
   false
 fi

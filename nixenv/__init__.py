@@ -8,8 +8,8 @@ docs/library.md has the public names, each with what it is for. They resolve whe
 used, so that ``import nixenv`` costs next to nothing.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+# Not from typing: until nixenv.entry knows whose modules are found, none is imported.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from nixenv.errors import NixenvError as NixenvError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nixenv.road.plan import Environment as Environment
     from nixenv.road.plan import MakeDirectory as MakeDirectory
     from nixenv.road.plan import Prepend as Prepend
+    from nixenv.road.plan import Remove as Remove
     from nixenv.road.plan import Set as Set
     from nixenv.road.plan import Unset as Unset
     from nixenv.road.plan import plan_environment as plan_environment
@@ -49,6 +50,7 @@ _HOME = {
     "Prepared": "request",
     "Prepend": "road.plan",
     "Selection": "request",
+    "Remove": "road.plan",
     "Set": "road.plan",
     "Unset": "road.plan",
     "classify": "road.classify",
@@ -70,6 +72,8 @@ _HOME = {
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'nixenv' has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 -- as above
+
     value: object = getattr(import_module(f"nixenv.{_HOME[name]}"), name)
     globals()[name] = value
     return value

@@ -24,20 +24,28 @@ def read_file(file: str, limit: int) -> bytes:
         OSError: it cannot be opened or read, is no regular file, or has more than that.
     """
     descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    with open(descriptor, "rb") as stream:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "it is no regular file", file)
-        content = stream.read(limit + 1)
+        with open(descriptor, "rb", closefd=False) as stream:
+            content = stream.read(limit + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > limit:
         raise OSError(errno.EFBIG, f"it has more than {limit} bytes", file)
     return content
 
 
-def write_atomically(file: str, text: str, mode: int = 0o600) -> None:
+def write_atomically(file: str, text: str, mode: int = 0o600, modified: int | None = None) -> None:
     """Write beside the file, then rename over it; what was there stays until the end.
 
-    The mode is for a new file, less the umask. Links are followed. What is no regular file, such
-    as a device or a pipe, is written to as it is.
+    Links are followed. What is no regular file, such as a device or a pipe, is written to as it is.
+
+    Args:
+        file: The file.
+        text: What it is to hold.
+        mode: For a new file, less the umask.
+        modified: The time of its last change, in nanoseconds; None for now.
 
     Raises:
         OutputFailed: it cannot be written; nothing is left behind.
@@ -48,12 +56,12 @@ def write_atomically(file: str, text: str, mode: int = 0o600) -> None:
             with open(target, "wb", buffering=0) as stream:
                 stream.write(os.fsencode(text))
         else:
-            _replace(target, text, mode)
+            _replace(target, text, mode, modified)
     except OSError as error:
         raise OutputFailed(file, error.strerror or str(error)) from error
 
 
-def _replace(target: str, text: str, mode: int) -> None:
+def _replace(target: str, text: str, mode: int, modified: int | None) -> None:
     # As tempfile.mkstemp names it; importing that costs each cold activation 8 ms.
     unique = f"{TEMPORARY_PREFIX}{os.getpid()}-{os.urandom(4).hex()}"
     temporary = os.path.join(os.path.dirname(target), unique)
@@ -61,6 +69,8 @@ def _replace(target: str, text: str, mode: int) -> None:
     try:
         with open(descriptor, "wb") as stream:
             stream.write(os.fsencode(text))
+        if modified is not None:
+            os.utime(temporary, ns=(modified, modified))
         os.replace(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):

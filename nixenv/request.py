@@ -12,9 +12,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from nixenv.errors import UsageError
-from nixenv.places import Layout, find_cache_dir, find_store_dir
+from nixenv.places import (
+    Layout,
+    find_cache_dir,
+    find_private_directory,
+    find_store_dir,
+    make_private_directory,
+)
 from nixenv.process import PATIENT, Patience
-from nixenv.road.profile import BUILT_IN, Profile, load_profile
+from nixenv.road.profile import BUILT_IN, RECORD_VARIABLE, Profile, load_profile
 from nixenv.road.query import Closure, query_closure
 from nixenv.road.root import Root, find_named_root, find_program_root
 
@@ -64,6 +70,9 @@ class SelectionContradicts(UsageError):
 DEFAULT_PROFILE = "sglang"
 """The profile when nothing says which."""
 
+FARMS = "nixenv/linked"
+"""Where the farms of layout ``linked`` lie, below the cache directory."""
+
 PROJECT_PROFILE = "nixenv.toml"
 """The file in ``$FLOX_ENV_PROJECT`` that is the profile when it exists."""
 
@@ -92,6 +101,20 @@ class Selection(NamedTuple):
     layout: str | None = None
 
 
+class Start(NamedTuple):
+    """What a request is about, before Nix is asked.
+
+    Attributes:
+        root: The root.
+        name: The profile's name, or its file.
+        profile: The profile, where it had to be read to know the root.
+    """
+
+    root: Root
+    name: str
+    profile: Profile | None
+
+
 class Material(NamedTuple):
     """What was found out about the closure, live or from a snapshot.
 
@@ -113,17 +136,23 @@ class Prepared(NamedTuple):
 
     Attributes:
         inventory: What the closure offers.
-        environment: The environment.
+        environment: The environment: first what takes an earlier activation back, then its own.
+        lasting: The same, but for what takes an earlier one back.
+        record: The activation record, which it sets.
         farms: The farms that it relies on, there or not; None in layout ``store``.
         findings: What the user should know of the choices that were made.
         material: What it was made from.
+        can_be_kept: Whether it is as it would be in another shell that asks for the same.
     """
 
     inventory: "Inventory"
     environment: "Environment"
+    lasting: "Environment"
+    record: str
     farms: "Farms | None"
     findings: "tuple[Finding, ...]"
     material: Material
+    can_be_kept: bool
 
 
 def find_root(selection: Selection, environ: Mapping[str, str]) -> tuple[Root, Profile]:
@@ -146,14 +175,54 @@ def _find_root(
     if selection.root is not None:
         return find_named_root(selection.root, selection.binary, store_dir, binary)
     if program is not None:
-        return find_program_root(
-            program, environ.get("PATH", ""), store_dir, environ.get("FLOX_ENV")
-        )
+        return find_program_root(program, search_path(environ), store_dir, environ.get("FLOX_ENV"))
     raise NothingSelected(profile)
 
 
+def search_path(environ: Mapping[str, str]) -> str:
+    """Give PATH without the directories that an earlier activation put there.
+
+    Their programs are not meant: ``python3`` would be the interpreter that it chose.
+    """
+    return take_back(environ).get("PATH", "")
+
+
+def take_back(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Give the variables as they are without what an earlier activation has set."""
+    if not environ.get(RECORD_VARIABLE):
+        return environ
+    return stations.apply(_plan_undo(environ), environ)
+
+
+def list_inherited_settings(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """List the settings that an outer environment was activated with, and that are not for here.
+
+    A project that has a profile of its own does as that says.
+    """
+    if not environ.get(RECORD_VARIABLE) or find_project_profile(environ) is None:
+        return ()
+    record = stations.read_record(environ)
+    return () if record is None else stations.list_inherited(record, environ)
+
+
+def begin(selection: Selection, environ: Mapping[str, str]) -> Start:
+    """Find out what a request that is not a replay is about.
+
+    Raises:
+        NixenvError: there is no such root, or no such profile.
+    """
+    name = _choose_profile(selection.profile, selection.binary, environ)
+    # One that is built in has its program told, and can be read while Nix is at work.
+    profile = None if name in BUILT_IN else load_profile(name)
+    binary = BUILT_IN[name] if profile is None else profile.binary
+    return Start(_find_root(selection, name, binary, environ), name, profile)
+
+
 def gather(
-    selection: Selection, environ: Mapping[str, str], patience: Patience = PATIENT
+    selection: Selection,
+    environ: Mapping[str, str],
+    patience: Patience = PATIENT,
+    start: Start | None = None,
 ) -> Material:
     """Go as far as the probe: find the root, query its closure, look at its store objects.
 
@@ -161,17 +230,14 @@ def gather(
         selection: The request.
         environ: The environment.
         patience: How long to wait for Nix, and who is told meanwhile.
+        start: What `begin` gave, where it has been called.
 
     Raises:
         NixenvError: whatever of it fails; faults of single store objects are kept in the probe.
     """
     if selection.snapshot is not None:
         return replay(selection, environ)[0]
-    name = _choose_profile(selection.profile, selection.binary, environ)
-    # One that is built in has its program told, and can be read while Nix is at work.
-    profile = None if name in BUILT_IN else load_profile(name)
-    binary = BUILT_IN[name] if profile is None else profile.binary
-    root = _find_root(selection, name, binary, environ)
+    root, name, profile = start or begin(selection, environ)
 
     program, flox_env = root.file or root.program, environ.get("FLOX_ENV")
 
@@ -215,12 +281,25 @@ def plan(
     if selection.layout == Layout.LINKED:
         from nixenv.road.farms import place_farms  # noqa: PLC0415 -- hashlib; only this layout
 
-        farms = place_farms(inventory, cache_dir)
-    return inventory, stations.plan_environment(inventory, profile, cache_dir, farms), farms
+        farms = place_farms(inventory, find_private_directory(cache_dir, FARMS))
+    own = _place_caches(profile, cache_dir)
+    return inventory, stations.plan_environment(inventory, own, cache_dir, farms), farms
+
+
+def _place_caches(profile: Profile, cache_dir: str) -> Profile:
+    """Name the profile's cache directories so that each is the user's own."""
+    places = {
+        name: os.path.relpath(find_private_directory(cache_dir, subdirectory), cache_dir)
+        for name, subdirectory in profile.cache.items()
+    }
+    return profile._replace(cache=places)
 
 
 def prepare(
-    selection: Selection, environ: Mapping[str, str], patience: Patience = PATIENT
+    selection: Selection,
+    environ: Mapping[str, str],
+    patience: Patience = PATIENT,
+    start: Start | None = None,
 ) -> Prepared:
     """Go as far as the environment. Nothing is written yet.
 
@@ -228,16 +307,51 @@ def prepare(
         selection: The request.
         environ: The environment.
         patience: How long to wait for Nix, and who is told meanwhile.
+        start: What `begin` gave, where it has been called.
 
     Raises:
         NixenvError: whatever of it fails; a value that is too long for Linux, too.
     """
-    material = gather(selection, environ, patience)
+    material = gather(selection, environ, patience, start)
 
     stations.require_complete(material.probe)
-    inventory, environment, farms = plan(material, selection, environ)
+    undo, before = _plan_undo(environ), take_back(environ)
+    inventory, planned, farms = plan(material, selection, before)
+    earlier = stations.read_record(environ)
+    here = environ.get("FLOX_ENV", "")
+    told = (material.root.path, material.profile.name, _find_python(inventory, farms), here)
+    record = stations.make_record(planned, told, before, earlier)
+    text = stations.format_record(record)
+    lasting = stations.Environment((*planned, stations.Set(RECORD_VARIABLE, text)))
+    environment = stations.Environment((*undo, *lasting))
     stations.resolve(environment, environ)
-    return Prepared(inventory, environment, farms, stations.find_ambiguities(inventory), material)
+    is_own = earlier.environment == here if earlier else not environ.get(RECORD_VARIABLE)
+    return Prepared(
+        inventory,
+        environment,
+        lasting,
+        text,
+        farms,
+        stations.find_ambiguities(inventory),
+        material,
+        is_own and stations.holds_all(record, planned),
+    )
+
+
+def _find_python(inventory: "Inventory", farms: "Farms | None") -> str:
+    """Give the interpreter that sees the modules; nothing where the closure has none."""
+    if inventory.interpreter is None:
+        return ""
+    if farms is None or farms.virtualenv is None:
+        return inventory.interpreter.executable
+    return f"{farms.virtualenv}/bin/python{inventory.interpreter.version}"
+
+
+def _plan_undo(environ: Mapping[str, str]) -> "Environment":
+    """Plan to take back what an earlier activation has set in this environment."""
+    record = stations.read_record(environ)
+    operations = () if record is None else stations.plan_undo(record, environ)
+    return stations.Environment(operations)
 
 
 def build(prepared: Prepared, patience: Patience = PATIENT) -> None:
@@ -249,6 +363,9 @@ def build(prepared: Prepared, patience: Patience = PATIENT) -> None:
     if prepared.farms is not None:
         from nixenv.linked.build import build_farms  # noqa: PLC0415 -- only this layout
 
+        for farm in prepared.farms.directories[:1]:
+            with contextlib.suppress(OSError):  # the farms say what is wrong
+                make_private_directory(os.path.dirname(os.path.dirname(farm)))
         build_farms(prepared.inventory, prepared.farms, patience)
 
 
@@ -261,11 +378,15 @@ def make_directories(environment: "Environment") -> None:
     for operation in environment.operations:
         if isinstance(operation, stations.MakeDirectory):
             with contextlib.suppress(OSError):
-                os.makedirs(operation.path, exist_ok=True)
+                make_private_directory(operation.path)
 
 
 def export(
-    selection: Selection, shell: str, environ: Mapping[str, str], patience: Patience = PATIENT
+    selection: Selection,
+    shell: str,
+    environ: Mapping[str, str],
+    patience: Patience = PATIENT,
+    start: Start | None = None,
 ) -> tuple[str, Prepared]:
     """Go the whole way, to the text for a shell; the farms are built then.
 
@@ -274,11 +395,12 @@ def export(
         shell: The shell, or format, of the text.
         environ: The environment.
         patience: How long to wait, and who is told meanwhile.
+        start: What `begin` gave, where it has been called.
 
     Raises:
         NixenvError: whatever of it fails.
     """
-    prepared = prepare(selection, environ, patience)
+    prepared = prepare(selection, environ, patience, start)
 
     text = stations.render(prepared.environment, shell, environ)
     build(prepared, patience)
@@ -308,15 +430,26 @@ def replay(selection: Selection, environ: Mapping[str, str]) -> "tuple[Material,
     return Material(root, snapshot.closure, snapshot.probe, profile), snapshot
 
 
+def find_project_profile(environ: Mapping[str, str]) -> str | None:
+    """Find the project's own profile, where the environment is one of that project.
+
+    `flox activate -r` makes the current directory the project, be it one that was just cloned. The
+    hook has the same rule.
+    """
+    project = environ.get("FLOX_ENV_PROJECT")
+    if not project or not environ.get("FLOX_ENV", "").startswith(f"{project}/.flox/"):
+        return None
+    file = f"{project}/{PROJECT_PROFILE}"
+    return file if os.path.lexists(file) else None
+
+
 def _choose_profile(name: str | None, binary: str | None, environ: Mapping[str, str]) -> str:
     """Say which profile to load: a built-in one's name, or a file."""
     if name is not None:
         return name
-    project = environ.get("FLOX_ENV_PROJECT")
-    if project:
-        file = os.path.join(project, PROJECT_PROFILE)
-        if os.path.lexists(file):
-            return file
+    project = find_project_profile(environ)
+    if project is not None:
+        return project
     if binary is None:
         return DEFAULT_PROFILE
     program = os.path.basename(binary)

@@ -5,18 +5,44 @@
 
 from nixenv.road.classify import classify, find_ambiguities
 from nixenv.road.on_top import find_on_top
-from nixenv.road.plan import MakeDirectory, plan_environment, resolve
+from nixenv.road.plan import (
+    Environment,
+    MakeDirectory,
+    Set,
+    apply,
+    compute,
+    plan_environment,
+    resolve,
+)
 from nixenv.road.probe import probe_closure, probe_head, require_complete
+from nixenv.road.record import (
+    format_record,
+    holds_all,
+    list_inherited,
+    make_record,
+    plan_undo,
+    read_record,
+)
 from nixenv.shells import render
 
 __all__ = (
+    "Environment",
     "MakeDirectory",
+    "Set",
+    "apply",
     "classify",
+    "compute",
     "find_ambiguities",
     "find_on_top",
+    "format_record",
+    "holds_all",
+    "list_inherited",
+    "make_record",
     "plan_environment",
+    "plan_undo",
     "probe_closure",
     "probe_head",
+    "read_record",
     "render",
     "require_complete",
     "resolve",

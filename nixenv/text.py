@@ -1,4 +1,7 @@
-"""Text from elsewhere that is shown to a person. Pure."""
+"""Text from elsewhere: shown to a person, or written in plain characters. Pure."""
+
+import os
+import re
 
 
 def printable(text: str) -> str:
@@ -36,3 +39,25 @@ def split_code(text: str) -> tuple[tuple[str, bool], ...]:
         return ((text, False),)
     pairs = ((part, number % 2 == 1) for number, part in enumerate(parts))
     return tuple((part, is_code) for part, is_code in pairs if part)
+
+
+def encode_word(value: str) -> str:
+    """Write any bytes as one plain word: outside ``A-Z a-z 0-9 / . _ : @ + , = -`` as ``%XX``.
+
+    >>> encode_word("a b%")
+    'a%20b%25'
+    """
+    return re.sub(
+        rb"[^A-Za-z0-9/._:@+,=-]", lambda byte: b"%%%02X" % ord(byte[0]), os.fsencode(value)
+    ).decode("ascii")
+
+
+def decode_word(word: str) -> str:
+    """Read what `encode_word` writes.
+
+    Raises:
+        ValueError: a percent sign without two hexadecimal digits behind it, or no ASCII.
+    """
+    return os.fsdecode(
+        re.sub(rb"%(.{0,2})", lambda code: bytes.fromhex(code[1].decode()), word.encode("ascii"))
+    )

@@ -13,7 +13,6 @@ g++            g++                 test demo-serve
 ninja-build    ninja               test
 make           make                test
 curl           curl                test demo-serve
-bash-builtins  /usr/lib/bash/stat  test bench
 dash           dash                test
 zsh            zsh                 test
 fish           fish                test

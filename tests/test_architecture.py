@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import nixenv
+from nixenv.hook.sight import HEAD
 
 PACKAGE = Path(nixenv.__file__).parent
 
@@ -25,17 +26,8 @@ HOUSE = (
 # Within the road: a station imports an earlier one, never a later one.
 STATIONS = (
     *("root", "nix", "query", "launcher", "disk", "modules", "probe"),
-    *(
-        "choice",
-        "python",
-        "redistributables",
-        "cuda",
-        "on_top",
-        "classify",
-        "profile",
-        "farms",
-        "plan",
-    ),
+    *("choice", "python", "redistributables", "cuda", "on_top", "classify"),
+    *("profile", "farms", "plan", "record"),
 )
 
 
@@ -177,7 +169,10 @@ def test_the_process_belongs_to_the_command_line(thing: str) -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        *(f"road.{station}" for station in ("choice", "python", "cuda", "classify", "plan")),
+        *(
+            f"road.{station}"
+            for station in ("choice", "python", "cuda", "classify", "plan", "record")
+        ),
         *(
             f"inspect.{module}"
             for module in ("report", "components", "lookup", "why", "subject", "judgement")
@@ -203,14 +198,19 @@ def test_the_pure_stations_touch_nothing(module: str) -> None:
     assert not names & {"open", "exec", "eval", "compile", "__import__"}
 
 
+def activation_argv(cache: Path) -> list[str]:
+    """What the hook starts, with nothing but the cache directory said."""
+    return ["nixenv", "activate", "activation-x", str(cache), sys.executable, "", "", ""]
+
+
 def loaded_when_nix_starts(environ: Mapping[str, str], tmp_path: Path) -> set[str]:
     """What is imported before Nix is asked: nothing else runs at that time."""
     code = (
         "import os, sys\nreal = os.posix_spawn\n"
         "def spawn(*arguments, **options):\n"
         "    print(*sys.modules, file=sys.stderr)\n    return real(*arguments, **options)\n"
-        f"os.posix_spawn = spawn\nsys.argv = ['nixenv', 'activate', {str(tmp_path / 'a')!r}, "
-        f"{str(tmp_path)!r}]\nfrom nixenv import entry\nentry.nixenv()"
+        f"os.posix_spawn = spawn\nsys.argv = {activation_argv(tmp_path)!r}\n"
+        "from nixenv import entry\nentry.nixenv()"
     )
     return set(run_python(code, environ).stderr.split())
 
@@ -224,10 +224,12 @@ def test_nix_is_asked_before_the_stations_are_imported(
         "nixenv",
         "nixenv.hook",
         "nixenv.hook.activate",
+        "nixenv.hook.sight",
         "nixenv.road",
         "nixenv.road.query",
         "nixenv.console",
         "nixenv.entry",
+        "nixenv.files",
         "nixenv.errors",
         "nixenv.road.nix",
         "nixenv.places",
@@ -261,7 +263,7 @@ def test_an_activation_loads_what_it_needs_and_no_more(
     code = (
         "import os, sys\n"
         "os._exit = lambda status: print(*sys.modules, file=sys.stderr)\n"
-        f"sys.argv = ['nixenv', 'activate', {str(tmp_path / 'a')!r}, {str(tmp_path)!r}]\n"
+        f"sys.argv = {activation_argv(tmp_path)!r}\n"
         "from nixenv import entry\nentry.nixenv()"
     )
     loaded = set(run_python(code, environ).stderr.split())
@@ -270,6 +272,7 @@ def test_an_activation_loads_what_it_needs_and_no_more(
         "nixenv.hook",
         "nixenv.hook.activate",
         "nixenv.hook.activation",
+        "nixenv.hook.sight",
         "nixenv.road",
         "nixenv.road.query",
         "nixenv.console",
@@ -288,10 +291,13 @@ def test_an_activation_loads_what_it_needs_and_no_more(
         "nixenv.road.profile",
         "nixenv.road.python",
         "nixenv.request",
+        "nixenv.road.record",
         "nixenv.road.root",
         "nixenv.shells",
         "nixenv.stations",
+        "nixenv.shells.kept",
         "nixenv.shells.posix",
+        "nixenv.text",
         "nixenv.storepath",
         "nixenv.versions",
         "nixenv.road.disk",
@@ -312,6 +318,7 @@ def test_an_activation_loads_what_it_needs_and_no_more(
 
 
 def test_the_hook_is_of_this_version() -> None:
-    """Bash cannot ask for it without starting Python."""
+    """Bash cannot ask for it without starting Python; the file's format is part of that line."""
     hook = (PACKAGE.parent / "hooks/on-activate.bash").read_text()
-    assert f"\n__nixenv_version={nixenv.__version__}\n" in hook
+    assert HEAD.endswith(f" of {nixenv.__version__}")
+    assert f'__nixenv_key="{HEAD}\n' in hook

@@ -76,6 +76,8 @@ def describe(operation: Operation) -> str:
             return f"{name}={value}"
         case nixenv.Prepend(name, entries):
             return f"{name}={os.pathsep.join(entries)}:"
+        case nixenv.Remove(name, entries):
+            return f"{name} without {os.pathsep.join(entries)}"
         case nixenv.Unset(name):
             return name
         case nixenv.MakeDirectory(path):
@@ -89,11 +91,19 @@ def test_operations_are_there_to_match_on() -> None:
             nixenv.Set("A", "1"),
             nixenv.Default("B", "2"),
             nixenv.Prepend("C", ("/a", "/b")),
+            nixenv.Remove("C", ("/c",)),
             nixenv.Unset("D"),
             nixenv.MakeDirectory("/e"),
         )
     )
-    assert [*map(describe, environment)] == ["A=1", "B=2", "C=/a:/b:", "D", "/e"]
+    assert [*map(describe, environment)] == [
+        "A=1",
+        "B=2",
+        "C=/a:/b:",
+        "C without /c",
+        "D",
+        "/e",
+    ]
 
 
 def run_python(code: str, environ: Mapping[str, str]) -> str:

@@ -62,7 +62,7 @@ def test_a_replay_asks_nobody(
     file.write_text(text)
     done = nixenv("export", "--from", str(file), environ={"PATH": "", "HOME": environ["HOME"]})
     assert (done.returncode, done.stderr) == (0, "")
-    assert "CUDA_HOME='/nix/store/" in done.stdout
+    assert "CUDA_HOME '/nix/store/" in done.stdout
 
 
 def test_inspect_shows_the_same_from_a_snapshot(nixenv: Nixenv, file: Path) -> None:

@@ -34,6 +34,7 @@ from nixenv.request import (
     SelectionContradicts,
     find_root,
     gather,
+    search_path,
 )
 from nixenv.road.root import Root, find_program_root
 from nixenv.storepath import enclosing_store_path
@@ -157,7 +158,7 @@ def _may_be_program(name: str) -> bool:
 
 def _find_program(name: str) -> Root | None:
     try:
-        return find_program_root(name, os.environ.get("PATH", ""), find_store_dir(os.environ))
+        return find_program_root(name, search_path(os.environ), find_store_dir(os.environ))
     except RootError:
         return None
 

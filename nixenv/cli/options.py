@@ -1,13 +1,15 @@
 """The options that several commands have."""
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from nixenv.places import Layout
 from nixenv.process import parse_limit
-from nixenv.request import Selection
+from nixenv.request import Selection, list_inherited_settings
 from nixenv.versions import MINOR_VERSION, PYTHON_VERSION
 
 if TYPE_CHECKING:
@@ -96,5 +98,12 @@ def binary_argument(command: Command) -> Command:
 
 
 def selection_of(options: dict[str, Any]) -> Selection:
-    """Make the request of the options."""
-    return Selection(**options)
+    """Make the request of the options, without what another environment's variables say."""
+    source = click.get_current_context().get_parameter_source
+    inherited = list_inherited_settings(os.environ)
+    foreign = {
+        name
+        for name in options
+        if source(name) is ParameterSource.ENVIRONMENT and f"NIXENV_{name.upper()}" in inherited
+    }
+    return Selection(**{name: None if name in foreign else options[name] for name in options})

@@ -1,20 +1,32 @@
 """``nixenv activate``: the hook's own command, for the first activation of a root.
 
-It is ``nixenv export`` with the variables in the place of options, and it keeps the text for the
-hook's next time. It has no options and no help, and so does without click: every first activation
-waits for what is imported here.
+It is ``nixenv export`` with the hook's settings in the place of options, and it keeps the text for
+the hook's next time. It has no options and no help, and so does without click: every first
+activation waits for what is imported here.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
 from typing import NoReturn
 
 from nixenv.console import emit, patience, run_program, say, say_findings
-from nixenv.errors import OutputFailed, UsageError
-from nixenv.places import Layout, LayoutUnknown
+from nixenv.errors import NixenvError, OutputFailed, UsageError
+from nixenv.hook.sight import Asked, Sight, look, take_moment
+from nixenv.places import CacheUntrusted, Layout, LayoutUnknown
 from nixenv.process import parse_limit
-from nixenv.request import Prepared, Selection, export, make_directories
+from nixenv.request import (
+    Prepared,
+    Selection,
+    begin,
+    export,
+    find_project_profile,
+    list_inherited_settings,
+    make_directories,
+    take_back,
+)
+from nixenv.road.root import Root
 
 
 class NotForPeople(UsageError):
@@ -25,7 +37,7 @@ class NotForPeople(UsageError):
 
     def _texts(self) -> tuple[str, str]:
         return (
-            f"`{self.command}` is what hooks/on-activate.bash runs, with a file and a directory",
+            f"`{self.command}` is what hooks/on-activate.bash runs, with six arguments",
             f"take `{self.instead}`; or does the hook belong to another version of nixenv?",
         )
 
@@ -40,24 +52,39 @@ class TimeoutInvalid(UsageError):
 
 
 def main() -> NoReturn:
-    """Run ``nixenv activate FILE CACHE_DIR``, with the hook's key on stdin."""
-    run_program("nixenv", lambda: _activate(sys.argv[2:], os.environ))
+    """Run ``nixenv activate NAME CACHE_DIR NIXENV LAYOUT PROFILE ROOT``; the last may be empty."""
+    run_program("nixenv", lambda: _run(sys.argv[2:], os.environ))
 
 
-def _activate(arguments: list[str], environ: Mapping[str, str]) -> None:
-    if len(arguments) != 2:
+def _run(arguments: list[str], environ: Mapping[str, str]) -> None:
+    if len(arguments) != len(Asked._fields):
         raise NotForPeople("nixenv activate", "nixenv export")
-    file, cache_dir = arguments
-    layout = environ.get("NIXENV_LAYOUT") or None
-    if layout is not None and layout not in [*Layout]:
-        raise LayoutUnknown(layout)
-    profile = environ.get("NIXENV_PROFILE") or None
-    selection = Selection(profile=profile, cache_dir=cache_dir, layout=layout)
+    _activate(Asked(*arguments), environ)
+
+
+def _activate(asked: Asked, environ: Mapping[str, str]) -> None:
+    if asked.layout not in ["", *Layout]:
+        raise LayoutUnknown(asked.layout)
     waiting = patience("nixenv", _limit(environ))
-    text, prepared = export(selection, "bash", environ, waiting)
+    environ = {**environ, **asked.settings}
+    inherited = list_inherited_settings(environ)
+    meant = {name: value for name, value in asked.settings.items() if name not in inherited}
+    selection = Selection(
+        root=meant.get("NIXENV_ROOT"),
+        profile=meant.get("NIXENV_PROFILE"),
+        cache_dir=asked.cache_dir,
+        layout=meant.get("NIXENV_LAYOUT"),
+    )
+    moment = take_moment()
+    start = begin(selection, environ)
+    before = _look(asked, start.root, environ)
+    text, prepared = export(selection, "bash", environ, waiting, start)
     say_findings("nixenv", prepared.findings)
     make_directories(prepared.environment)
-    _keep(file, prepared)
+    if prepared.can_be_kept and not inherited and before is not None:
+        with contextlib.suppress(NixenvError):  # gone meanwhile: then there is nothing to keep
+            if before == _look(asked, begin(selection, environ).root, environ):
+                _keep(asked, before, moment, prepared)
     emit(text)
 
 
@@ -69,16 +96,19 @@ def _limit(environ: Mapping[str, str]) -> float | None:
         raise TimeoutInvalid(str(error)) from error
 
 
-def _keep(file: str, prepared: Prepared) -> None:
-    """Keep the text for the hook's next time. That this fails costs the next time only.
-
-    The hook's key comes on stdin: it holds the profile, which may be long, or not for all eyes.
-    """
-    from nixenv.hook.activation import keep_activation  # noqa: PLC0415 -- as above
-
-    key = os.fsdecode(sys.stdin.buffer.read()).rstrip("\n")
-    root, environment = prepared.material.root, prepared.environment
+def _look(asked: Asked, root: Root, environ: Mapping[str, str]) -> Sight | None:
+    profile = asked.profile or find_project_profile(environ) or ""
     try:
-        keep_activation(file, key, root, environment, prepared.farms)
-    except OutputFailed as error:
+        return look(asked, profile, root, take_back(environ))
+    except OSError:
+        return None
+
+
+def _keep(asked: Asked, sight: Sight, moment: int, prepared: Prepared) -> None:
+    """Keep the text for the hook's next time. That this fails costs the next time only."""
+    from nixenv.hook.activation import keep_activation  # noqa: PLC0415 -- loaded by now, mostly
+
+    try:
+        keep_activation(asked, sight, moment, prepared)
+    except (OutputFailed, CacheUntrusted) as error:
         say("nixenv", f"warning: this activation is not cached: {error}")

@@ -1,48 +1,47 @@
-"""Activation files: the exported text, kept for the hook's next time.
+"""Activation files: the text of an activation, kept for the hook's next time.
 
 A closure never changes for a given root, so neither does the text. ``hooks/on-activate.bash`` reads
-the file back without Python. It is a row of records, each ended by a NUL byte, which no variable
-can hold::
+the file back with bash's builtins alone. It is a row of records, each ended by a NUL byte, which no
+variable can hold::
 
-    nixenv activation 2
-    0.1.0 store …         the key: all that the text depends on but the root; the hook's to make
-    sglang                the program to look up on PATH
-    /…/bin                the real directory in which it was found
-    /nix/store/…          the file that it is, behind all links
-    /…/linked/python3.12… the virtual environment that the text relies on; or nothing
-    /…/linked/cuda12.8-…  the toolkit root; likewise
-    …                     long values, any number of them
-    the text              as nixenv.shells.posix writes it, but for long values: these it takes
-                          from the array __nixenv_record, the records of this file
+    nixenv activation 3 of 0.1.0 …  the key: all that was asked for, a line each, and the profile
+    -O /…/cache/triton && …         a condition of bash's [[ ]]: what the text was made from and
+                                    relies on is unchanged
+    1 root=/nix/store/… …           the activation record that the text sets
+    /nix/store/…/bin:…              what the text puts in front of PATH
+    /…/bin/sglang                   the program as it was found on PATH; nothing if it was not
+    /nix/store/…                    the root, which the next cold activation may find gone
+    …                               long values, any number of them
+    the text                        as nixenv.shells.kept writes it: it takes long values from the
+                                    array __nixenv_kept, the records of this file
     end
 
 Bash reads a record many times faster than it parses a quoted word, and PYTHONPATH has tens of
-kilobytes. Only owner-writable files count, and only whole ones; the hook checks both.
+kilobytes.
 """
 
 import contextlib
-import errno
 import os
-import stat
 import time
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from nixenv.errors import OutputFailed
-from nixenv.files import TEMPORARY_PREFIX, write_atomically
-from nixenv.road.plan import Environment
-from nixenv.road.root import Root
-from nixenv.shells import posix
+from nixenv.files import TEMPORARY_PREFIX, read_file, write_atomically
+from nixenv.hook.sight import HEAD, Asked, Sight
+from nixenv.places import FARM_RECORD, find_private_directory, make_private_directory
+from nixenv.road.plan import MakeDirectory, compute
+from nixenv.shells.kept import write_statements
+from nixenv.shells.posix import quote
 from nixenv.storepath import enclosing_store_path
+from nixenv.text import printable
 
 if TYPE_CHECKING:
-    from nixenv.road.farms import Farms
+    from nixenv.findings import Finding
+    from nixenv.request import Prepared
 
-_HEAD = "nixenv activation 2"
 _END = "end"
-_TARGET = 4
-_FIRST_VALUE = 7
-
-_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_ROOT = 5
 
 # A value of this many characters is worth a record of its own.
 _LONG = 200
@@ -50,65 +49,68 @@ _LONG = 200
 # An hour: no activation takes as long, so what is older was left by one that was killed.
 _ABANDONED = 3600
 
+# What is read of an activation file that may be swept.
+_FILE_LIMIT = 64 << 20
 
-def keep_activation(
-    file: str, key: str, root: Root, environment: Environment, farms: "Farms | None" = None
-) -> None:
+
+def keep_activation(asked: Asked, sight: Sight, moment: int, prepared: "Prepared") -> None:
     """Write the activation file, and sweep those beside it whose program is gone.
 
-    Nothing is written where the hook could not tell that the program has been replaced: where a
-    second link outside the store follows the first.
+    Nothing is written where the hook could not tell that something else is meant: where a second
+    link outside the store follows the first, or where a line break blurs the key.
 
     Args:
-        file: The activation file.
-        key: The hook's key.
-        root: The root, looked up on PATH.
-        environment: The operations.
-        farms: The farms that must be there for the text to hold.
+        asked: What the hook asks for.
+        sight: What was looked up.
+        moment: When that was, in nanoseconds.
+        prepared: The environment, its directories and farms made.
 
     Raises:
         OutputFailed: it cannot be written.
+        CacheUntrusted: others could write it.
     """
-    if root.found is None or not _leads_straight_to_store(root.found, os.path.dirname(root.path)):
+    if not _can_be_told_apart(sight, os.path.dirname(prepared.material.root.path)):
         return
-    values: list[str] = []
+    records = [
+        "\n".join(sight.key),
+        " && ".join(_conditions(sight, prepared)),
+        prepared.record,
+        compute(prepared.lasting, {}).get("PATH") or "",
+        sight.found,
+        prepared.material.root.path,
+    ]
 
     def word(value: str) -> str:
         if len(value) < _LONG:
-            return posix.quote(value)
-        values.append(value)
-        return f"${{__nixenv_record[{_FIRST_VALUE + len(values) - 1}]}}"
+            return quote(value)
+        if value not in records:
+            records.append(value)
+        return f"${{__nixenv_kept[{records.index(value)}]}}"
 
-    text = posix.write_statements(environment, word, in_bash=True)
-    records = (
-        _HEAD,
-        key,
-        os.path.basename(root.found),
-        os.path.realpath(os.path.dirname(root.found)),
-        os.path.realpath(root.found),
-        (farms.virtualenv or "") if farms else "",
-        (farms.toolkit or "") if farms else "",
-        *values,
-        text,
-        _END,
-    )
-    directory = os.path.dirname(file)
+    text = _warn(prepared.findings) + write_statements(prepared.lasting, word)
+    records += (text, _END)
+    directory = find_private_directory(asked.cache_dir, "nixenv")
+    file = os.path.join(directory, asked.name)
     try:
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        status = os.lstat(directory)
-        if stat.S_ISLNK(status.st_mode):
-            raise PermissionError(errno.EPERM, "it is a link, which others may turn elsewhere")
-        if status.st_uid != os.geteuid():
-            raise PermissionError(errno.EPERM, "it belongs to another user")
-        if status.st_mode & _OTHERS_WRITE:
-            # The hook would not trust what is in it.
-            os.chmod(directory, stat.S_IMODE(status.st_mode) & ~_OTHERS_WRITE)
+        make_private_directory(directory)
         if os.path.islink(file):
             os.unlink(file)  # not to be followed
     except OSError as error:
         raise OutputFailed(directory, error.strerror or str(error)) from error
-    write_atomically(file, "".join(f"{record}\0" for record in records))
+    write_atomically(file, "".join(f"{record}\0" for record in records), modified=moment)
     _sweep(directory)
+
+
+def _warn(findings: "Iterable[Finding]") -> str:
+    """Write a statement that tells again, in one line, what the first activation told."""
+    told = "; ".join(f"{finding.severity}: {printable(finding.summary)}" for finding in findings)
+    line = f"nixenv: {told} (`nixenv inspect` tells more)"
+    return f"printf '%s\\n' {quote(line)} >&2\n" if told else ""
+
+
+def _can_be_told_apart(sight: Sight, store_dir: str) -> bool:
+    clear = not any("\n" in line for line in sight.key[:-1])
+    return clear and (not sight.found or _leads_straight_to_store(sight.found, store_dir))
 
 
 def _leads_straight_to_store(found: str, store_dir: str) -> bool:
@@ -117,6 +119,34 @@ def _leads_straight_to_store(found: str, store_dir: str) -> bool:
     if enclosing_store_path(file, store_dir) is None and os.path.islink(file):
         file = os.path.normpath(os.path.join(directory, os.readlink(file)))
     return enclosing_store_path(file, store_dir) is not None
+
+
+def _conditions(sight: Sight, prepared: "Prepared") -> Iterator[str]:
+    """Write what must hold for the text to be right, for bash's ``[[ ]]``."""
+    for path, real in sight.same:
+        yield f"{quote(path)} -ef {quote(real)}"
+    yield from (_unchanged(path) for path, _ in sight.unchanged)
+    if prepared.farms is not None:
+        for farm in prepared.farms.directories:
+            yield from _is_whole(farm)
+    for operation in prepared.environment.operations:
+        if isinstance(operation, MakeDirectory):
+            path = quote(operation.path)
+            yield f"-O {path} && ! -L {path}"
+
+
+def _unchanged(path: str) -> str:
+    return f"$__nixenv_file -nt {quote(path)}"
+
+
+def _is_whole(farm: str) -> Iterator[str]:
+    from nixenv.road.farms import list_landmarks  # noqa: PLC0415 -- hashlib; only layout linked
+
+    program, directories = list_landmarks(farm)
+    record = f"{farm}/{FARM_RECORD}"
+    yield f"-x {quote(program)} && -s {quote(record)} && {_unchanged(record)}"
+    for directory in directories:
+        yield f"-d {quote(directory)} && {_unchanged(directory)}"
 
 
 def _sweep(directory: str) -> None:
@@ -130,11 +160,10 @@ def _sweep(directory: str) -> None:
 def _is_stale(entry: "os.DirEntry[str]") -> bool:
     if entry.name.startswith(TEMPORARY_PREFIX):
         return time.time() - entry.stat().st_mtime > _ABANDONED
-    return entry.name.startswith("activation-") and not os.path.exists(_read_target(entry.path))
+    return entry.name.startswith("activation-") and not os.path.exists(_read_root(entry.path))
 
 
-def _read_target(file: str) -> str:
-    """Read the program's file off the records; what is no activation file names nothing."""
-    with open(file, encoding="utf-8", errors="surrogateescape") as stream:
-        records = stream.read().split("\0")
-    return records[_TARGET] if records[0] == _HEAD and len(records) > _TARGET else ""
+def _read_root(file: str) -> str:
+    """Read the root off the records; a file of another format names nothing."""
+    records = os.fsdecode(read_file(file, _FILE_LIMIT)).split("\0")
+    return records[_ROOT] if records[0].startswith(HEAD) and len(records) > _ROOT else ""

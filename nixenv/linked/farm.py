@@ -2,12 +2,15 @@
 
 A farm is built in a directory beside its place and renamed into it, under a lock. What a killed
 build leaves is a directory of another name, swept by a later one. The record within says what the
-farm should hold; a farm that differs from its record counts as none.
+farm should hold; a farm that differs from its record counts as none. It and the directories are
+dated back as the store's are: one that is younger has been written to since, which the hook sees
+with no more than bash.
 """
 
 import contextlib
 import fcntl
 import filecmp
+import hashlib
 import json
 import os
 import secrets
@@ -20,10 +23,10 @@ from typing import Any
 from attrs import asdict, frozen
 
 from nixenv.errors import NixError, OutputFailed, Unreadable
-from nixenv.files import TEMPORARY_PREFIX
+from nixenv.files import TEMPORARY_PREFIX, read_file
 from nixenv.kernel import describe_process, find_lock_holders
 from nixenv.linked.tree import Conflict, Entry, Link
-from nixenv.places import FARM_RECORD
+from nixenv.places import FARM_RECORD, find_directory_distrust, make_private_directory
 from nixenv.process import PATIENT, Patience, Wait
 from nixenv.road.nix import repair_command
 from nixenv.road.probe import StoreObjectsMissing
@@ -32,6 +35,12 @@ _LOCK = ".lock"
 
 # An hour: no build takes as long, so what is older was left by one that was killed.
 _ABANDONED = 3600
+
+# That of a farm of 10,000 store objects has 10 MiB.
+_RECORD_LIMIT = 256 << 20
+
+# Nix's own date for what is in the store.
+_DATED_BACK = 1
 
 
 # Seconds between two looks whether a lock is free: Linux cannot be asked to wait up to a limit.
@@ -134,7 +143,7 @@ def ensure_farm(directory: str, plan: Callable[[], FarmPlan], patience: Patience
         return
     parent = os.path.dirname(directory)
     try:
-        os.makedirs(parent, exist_ok=True)
+        make_private_directory(parent)
         with _lock(parent, patience):
             if find_problems(directory):  # else another built it while we waited
                 _build(directory, plan)
@@ -148,6 +157,8 @@ def find_problems(directory: str) -> tuple[str, ...]:
 
     What is there beyond the record, such as Python's ``__pycache__``, does not count.
     """
+    if distrust := find_directory_distrust(directory):
+        return (f"{directory} {distrust}",)
     record = _read_record(directory)
     if record is None:
         return (f"{directory} is no farm: its {FARM_RECORD} is missing or unreadable",)
@@ -222,7 +233,7 @@ def _build(directory: str, plan: Callable[[], FarmPlan]) -> None:
     except OSError as error:
         raise Unreadable(str(error.filename), error.strerror or str(error)) from error
     temporary = _temporary_beside(directory)
-    os.mkdir(temporary)
+    os.mkdir(temporary, 0o755)  # whatever the mask: others may read it, and not write
     try:
         _write(temporary, directory, planned)
         _put_in_place(temporary, directory)
@@ -247,7 +258,15 @@ def _write(temporary: str, directory: str, plan: FarmPlan) -> None:
         "conflicts": [asdict(conflict) for conflict in plan.conflicts],
     }
     with open(f"{temporary}/{FARM_RECORD}", "w", encoding="ascii") as stream:
-        json.dump(record, stream, indent=1)
+        json.dump({**record, "digest": _digest(record)}, stream, indent=1)
+    directories = (place for place, _, _ in os.walk(temporary))
+    for place in (f"{temporary}/{FARM_RECORD}", *directories):
+        os.utime(place, (_DATED_BACK, _DATED_BACK))
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    """Digest a record, so that one which was emptied or cut and is JSON still counts as none."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def _write_file(path: str, file: File) -> None:
@@ -302,14 +321,13 @@ def _is_of_use(directory: str) -> bool:
 
 def _read_record(directory: str) -> dict[str, Any] | None:
     try:
-        with open(f"{directory}/{FARM_RECORD}", encoding="ascii") as stream:
-            record = json.load(stream)
-    except (OSError, ValueError):
+        record = json.loads(read_file(f"{directory}/{FARM_RECORD}", _RECORD_LIMIT))
+    except (OSError, ValueError, RecursionError):
         return None
-    kinds = {"place": str, "members": list, "links": dict, "files": dict, "conflicts": list}
     if not isinstance(record, dict):
         return None
-    return record if all(isinstance(record.get(k), kind) for k, kind in kinds.items()) else None
+    digest = record.pop("digest", None)
+    return record if digest == _digest(record) else None
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from nixenv.road.cuda import CudaToolkit
 from nixenv.road.python import SitePackages
 from nixenv.storepath import StorePath, store_name
 
-FORMAT = 2
+FORMAT = 3
 """What farms of this version look like; part of their names, so that no other version's is used."""
 
 
@@ -31,7 +31,7 @@ class Farms(NamedTuple):
         return tuple(filter(None, (self.virtualenv, self.toolkit)))
 
 
-def place_farms(inventory: Inventory, cache_dir: str) -> Farms:
+def place_farms(inventory: Inventory, directory: str) -> Farms:
     """Say where the farms lie.
 
     The virtual environment's name depends on the interpreter, on the directories of modules in
@@ -41,15 +41,27 @@ def place_farms(inventory: Inventory, cache_dir: str) -> Farms:
 
     Args:
         inventory: What the closure offers.
-        cache_dir: The absolute directory of writable state.
+        directory: The absolute directory of all farms.
     """
-    base = os.path.join(cache_dir, "nixenv", "linked")
     virtualenv = _name_virtualenv(inventory)
     toolkit = None
     if inventory.cuda is not None:
         name = f"cuda{inventory.cuda.version}-{_digest(*canonical_members(inventory.cuda))}"
-        toolkit = os.path.join(base, name)
-    return Farms(os.path.join(base, virtualenv) if virtualenv else None, toolkit)
+        toolkit = os.path.join(directory, name)
+    return Farms(os.path.join(directory, virtualenv) if virtualenv else None, toolkit)
+
+
+def list_landmarks(farm: str) -> tuple[str, tuple[str, ...]]:
+    """Name what is in a farm whenever it is whole, as its own name tells.
+
+    Returns:
+        The program that it is there for, and the directories whose entries are all links or files
+        of the farm, so that none comes or goes while it is whole.
+    """
+    kind = os.path.basename(farm).partition("-")[0]
+    if kind.startswith("python"):
+        return f"{farm}/bin/{kind}", (farm, f"{farm}/bin", f"{farm}/lib/{kind}/site-packages")
+    return f"{farm}/bin/nvcc", (farm, f"{farm}/bin", f"{farm}/include", f"{farm}/lib")
 
 
 def _name_virtualenv(inventory: Inventory) -> str | None:

@@ -115,13 +115,21 @@ class Prepend(NamedTuple):
 
 
 @_unlike_others
+class Remove(NamedTuple):
+    """Take entries off a path list, and the variable away when none is left."""
+
+    name: str
+    entries: tuple[str, ...]
+
+
+@_unlike_others
 class MakeDirectory(NamedTuple):
-    """Make a directory, and those above it, where it is missing."""
+    """Make a directory where it is missing, for its owner alone, and those above it."""
 
     path: str
 
 
-Operation = Unset | Set | Default | Prepend | MakeDirectory
+Operation = Unset | Set | Default | Prepend | Remove | MakeDirectory
 
 
 class Environment(tuple[Operation, ...]):
@@ -154,6 +162,8 @@ def _checked(operation: Operation) -> Operation:
             raise ValueInvalid(name, "a NUL byte cannot stand in an environment variable")
         case Prepend(name=name, entries=entries):
             operation = Prepend(name, _check_entries(name, entries))
+        case Remove(name=name, entries=entries):
+            operation = Remove(name, _check_entries(name, entries))
     if not VARIABLE_NAME.fullmatch(operation.name):
         raise ValueInvalid(repr(operation.name), "is no name of an environment variable")
     return operation
@@ -163,7 +173,7 @@ def _check_entries(name: str, entries: Iterable[str]) -> tuple[str, ...]:
     """Give the entries of a path list, each once."""
     checked = _once(entries)
     if not checked:
-        raise ValueInvalid(name, "nothing to prepend")
+        raise ValueInvalid(name, "no entries")
     for entry in checked:
         if not entry or os.pathsep in entry or "\0" in entry:
             raise ValueInvalid(name, f"{entry!r} cannot be an entry of a path list")
@@ -244,6 +254,10 @@ def compute(environment: Environment, environ: Mapping[str, str]) -> dict[str, s
             case Prepend(name=name, entries=entries):
                 before = (final.get(name, environ.get(name)) or "").split(os.pathsep)
                 final[name] = os.pathsep.join(_once(filter(None, [*entries, *before])))
+            case Remove(name=name, entries=entries):
+                before = (final.get(name, environ.get(name)) or "").split(os.pathsep)
+                left = (entry for entry in before if entry and entry not in entries)
+                final[name] = os.pathsep.join(_once(left)) or None
             case MakeDirectory():
                 pass
     return final
@@ -335,6 +349,8 @@ def _plan_carried(inventory: Inventory, profile: Profile) -> Iterable[Operation]
 
 def _plan_cache(profile: Profile, cache_dir: str) -> Iterable[Operation]:
     for name, subdirectory in profile.cache.items():
-        directory = os.path.join(cache_dir, subdirectory)
-        yield MakeDirectory(directory)
+        directory = cache_dir
+        for part in subdirectory.split("/"):
+            directory = os.path.join(directory, part)
+            yield MakeDirectory(directory)
         yield Default(name, directory)

@@ -47,8 +47,12 @@ With the program known before its profile is read, Nix is asked a few millisecon
 PATH_PARTS = ("nvcc", "ninja", "host-compiler")
 """What may follow the interpreter on PATH."""
 
+RECORD_VARIABLE = "NIXENV_ACTIVATION"
+"""The variable with the activation record (`nixenv.road.record`)."""
+
 RESERVED = frozenset(
     (
+        RECORD_VARIABLE,
         *("PATH", "PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE", "VIRTUAL_ENV"),
         *("CUDA_HOME", "CPATH", "LIBRARY_PATH", "IFS"),
     )

@@ -1,12 +1,10 @@
 """Find the root: the store object whose closure is asked for."""
 
-import itertools
 import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from nixenv.errors import RootError
-from nixenv.places import FARM_RECORD
 from nixenv.storepath import StorePath, enclosing_store_path
 from nixenv.versions import VERSIONED_PYTHON
 
@@ -126,9 +124,7 @@ def find_program_root(
         NotInStore: it lies outside ``store_dir``.
         BareInterpreter: it is an interpreter, and not that of the Flox environment.
     """
-    executables = filter(_is_executable, _candidates(program, search_path))
-    # A farm of ours, in front of PATH, has the programs of its distributions as files.
-    found = next(itertools.filterfalse(_is_in_farm, executables), None)
+    found = find_executable(program, search_path)
     if found is None:
         # A link to a collected store object is no executable; naming it beats "not found".
         found = next(filter(os.path.islink, _candidates(program, search_path)), None)
@@ -197,11 +193,6 @@ def _candidates(name: str, search_path: str) -> Iterator[str]:
 
 def _is_executable(path: str) -> bool:
     return os.path.isfile(path) and os.access(path, os.X_OK)
-
-
-def _is_in_farm(path: str) -> bool:
-    home = os.path.dirname(os.path.dirname(path))
-    return os.path.isfile(os.path.join(home, FARM_RECORD))
 
 
 def _resolve(path: str) -> str:

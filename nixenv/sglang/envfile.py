@@ -12,15 +12,10 @@ from collections.abc import Mapping
 
 from nixenv.errors import NixenvError, OutputFailed
 from nixenv.files import write_atomically
-from nixenv.sglang.cache import (
-    CacheUntrusted,
-    CacheUnwritable,
-    entry_name,
-    find_distrust,
-    locate_cache,
-    make_private_directory,
-)
+from nixenv.places import find_distrust, make_private_directory
+from nixenv.sglang.cache import CacheUnwritable, entry_name, locate_cache
 from nixenv.sglang.model import Origin, Resolution
+from nixenv.text import decode_word, encode_word
 
 
 class EnvFileUnusable(NixenvError):
@@ -76,8 +71,8 @@ def read_env_file(file: str, requested: str) -> Resolution:
     """Read what sglang-resolve-model found for a model.
 
     Raises:
-        EnvFileUnusable: it is missing, damaged, stale, or about another model.
-        CacheUntrusted: somebody else could have written it.
+        EnvFileUnusable: it is missing, damaged, stale, about another model, or somebody else could
+            have written it.
     """
     try:
         # Without O_NONBLOCK, a FIFO in its place would hold us for ever.
@@ -87,7 +82,7 @@ def read_env_file(file: str, requested: str) -> Resolution:
             if not stat.S_ISREG(status.st_mode):
                 raise EnvFileUnusable(file, "is no file")
             if distrust := find_distrust(status):
-                raise CacheUntrusted(file, distrust)
+                raise EnvFileUnusable(file, distrust)
             content = stream.read()
     except FileNotFoundError:
         raise EnvFileUnusable(file, f"is not there yet for {requested!r}") from None
@@ -113,7 +108,7 @@ def format_resolution(resolution: Resolution) -> str:
         values["SGLANG_MODEL_REVISION"] = resolution.revision
     if resolution.is_bundled:
         values |= {"SGLANG_BUNDLED_FROM": resolution.model_id, "HF_HUB_OFFLINE": "1"}
-    return "".join(f"{name}={_encode(value)}\n" for name, value in values.items())
+    return "".join(f"{name}={encode_word(value)}\n" for name, value in values.items())
 
 
 def parse_resolution(content: bytes) -> Resolution:
@@ -128,7 +123,7 @@ def parse_resolution(content: bytes) -> Resolution:
         parsed = _LINE.fullmatch(line)
         if parsed is None:
             raise ValueError(f"line {number} is no NAME=value of this file's encoding: {line!r}")
-        values[parsed[1]] = _decode(parsed[2])
+        values[parsed[1]] = decode_word(parsed[2])
     model = values.get("SGLANG_MODEL", "")
     resolution = Resolution(
         values.get("SGLANG_MODEL_REQUESTED", ""),
@@ -158,15 +153,3 @@ def _is_there(resolution: Resolution) -> bool:
     """Whether a path is there still; of a shadow, the model behind it as well."""
     config = os.path.join(resolution.model, "config.json")
     return os.path.exists(resolution.model) and os.path.lexists(config) == os.path.exists(config)
-
-
-def _encode(value: str) -> str:
-    return re.sub(
-        rb"[^A-Za-z0-9/._:@+,=-]", lambda byte: b"%%%02X" % ord(byte[0]), os.fsencode(value)
-    ).decode("ascii")
-
-
-def _decode(text: str) -> str:
-    return os.fsdecode(
-        re.sub(rb"%(..)", lambda code: bytes.fromhex(code[1].decode()), text.encode("ascii"))
-    )

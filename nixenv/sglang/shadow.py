@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from nixenv.errors import Unreadable
-from nixenv.sglang.cache import CacheUnwritable, entry_name, make_private_directory
+from nixenv.places import make_private_directory
+from nixenv.sglang.cache import CacheUnwritable, entry_name
 
 
 class Shadow(NamedTuple):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Imported when it is used: an activation needs one of them.
 _RENDERERS: Mapping[str, tuple[str, str]] = {
-    "bash": ("nixenv.shells.posix", "render_bash"),
+    "bash": ("nixenv.shells.posix", "render"),
     "zsh": ("nixenv.shells.posix", "render"),
     "sh": ("nixenv.shells.posix", "render"),
     "fish": ("nixenv.shells.fish", "render"),

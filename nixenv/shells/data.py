@@ -12,6 +12,7 @@ from nixenv.road.plan import (
     MakeDirectory,
     Operation,
     Prepend,
+    Remove,
     Set,
     Unset,
     resolve,
@@ -87,5 +88,7 @@ def _operation(operation: Operation) -> dict[str, object]:
             return {"operation": "default", "name": name, "value": value}
         case Prepend(name=name, entries=entries):
             return {"operation": "prepend", "name": name, "entries": list(entries)}
+        case Remove(name=name, entries=entries):
+            return {"operation": "remove", "name": name, "entries": list(entries)}
         case MakeDirectory(path=path):
             return {"operation": "make-directory", "path": path}

@@ -8,6 +8,7 @@ from nixenv.road.plan import (
     MakeDirectory,
     Operation,
     Prepend,
+    Remove,
     Set,
     Unset,
 )
@@ -16,10 +17,13 @@ from nixenv.road.plan import (
 # line breaks too.
 _JOIN = """\
 function __nixenv_join
-    set -g --path __nixenv_list $argv[1]
+    set -g --path __nixenv_list
+    test -z "$argv[1]"; or set -g --path __nixenv_list $argv[1]
     set -g --path __nixenv_rest $argv[2]
+    set -g --path __nixenv_gone $argv[3]
     for __nixenv_entry in $__nixenv_rest
-        if test -n "$__nixenv_entry"; and not contains -- "$__nixenv_entry" $__nixenv_list
+        if test -n "$__nixenv_entry"
+            and not contains -- "$__nixenv_entry" $__nixenv_list $__nixenv_gone
             set -ga __nixenv_list "$__nixenv_entry"
         end
     end
@@ -29,6 +33,7 @@ _CLEAN_UP = """\
 functions -e __nixenv_join
 set -eg __nixenv_list
 set -eg __nixenv_rest
+set -eg __nixenv_gone
 """
 
 
@@ -47,8 +52,7 @@ def _statements(operations: Iterable[Operation]) -> Iterable[str]:
     for operation in operations:
         match operation:
             case Unset(name=name):
-                # A universal variable shows through; an unexported global one hides it.
-                yield f"set -eg {name}; set -q {name}; and set -gu {name}"
+                yield _unset(name)
             case Set(name=name, value=value):
                 yield f"set -gx {name} {quote(value)}"
             case Default(name=name, value=value):
@@ -56,7 +60,16 @@ def _statements(operations: Iterable[Operation]) -> Iterable[str]:
                 yield f"set -q {name}; or set -g {name} {quote(value)}"
                 yield f'set -gx {name} "${name}"'
             case Prepend(name=name, entries=entries):
-                yield f'__nixenv_join {quote(":".join(entries))} "${name}"'
+                yield f"""__nixenv_join {quote(":".join(entries))} "${name}" ''"""
                 yield f'set -gx {name} "$__nixenv_list"'
+            case Remove(name=name, entries=entries):
+                yield f"""__nixenv_join '' "${name}" {quote(":".join(entries))}"""
+                yield f'if test -n "$__nixenv_list"; set -gx {name} "$__nixenv_list"'
+                yield f"else; {_unset(name)}; end"
             case MakeDirectory(path=path):
-                yield f"test -d {quote(path)}; or mkdir -p -- {quote(path)}"
+                yield f"test -d {quote(path)}; or mkdir -p -m 700 -- {quote(path)}"
+
+
+def _unset(name: str) -> str:
+    # A universal variable shows through; an unexported global one hides it.
+    return f"set -eg {name}; set -q {name}; and set -gu {name}"

@@ -1,6 +1,10 @@
-"""POSIX sh, and so dash, bash and zsh."""
+"""POSIX sh, and so dash, bash and zsh: one text that is right in each of them.
 
-from collections.abc import Callable, Iterable, Mapping
+It keeps no scratch variable, so that nothing shows where a user has zsh tell of each new one, and
+starts no process unless a directory is missing.
+"""
+
+from collections.abc import Iterable, Mapping
 
 from nixenv.road.plan import (
     Default,
@@ -8,78 +12,42 @@ from nixenv.road.plan import (
     MakeDirectory,
     Operation,
     Prepend,
+    Remove,
     Set,
     Unset,
 )
 
-# Put the entries of __nixenv_rest behind those of __nixenv_list, each once. Builtins only, so that
-# sourcing the text starts no process.
+# A variable is unset before it is set: Flox 1.15 traces how bash's variables grow, and replays it;
+# a list that grew, replayed onto an empty variable, would have an empty entry. Not in zsh, where it
+# would undo the user's `typeset -T`.
+_SET = """\
+__nixenv_set() {
+  [ -n "${ZSH_VERSION-}" ] || unset "$1"
+  export "$1=$2"
+}
+"""
+# NAME LIST REST GONE: set NAME to LIST and those entries of REST that are neither in it yet nor in
+# GONE. The two colons at the end are an empty entry, which counts as there.
 _JOIN = """\
 __nixenv_join() {
-  __nixenv_rest=$__nixenv_rest:
-  while [ -n "$__nixenv_rest" ]; do
-    __nixenv_entry=${__nixenv_rest%%:*}
-    __nixenv_rest=${__nixenv_rest#*:}
-    case ":$__nixenv_list:" in
-      *":$__nixenv_entry:"*) ;;
-      *) __nixenv_list=$__nixenv_list${__nixenv_entry:+:$__nixenv_entry} ;;
+  set -- "$1" "$2" "$3:" "$4"
+  while [ -n "$3" ]; do
+    case ":$2:$4::" in
+      *":${3%%:*}:"*) set -- "$1" "$2" "${3#*:}" "$4" ;;
+      *) set -- "$1" "$2${2:+:}${3%%:*}" "${3#*:}" "$4" ;;
     esac
   done
+  if [ -n "$2" ]; then __nixenv_set "$1" "$2"; else unset "$1"; fi
 }
 """
-# The same for bash, which every activation waits for: it splits a list in less than half the time,
-# and takes three times as long over a long value in quotes. It splits no word in an assignment or
-# after `case`, whatever its options; zsh may.
-_JOIN_IN_BASH = """\
-__nixenv_join() {
-  [[ -n $__nixenv_rest ]] || return 0
-  local - IFS=:
-  set -f
-  for __nixenv_entry in $__nixenv_rest; do
-    case :$__nixenv_list: in
-      *":$__nixenv_entry:"*) ;;
-      *) __nixenv_list+=${__nixenv_entry:+:$__nixenv_entry} ;;
-    esac
-  done
-}
-"""
-_CLEAN_UP = """\
-unset -f __nixenv_join
-unset __nixenv_list __nixenv_rest __nixenv_entry
-"""
+_CLEAN_UP = "unset -f __nixenv_set __nixenv_join\n"
 
 
 def render(environment: Environment, _environ: Mapping[str, str]) -> str:
     """Write statements for any POSIX shell, to be evaluated or sourced, once or again."""
-    return write_statements(environment, quote)
-
-
-def render_bash(environment: Environment, _environ: Mapping[str, str]) -> str:
-    """Write statements for bash, in a Flox hook or anywhere else."""
-    return write_statements(environment, quote, in_bash=True)
-
-
-def write_statements(
-    environment: Environment, word: Callable[[str], str], *, in_bash: bool = False
-) -> str:
-    """Write the statements.
-
-    Args:
-        environment: The operations.
-        word: Makes of a value what may stand behind ``=``, where bash splits no word.
-        in_bash: Whether only bash is to read it. A variable is then unset before it is set: Flox
-            1.15 traces how bash's variables grow, and replays it: a list that grew, replayed onto
-            an empty variable, would have an empty entry. In zsh it would undo the user's
-            `typeset -T`.
-    """
     operations = environment.operations
-    lines = [
-        *_make_directories(operations),
-        *_statements(operations, word, in_bash=in_bash),
-        *_export_defaults(operations),
-    ]
-    join = _JOIN_IN_BASH if in_bash else _JOIN
-    return join + "".join(f"{line}\n" for line in lines) + _CLEAN_UP
+    lines = (*_make_directories(operations), *_statements(operations))
+    return _SET + _JOIN + "".join(f"{line}\n" for line in lines) + _CLEAN_UP
 
 
 def quote(value: str) -> str:
@@ -90,27 +58,23 @@ def quote(value: str) -> str:
     return "'" + value.replace("'", "'\"'\"'") + "'"
 
 
-def _statements(
-    operations: Iterable[Operation], word: Callable[[str], str], *, in_bash: bool
-) -> Iterable[str]:
+def _statements(operations: Iterable[Operation]) -> Iterable[str]:
     for operation in operations:
         match operation:
             case Unset(name=name):
                 yield f"unset {name}"
             case Set(name=name, value=value):
-                yield _assignment(name, word(value), in_bash=in_bash)
+                yield f"__nixenv_set {name} {quote(value)}"
             case Default(name=name, value=value):
+                # Exported also where it was set and not exported.
                 yield (
-                    f"{name}=${{{name}-{word(value)}}}"
-                    if in_bash
-                    else f'[ -n "${{{name}+set}}" ] || {name}={word(value)}'
+                    f'if [ -n "${{{name}+set}}" ]; then export {name}; '
+                    f"else __nixenv_set {name} {quote(value)}; fi"
                 )
             case Prepend(name=name, entries=entries):
-                mark = "" if in_bash else '"'
-                yield f"__nixenv_list={word(':'.join(entries))}"
-                yield f"__nixenv_rest={mark}${{{name}-}}{mark}"
-                yield "__nixenv_join"
-                yield _assignment(name, f"{mark}$__nixenv_list{mark}", in_bash=in_bash)
+                yield f"""__nixenv_join {name} {quote(":".join(entries))} "${{{name}-}}" ''"""
+            case Remove(name=name, entries=entries):
+                yield f"""__nixenv_join {name} '' "${{{name}-}}" {quote(":".join(entries))}"""
             case MakeDirectory():
                 pass
 
@@ -125,19 +89,4 @@ def _make_directories(operations: Iterable[Operation]) -> Iterable[str]:
     ]
     if paths:
         there = " && ".join(f"[ -d {path} ]" for path in paths)
-        yield f"{there} || command mkdir -p -- {' '.join(paths)} || :"
-
-
-def _export_defaults(operations: Iterable[Operation]) -> Iterable[str]:
-    """Export all that have a default, also those that were set and not exported."""
-    names = dict.fromkeys(
-        operation.name for operation in operations if isinstance(operation, Default)
-    )
-    if names:
-        yield f"export {' '.join(names)}"
-
-
-def _assignment(name: str, word: str, *, in_bash: bool) -> str:
-    # Not `export NAME=$value`: dash splits that.
-    statement = f"{name}={word}; export {name}"
-    return f"unset {name}; {statement}" if in_bash else statement
+        yield f"{there} || command mkdir -p -m 700 -- {' '.join(paths)} || :"

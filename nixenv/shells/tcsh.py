@@ -22,7 +22,7 @@ def render(environment: Environment, environ: Mapping[str, str]) -> str:
     for operation in environment.operations:
         if isinstance(operation, MakeDirectory):
             path = quote(operation.path)
-            statements.append(f"if (! -d {path}) mkdir -p -- {path}")
+            statements.append(f"if (! -d {path}) mkdir -p -m 700 -- {path}")
     for name, value in resolve(environment, environ).items():
         if value is None:
             statements.append(f"unsetenv {name}")

@@ -267,12 +267,32 @@ def test_a_value_of_the_user_wins(nixenv: Nixenv, environ: dict[str, str]) -> No
     )
 
 
+def link_environment(project: Path, environment: str) -> Path:
+    """Link an environment where Flox has those of a project."""
+    run = project / ".flox/run"
+    run.mkdir(parents=True)
+    (run / "here.dev").symlink_to(environment)
+    return run / "here.dev"
+
+
+def test_a_profile_of_a_cloned_directory_is_not_read(
+    nixenv: Nixenv, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """`flox activate -r` makes the current directory the project: its nixenv.toml must be named."""
+    file = tmp_path / "nixenv.toml"
+    file.write_text('binary = "sglang"\n[defaults]\nMINE = "1"\n')
+    environ["FLOX_ENV_PROJECT"] = str(tmp_path)
+    assert "MINE" not in variables(nixenv)
+    assert variables(nixenv, "--profile", str(file))["MINE"] == "1"
+
+
 def test_the_projects_profile_is_taken(
     nixenv: Nixenv, environ: dict[str, str], tmp_path: Path
 ) -> None:
     """nixenv.toml in $FLOX_ENV_PROJECT goes before the built-in ones, --profile before it."""
     (tmp_path / "nixenv.toml").write_text('binary = "sglang"\n[defaults]\nMINE = "1"\n')
     environ["FLOX_ENV_PROJECT"] = str(tmp_path)
+    environ["FLOX_ENV"] = str(link_environment(tmp_path, environ["FLOX_ENV"]))
     assert variables(nixenv)["MINE"] == "1"
     assert variables(nixenv, "sglang")["MINE"] == "1"
     assert "MINE" not in variables(nixenv, "--profile", "sglang")

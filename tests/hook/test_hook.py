@@ -1,5 +1,6 @@
 """hooks/on-activate.bash, sourced by real bash as Flox sources it."""
 
+import json
 import os
 import random
 import re
@@ -13,81 +14,18 @@ from pathlib import Path
 
 import pytest
 
-import nixenv as package
 from fixtures.closure import SglangClosure
 from tests.conftest import Nixenv
+from tests.hook.scene import (
+    HOOK,
+    PREAMBLE,
+    Environ,
+    activate,
+    activation_file,
+    environment_after,
+)
 from tests.machine import NEEDS_ROOT
 from tests.real_shells import SEARCH_PATH, evaluate
-
-HOOK = Path(package.__file__).parent.parent / "hooks/on-activate.bash"
-Environ = dict[str, str]
-
-# As Flox does it: sourced, these options, this umask, stdout sent to stderr.
-PREAMBLE = "set +euo pipefail; umask 077; exec 3>&1 >&2"
-
-
-def activate(
-    environ: Environ, after: str = "env -0 >&3", before: str = ":"
-) -> "subprocess.CompletedProcess[str]":
-    script = (
-        f"{PREAMBLE}; {before}; source {shlex.quote(str(HOOK))}; status=$?; {after}; exit $status"
-    )
-    return subprocess.run(
-        ["bash", "--norc", "--noprofile", "-c", script],
-        env=environ,
-        capture_output=True,
-        text=True,
-        errors="surrogateescape",
-        check=False,
-    )
-
-
-def environment_after(done: "subprocess.CompletedProcess[str]") -> Environ:
-    pairs = (item.split("=", 1) for item in done.stdout.rstrip("\0").split("\0"))
-    return {name: value for name, value in pairs if name not in ("_", "SHLVL", "PWD")}
-
-
-@pytest.fixture(params=["stat", "chmod"])
-def mode_reader(request: pytest.FixtureRequest) -> str:
-    """What sees a mode: bash's loadable builtin, or chmod, for a bash that has none beside it."""
-    return str(request.param)
-
-
-@pytest.fixture
-def environ(nixenv_on_path: Environ, tmp_path: Path, mode_reader: str) -> Environ:
-    """With nixenv on PATH, behind $FLOX_ENV/bin; a bash of either kind comes first."""
-    if mode_reader == "stat":
-        assert Path("/usr/lib/bash/stat").exists(), (
-            "bash-builtins is not installed: see `make test`"
-        )
-        return nixenv_on_path
-    alone = copy_of_bash(tmp_path / "alone")
-    return {**nixenv_on_path, "PATH": f"{alone.parent}:{nixenv_on_path['PATH']}"}
-
-
-def copy_of_bash(prefix: Path) -> Path:
-    directory = prefix / "bin"
-    directory.mkdir(parents=True)
-    return Path(shutil.copy("/usr/bin/bash", directory))
-
-
-@pytest.fixture
-def calls(environ: Environ, tmp_path: Path) -> Callable[[], int]:
-    """Count the runs of nixenv."""
-    log = tmp_path / "calls"
-    directory = tmp_path / "counting"
-    directory.mkdir()
-    real = tmp_path / "nixenv-bin/nixenv"
-    script = directory / "nixenv"
-    script.write_text(f'#!/bin/sh\necho run >>"{log}"\nexec "{real}" "$@"\n')
-    script.chmod(0o755)
-    environ["PATH"] = f"{environ['PATH']}:{directory}".replace(f"{real.parent}:", "")
-    return lambda: len(log.read_text().splitlines()) if log.exists() else 0
-
-
-def activation_file(environ: Environ) -> Path:
-    (file,) = Path(environ["FLOX_ENV_CACHE"], "nixenv").iterdir()
-    return file
 
 
 def test_the_hook_does_what_export_says(nixenv: Nixenv, environ: Environ, tmp_path: Path) -> None:
@@ -115,46 +53,15 @@ def test_only_the_first_activation_runs_nixenv(environ: Environ, calls: Callable
     assert activation_file(environ).stat().st_mode & 0o777 == 0o600
 
 
-def test_a_warm_activation_starts_at_most_one_process(environ: Environ, mode_reader: str) -> None:
-    """None where bash sees a mode; else chmod, which tells whether others could write the file."""
+def test_a_warm_activation_starts_no_process(environ: Environ) -> None:
+    """All that it does, it does with builtins, in the shell itself."""
     activate(environ)
     trace = "exec 9>&2; BASH_XTRACEFD=9; PS4='+$BASHPID '; set -x"
     written = activate(environ, before=trace, after="set +x").stderr
     # The first character is repeated for each level of sourcing, eval and subshell.
-    steps = re.findall(r"^\++(\d+) (.*)", written, re.MULTILINE)
-    assert len({process for process, _ in steps}) == (1 if mode_reader == "stat" else 2)
-    started = [step.split()[:3] for _, step in steps if step.startswith(("exec chmod", "nixenv"))]
-    assert started == ([] if mode_reader == "stat" else [["exec", "chmod", "-c"]])
-
-
-def test_a_builtin_is_loaded_only_from_where_root_put_it(environ: Environ, tmp_path: Path) -> None:
-    """Beside a bash that lies where others may write, it may be anybody's code."""
-    bash = copy_of_bash(tmp_path / "anywhere")
-    planted = tmp_path / "anywhere/lib/bash/stat"
-    planted.parent.mkdir(parents=True)
-    on_loading = f'__attribute__((constructor)) void f() {{ creat("{tmp_path}/ran", 0); }}'
-    subprocess.run(
-        ["g++", "-shared", "-fPIC", "-x", "c++", "-", "-o", planted],
-        input=f"#include <fcntl.h>\n{on_loading}\n",
-        text=True,
-        check=True,
-    )
-    environ["PATH"] = f"{bash.parent}:{environ['PATH']}"
-    for _ in ("cold", "warm"):
-        assert activate(environ).returncode == 0
-    assert not (tmp_path / "ran").exists()
-    subprocess.run([bash, "-c", f"enable -f {planted} stat"], check=False, capture_output=True)
-    assert (tmp_path / "ran").exists()  # it would have been seen
-
-
-def test_the_users_own_stat_is_left_alone(environ: Environ) -> None:
-    """A function of that name is neither called nor lost, and no builtin stays behind."""
-    activate(environ)
-    done = activate(environ, before="stat() { echo called >&2; }", after="type -t stat >&3")
-    assert (done.stdout, done.stderr) == ("function\n", "")
-    assert activate(environ, after="type -t stat >&3").stdout == "file\n"
-    loaded = activate(environ, before="enable -f /usr/lib/bash/stat stat", after="type -t stat >&3")
-    assert (loaded.stdout, loaded.stderr) == ("builtin\n", "")
+    steps = re.findall(r"^\++(\d+) ", written, re.MULTILINE)
+    assert len(steps) > 20
+    assert len(set(steps)) == 1
 
 
 def test_without_a_path_nothing_is_found_and_nothing_changed(environ: Environ) -> None:
@@ -230,8 +137,13 @@ def changes(
         "a store with another spelling",
         {**environ, "NIX_STORE_DIR": f"{sglang.store.store_dir}/"},
     )
+    run = project / ".flox/run"
+    run.mkdir(parents=True)
+    (run / "dev").symlink_to(sglang.flox_env)
+    inside = {**environ, "FLOX_ENV": f"{run}/dev", "FLOX_ENV_PROJECT": str(project)}
+    yield "another name of the environment", inside
     (project / "nixenv.toml").write_text('binary = "sglang"\n')
-    yield "a project profile", {**environ, "FLOX_ENV_PROJECT": str(project)}
+    yield "a project profile", inside
 
 
 def test_what_the_text_depends_on_is_noticed(
@@ -249,8 +161,8 @@ def test_a_changed_profile_file_is_noticed(
     environ: Environ, calls: Callable[[], int], tmp_path: Path
 ) -> None:
     """By its content: a file that keeps its time stamp has changed all the same."""
-    profile = tmp_path / "nixenv.toml"
-    environ["FLOX_ENV_PROJECT"] = str(tmp_path)
+    profile = tmp_path / "own.toml"
+    environ["NIXENV_PROFILE"] = str(profile)
     for value in ("1", "2"):
         profile.write_text(f'binary = "sglang"\n[defaults]\nMINE = "{value}"\n')
         os.utime(profile, (1_700_000_000, 1_700_000_000))
@@ -280,17 +192,15 @@ def test_a_retargeted_program_is_noticed(
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda file: file.chmod(0o620),
-        lambda file: file.chmod(0o602),
         lambda file: file.write_text(file.read_text()[:-2]),
         lambda file: file.write_text(file.read_text()[:200]),
         lambda file: file.write_text(""),
-        lambda file: file.write_text(file.read_text().replace("nixenv activation 2", "touch x")),
-        lambda file: file.write_text(file.read_text().replace("\0000.1.0 ", "\0000.0.9 ")),
-        lambda file: file.write_text("nixenv activation 2\0" + "end\0"),
+        lambda file: file.write_text(file.read_text().replace("nixenv activation 3", "touch x")),
+        lambda file: file.write_text(file.read_text().replace(" of 0.1.0\n", " of 0.0.9\n")),
+        lambda file: file.write_text(file.read_text().partition("\0")[0] + "\0end\0"),
         lambda file: (file.rename(file.with_suffix(".x")), file.symlink_to(file.with_suffix(".x"))),
     ],
-    ids=["group", "world", "cut", "short", "empty", "format", "version", "few", "link"],
+    ids=["cut", "short", "empty", "format", "version", "few", "link"],
 )
 def test_a_spoiled_file_counts_as_cold(
     spoil: Callable[[Path], object], environ: Environ, calls: Callable[[], int]
@@ -311,45 +221,6 @@ def test_a_foreign_file_counts_as_cold(environ: Environ, calls: Callable[[], int
     os.chown(activation_file(environ), 12345, -1)
     assert activate(environ).returncode == 0
     assert calls() == 2
-
-
-@NEEDS_ROOT
-def test_a_foreign_directory_counts_as_cold(environ: Environ, calls: Callable[[], int]) -> None:
-    """Its owner could swap the file at any moment; nothing is kept there either."""
-    activate(environ)
-    os.chown(Path(environ["FLOX_ENV_CACHE"], "nixenv"), 12345, -1)
-    for number in (2, 3):
-        done = activate(environ)
-        assert done.returncode == 0
-        assert "it belongs to another user" in done.stderr
-        assert calls() == number
-
-
-def test_a_link_in_place_of_the_directory_counts_as_cold(
-    environ: Environ, calls: Callable[[], int], tmp_path: Path
-) -> None:
-    """In a shared directory it may be somebody else's, and lead elsewhere in the next moment."""
-    activate(environ)
-    directory = Path(environ["FLOX_ENV_CACHE"], "nixenv")
-    directory.rename(tmp_path / "real")
-    directory.symlink_to(tmp_path / "real")
-    for number in (2, 3):
-        done = activate(environ)
-        assert done.returncode == 0
-        assert "it is a link" in done.stderr
-        assert calls() == number
-
-
-def test_a_directory_that_others_can_write_counts_as_cold(
-    environ: Environ, calls: Callable[[], int]
-) -> None:
-    """And is closed."""
-    activate(environ)
-    directory = Path(environ["FLOX_ENV_CACHE"], "nixenv")
-    directory.chmod(0o777)
-    activate(environ)
-    assert calls() == 2
-    assert directory.stat().st_mode & 0o022 == 0
 
 
 def test_a_program_moved_within_its_directory_is_noticed(
@@ -415,7 +286,7 @@ def test_files_of_programs_that_are_gone_are_swept(environ: Environ) -> None:
     directory.mkdir(parents=True)
     stale = directory / "activation-store-old"
     stale.write_text(
-        "\0".join(("nixenv activation 2", "key", "x", "/", "/nix/gone", "", "", "end"))
+        "\0".join(("nixenv activation 3 of 0.1.0\n", "", "", "", "", "/nix/gone", "", "end"))
     )
     earlier = directory / "activation-store-old.bash"
     earlier.write_text("# nixenv activation 1\n# key\n# program x\n# parent /\n# target /\n")
@@ -537,6 +408,61 @@ def test_a_hostile_cache_directory_is_used_as_it_is(
     assert {path.name for path in set(tmp_path.iterdir()) - before} == {
         f"{above}{HOSTILE}".partition("/")[0]
     }
+
+
+def test_a_failure_ends_with_a_command_that_can_be_run(environ: Environ, tmp_path: Path) -> None:
+    """By its absolute path, in another shell, whatever PATH is: it judges this activation."""
+    profile = tmp_path / "it's own.toml"
+    profile.write_text('binary = "sglang"\n[python]\nversion = "2.7"\n')
+    environ["NIXENV_PROFILE"] = str(profile)
+    done = activate(environ)
+    assert done.returncode != 0
+    *_, last = done.stderr.splitlines()
+    command = last.partition("to see more: ")[2]
+    bare = {name: value for name, value in environ.items() if name.startswith("NIX_")}
+    again = subprocess.run(
+        ["/bin/sh", "-c", f"{command} --json"],
+        env={**bare, "PATH": SEARCH_PATH, "HOME": environ["HOME"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert json.loads(again.stdout)["profile"] == str(profile), again.stderr
+
+
+def test_an_activation_can_be_skipped(environ: Environ, calls: Callable[[], int]) -> None:
+    """NIXENV_SKIP=1 leaves everything alone, cold and warm, and says so; 0 and nothing skip not."""
+    for _ in ("cold", "warm"):
+        done = activate({**environ, "NIXENV_SKIP": "1"})
+        assert done.returncode == 0
+        assert environment_after(done) == {**environ, "NIXENV_SKIP": "1"}
+        assert "skipped" in done.stderr
+        activate(environ)
+    assert calls() == 1
+    for value in ("", "0"):
+        assert environment_after(activate({**environ, "NIXENV_SKIP": value}))["CUDA_HOME"]
+
+
+def test_settings_need_not_be_exported(environ: Environ, calls: Callable[[], int]) -> None:
+    """`NIXENV_LAYOUT=linked; source …` in a hook says layout linked."""
+    for _ in ("cold", "warm"):
+        assert environment_after(activate(environ, before="NIXENV_LAYOUT=linked"))["VIRTUAL_ENV"]
+    assert calls() == 1
+
+
+def test_a_named_root_is_taken(
+    environ: Environ, calls: Callable[[], int], sglang: SglangClosure, tmp_path: Path
+) -> None:
+    """NIXENV_ROOT, which may be a link: where it leads is noticed."""
+    link = tmp_path / "root"
+    environ |= {"NIXENV_ROOT": str(link), "NIXENV_PROFILE": "python-cuda"}
+    for number, root in enumerate((sglang.root, sglang.cpu, sglang.root), start=1):
+        link.unlink(missing_ok=True)
+        link.symlink_to(root)
+        for _ in ("cold", "warm"):
+            found = environment_after(activate(environ))
+            assert f"root:{root} " in found["NIXENV_ACTIVATION"]
+        assert calls() == number
 
 
 def test_strict_callers_are_served(environ: Environ) -> None:

@@ -30,7 +30,7 @@ from nixenv.linked.farm import (
 )
 from nixenv.linked.inspection import look_at_farms
 from nixenv.linked.tree import Conflict, Link
-from nixenv.places import FARM_RECORD
+from nixenv.places import FARM_RECORD, CacheUntrusted
 from nixenv.road.classify import Inventory
 from nixenv.road.farms import Farms
 from tests.linked.scene import activate, export_argv, plan_farms, surroundings
@@ -287,8 +287,10 @@ def test_where_directories_cannot_be_renamed_a_broken_farm_is_removed(
 def test_a_cache_directory_that_cannot_be_written(tmp_path: Path) -> None:
     """The reason is given; a farm that is there already is used."""
     (tmp_path / "cache").write_text("")
-    with pytest.raises(OutputFailed, match="cache/one could not be written"):
+    with pytest.raises(CacheUntrusted, match="cache is no directory"):
         ensure_farm(str(tmp_path / "cache/one"), lambda: make_plan(tmp_path))
+    with pytest.raises(OutputFailed, match="cache/farms/one could not be written"):
+        ensure_farm(str(tmp_path / "cache/farms/one"), lambda: make_plan(tmp_path))
 
 
 def test_a_store_object_that_cannot_be_read(tmp_path: Path) -> None:

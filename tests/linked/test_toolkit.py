@@ -121,11 +121,12 @@ def test_its_place_depends_on_the_cuda_set_alone(sglang: SglangClosure, tmp_path
 def test_its_place_changes_with_the_cuda_set(sglang: SglangClosure, tmp_path: Path) -> None:
     """Whatever member comes, goes or is another; their order is nothing."""
     inventory, farms = plan_farms(sglang, sglang.root, tmp_path)
+    directory = Path(farms.toolkit or "").parent
     toolkit = inventory.cuda
     assert toolkit is not None
 
     def place(changed: CudaToolkit) -> str | None:
-        return place_farms(inventory._replace(cuda=changed), str(tmp_path)).toolkit
+        return place_farms(inventory._replace(cuda=changed), str(directory)).toolkit
 
     assert place(toolkit._replace(members=toolkit.members[::-1])) == farms.toolkit
     assert place(toolkit._replace(members=toolkit.members[1:])) != farms.toolkit

@@ -234,7 +234,7 @@ def test_a_file_that_others_can_write_is_refused(mode: int, activated: Environme
     outcome = activated.serve("--dry-run", SGLANG_MODEL="a/b", SGLANG_MODEL_ENV_FILE=str(file))
     assert outcome.status == 1
     assert f"{file} can be written by others (mode {mode:04o})" in outcome.stderr
-    assert "next: look at it (`ls -ld`), remove it, and run sglang-resolve-model" in outcome.stderr
+    assert "next: run sglang-resolve-model with the same variables" in outcome.stderr
 
 
 def test_a_file_of_somebody_else_is_refused(activated: Environment) -> None:

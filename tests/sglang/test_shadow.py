@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nixenv.sglang.cache import CacheUntrusted
+from nixenv.places import CacheUntrusted
 from nixenv.sglang.shadow import make_shadow, plan_shadow
 from tests.sglang.programs import (
     TOKENIZER,

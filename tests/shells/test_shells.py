@@ -21,7 +21,7 @@ from nixenv import (
     render,
     shells,
 )
-from nixenv.road.plan import resolve
+from nixenv.road.plan import Remove, resolve
 from nixenv.shells.data import NotExpressible
 from tests.real_shells import EVAL, LANGUAGE, SEARCH_PATH, SHELLS, SOURCE, evaluate
 
@@ -182,26 +182,71 @@ def test_a_variable_that_was_set_and_not_exported_is_exported(shell: str, tmp_pa
             st.builds(Set, st.just("NAME"), entries),
             st.builds(Default, st.just("NAME"), entries),
             st.builds(Prepend, st.just("NAME"), st.lists(entries, min_size=1).map(tuple)),
+            st.builds(Remove, st.just("NAME"), st.lists(entries, min_size=1).map(tuple)),
         ),
         max_size=4,
-    )
+    ),
+    before=st.none() | path_lists,
 )
+@example(planned=[Remove("NAME", ("/a", "/c*"))], before="/a:/b::/c:/b:/a")
+@example(planned=[Remove("NAME", ("/a",))], before="/a")
+@example(planned=[Remove("NAME", ("/a",)), Prepend("NAME", ("/b", "/a"))], before="/a:/c")
 @pytest.mark.parametrize("shell", SHELLS)
 def test_shells_agree_on_operations_that_follow_one_another(
-    shell: str, planned: list[Unset | Set | Default | Prepend], tmp_path: Path
+    shell: str,
+    planned: list[Unset | Set | Default | Prepend | Remove],
+    before: str | None,
+    tmp_path: Path,
 ) -> None:
     """What `resolve` says is what each shell makes of the same operations."""
     environment = Environment(tuple(planned))
-    final = resolve(environment, {})
-    found = after(shell, "source", environment, {}, tmp_path)
+    environ = {} if before is None or not planned else {"NAME": before}
+    final = resolve(environment, environ)
+    found = after(shell, "source", environment, environ, tmp_path)
     assert found.get("NAME") == final.get("NAME")
 
 
+def test_the_default_text_is_that_of_zsh_and_sh() -> None:
+    """Who evaluates it in "any shell" of the three gets what is right there."""
+    environment = Environment((Unset("GONE"), Prepend("CPATH", ("/a",)), Default("CC", "gcc")))
+    assert len({render(environment, language, {}) for language in ("bash", "zsh", "sh")}) == 1
+
+
 def test_zsh_keeps_the_users_ties(tmp_path: Path) -> None:
-    """An array tied to a list stays tied: zsh's text does not unset the variable."""
-    text = render(Environment((Prepend("CPATH", ("/a",)),)), "zsh", {})
-    tied = f"typeset -xT CPATH cpath\n{text}\ncpath+=(/z)\n"
-    assert evaluate(SOURCE["zsh"], tied, {"CPATH": "/b"}, tmp_path)["CPATH"] == "/a:/b:/z"
+    """An array tied to a list stays tied: in zsh the variable is not unset."""
+    text = render(Environment((Prepend("CPATH", ("/a",)), Set("HELD", "/c:/d"))), "bash", {})
+    tied = f"typeset -xT CPATH cpath\ntypeset -xT HELD held\n{text}\ncpath+=(/z)\nheld+=(/y)\n"
+    found = evaluate(SOURCE["zsh"], tied, {"CPATH": "/b"}, tmp_path)
+    assert (found["CPATH"], found["HELD"]) == ("/a:/b:/z", "/c:/d:/y")
+
+
+@pytest.mark.parametrize(
+    "option", ["warn_create_global", "no_unset", "sh_word_split", "ksh_arrays"]
+)
+def test_zsh_has_nothing_to_say_whatever_its_options(option: str, tmp_path: Path) -> None:
+    """Evaluated in a function, as people do it: no scratch variable shows, twice is once."""
+    environment = Environment(
+        (
+            Unset("GONE"),
+            Set("HELD", "v w"),
+            Default("CC", "gcc"),
+            Prepend("CPATH", ("/a", "/b")),
+            Prepend("PATH", ("/ours/bin",)),
+            Remove("LIBRARY_PATH", ("/x",)),
+        )
+    )
+    text = render(environment, "bash", {})
+    quoted = "'" + text.replace("'", "'\\''") + "'"
+    script = f"setopt {option}\nact() {{ eval {quoted} }}\nact\nact\n"
+    before = {"CPATH": "/z::/b", "LIBRARY_PATH": "/x:/y", "PATH": SEARCH_PATH}
+    found = evaluate(SOURCE["zsh"], script, before, tmp_path)
+    assert found == {
+        "PATH": f"/ours/bin:{SEARCH_PATH}",
+        "HELD": "v w",
+        "CC": "gcc",
+        "CPATH": "/a:/b:/z",
+        "LIBRARY_PATH": "/y",
+    }
 
 
 def test_bash_unsets_before_it_sets(tmp_path: Path) -> None:
@@ -244,6 +289,7 @@ def test_directories_are_made_whatever_their_name(shell: str, way: str, tmp_path
     environment = Environment((MakeDirectory(str(made)),))
     after(shell, way, environment, {}, tmp_path)
     assert made.is_dir()
+    assert made.stat().st_mode & 0o777 == 0o700  # whatever the mask
     after(shell, way, environment, {}, tmp_path)
 
 
