@@ -87,7 +87,9 @@ class Code(StrEnum):
     CUDA_NOT_FOUND = "cuda-not-found", Severity.ERROR
     CUDA_VERSION_UNKNOWN = "cuda-version-unknown", Severity.WARNING
     CUDA_SEVERAL_COMPILERS = "cuda-several-compilers", Severity.WARNING
+    CUDA_DISTRIBUTIONS = "cuda-distributions", Severity.WARNING
     CUDA_SEVERAL_VERSIONS = "cuda-several-versions", Severity.WARNING, Severity.NOTE
+    CUDA_PATCH_LEVELS = "cuda-patch-levels", Severity.NOTE
     CUDA_RUNTIME_HEADERS_MISSING = "cuda-runtime-headers-missing", Severity.WARNING
     CUDA_CCCL_MISSING = "cuda-cccl-missing", Severity.WARNING
     CUDA_RUNTIME_LIBRARY_MISSING = "cuda-runtime-library-missing", Severity.WARNING
@@ -96,6 +98,8 @@ class Code(StrEnum):
     CUDA_NO_HOST_COMPILER = "cuda-no-host-compiler", Severity.WARNING
     CUDA_HOST_COMPILER_TOO_NEW = "cuda-host-compiler-too-new", Severity.ERROR
     CUDA_NO_NINJA = "cuda-no-ninja", Severity.WARNING
+    CUDA_HOME_PARTIAL = "cuda-home-partial", Severity.WARNING, Severity.NOTE
+    CUDA_CUOBJDUMP_MISSING = "cuda-cuobjdump-missing", Severity.WARNING
     CUDA_STUBS_AT_RUN_TIME = "cuda-stubs-at-run-time", Severity.ERROR
     TORCH_OTHER_CUDA = "torch-other-cuda", Severity.ERROR, Severity.WARNING
     TORCH_WITHOUT_CUDA = "torch-without-cuda", Severity.WARNING
@@ -112,6 +116,7 @@ class Code(StrEnum):
     GPU_HIDDEN = "gpu-hidden", Severity.WARNING
     GPU_ARCHITECTURE_UNSUPPORTED = "gpu-architecture-unsupported", Severity.ERROR, Severity.WARNING
     GPU_TOO_OLD = "gpu-too-old", Severity.ERROR, Severity.WARNING
+    GPU_NEWER_THAN_TOOLKIT = "gpu-newer-than-toolkit", Severity.WARNING
     GPU_LIBCUDA_UNREACHABLE = "gpu-libcuda-unreachable", Severity.ERROR
     SHARED_MEMORY_SMALL = "shared-memory-small", Severity.WARNING
     LIMIT_LOW = "limit-low", Severity.NOTE

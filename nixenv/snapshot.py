@@ -6,7 +6,9 @@ machine, where the one who takes it wants that, for `inspect` to show the same e
 
 import json
 import os
-from typing import Any, NamedTuple
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cattrs
 from attrs import frozen
@@ -19,12 +21,15 @@ from nixenv.evidence.machine import Machine
 from nixenv.evidence.toolkit_files import ToolkitFiles
 from nixenv.places import Layout
 from nixenv.plain import make_converter
-from nixenv.road.probe import Probe
+from nixenv.road.probe import Probe, StoreObject
 from nixenv.road.profile import VARIABLE_NAME, Profile, ProfileInvalid, parse_profile, to_document
 from nixenv.road.query import Closure, Origin
 from nixenv.storepath import StorePath, enclosing_store_path, parse_store_path
 from nixenv.text import printable
 from nixenv.versions import MINOR_VERSION, PYTHON_VERSION
+
+if TYPE_CHECKING:
+    from nixenv.road.cuda_files import CudaWheels
 
 
 class SnapshotInvalid(NixenvError):
@@ -39,6 +44,9 @@ class SnapshotInvalid(NixenvError):
             "take it again with `nixenv snapshot -o FILE`, or update nixenv if theirs is newer",
         )
 
+
+# 90 for sm_90
+_GPU_CODE = re.compile(r"[0-9]{1,4}")
 
 SCHEMA = 3
 """The schema that this version writes; it reads no other one."""
@@ -225,6 +233,9 @@ def _check_document(document: _Document, file: str) -> None:
     if len(set(paths)) != len(paths) or not set(paths) <= set(document.paths):
         raise SnapshotInvalid(file, "its notes are not on the closure's store objects, each once")
     _check_notes(document.probe, store_dir, file)
+    for code in document.files.gpu_codes:
+        if not _GPU_CODE.fullmatch(code):
+            raise SnapshotInvalid(file, f"{code!r} is not a GPU architecture")
 
 
 def _check_notes(probe: Probe, store_dir: str, file: str) -> None:
@@ -235,9 +246,29 @@ def _check_notes(probe: Probe, store_dir: str, file: str) -> None:
         for version in (*found.pythons, *found.site_packages):
             if not PYTHON_VERSION.fullmatch(version):
                 raise SnapshotInvalid(file, f"{version!r} is no version X.Y")
-        for directory in (*found.include_dirs, *found.library_dirs, *found.stub_dirs):
+        for version in _cuda_versions_of(found):
+            if not MINOR_VERSION.fullmatch(version):
+                raise SnapshotInvalid(file, f"{version!r} is no version X.Y")
+        for directory in _directories_of(found):
             _check_directory(directory, store_dir, file)
+        for program in (*found.programs, *(p for wheels in found.wheels for p in wheels.programs)):
+            if "/" in program:
+                raise SnapshotInvalid(file, f"{program!r} is no program's name")
     _check_modules(probe, store_dir, file)
+
+
+def _cuda_versions_of(found: StoreObject) -> Iterator[str]:
+    cuda = (*(wheels.version for wheels in found.wheels), found.torch and found.torch.cuda)
+    yield from filter(None, cuda)
+
+
+def _directories_of(found: StoreObject) -> Iterator[str]:
+    yield from found.stub_dirs
+    yield from (path for wheels in found.wheels for path in (wheels.home, wheels.site))
+    parts: tuple[StoreObject | CudaWheels, ...] = (found, *found.wheels)
+    for part in parts:
+        yield from (*part.include_dirs, *part.library_dirs)
+        yield from filter(None, (part.cudart,))
 
 
 def _check_directory(directory: str, store_dir: str, file: str) -> None:
@@ -280,6 +311,7 @@ def _check_names(machine: Machine | None, file: str) -> None:
         *(port.variable for port in machine.ports),
         *(found.variable for found in machine.foreign_files),
         *machine.driver.hindered_by,
+        *machine.nvcc_compilers,
     )
     for name in names:
         if not VARIABLE_NAME.fullmatch(name):

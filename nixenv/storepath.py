@@ -25,7 +25,8 @@ _OUTPUT = re.compile(
     r"bin|cxxdev|data|debug|dev|devdoc|dist|doc|include|info|lib|libgcc|man|out|python|samples?"
     r"|static|stubs)"
 )
-_BASE_NAME = re.compile(r"[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9A-Za-z+\-._?=]{1,211}")
+_GRAMMAR = r"[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9A-Za-z+\-._?=]{1,211}"
+_BASE_NAME = re.compile(_GRAMMAR)
 
 
 def parse_store_path(text: str, store_dir: str) -> StorePath:
@@ -47,6 +48,12 @@ def enclosing_store_path(path: str, store_dir: str) -> StorePath | None:
         return None
     base_name = path[len(prefix) :].split("/", 1)[0]
     return StorePath(prefix + base_name) if _BASE_NAME.fullmatch(base_name) else None
+
+
+def find_store_paths(text: str, store_dir: str) -> tuple[StorePath, ...]:
+    """Find the store paths that a text names, each once."""
+    found = re.findall(rf"{re.escape(store_dir)}/{_GRAMMAR}", text)
+    return tuple(map(StorePath, dict.fromkeys(found)))
 
 
 def store_name(path: StorePath) -> str:

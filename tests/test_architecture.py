@@ -25,10 +25,17 @@ HOUSE = (
 )
 # Within the road: a station imports an earlier one, never a later one.
 STATIONS = (
-    *("root", "nix", "query", "launcher", "disk", "modules", "probe"),
-    *("choice", "python", "redistributables", "cuda", "on_top", "classify"),
-    *("profile", "farms", "plan", "record"),
+    *("root", "nix", "query", "launcher", "disk", "modules", "nvcc", "prefix", "cuda_files"),
+    *("probe", "choice", "python", "redistributables", "cuda_parts", "cuda", "host_compiler"),
+    *("on_top", "classify", "names", "profile", "farms", "plan", "record"),
 )
+
+
+# Those of them that look at the disk, or ask Nix.
+IMPURE_STATIONS = {
+    *("root", "nix", "query", "launcher", "disk", "modules"),
+    *("prefix", "cuda_files", "probe", "on_top", "profile"),
+}
 
 
 def module_name(file: Path) -> str:
@@ -169,15 +176,12 @@ def test_the_process_belongs_to_the_command_line(thing: str) -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        *(
-            f"road.{station}"
-            for station in ("choice", "python", "cuda", "classify", "plan", "record")
-        ),
+        *(f"road.{station}" for station in STATIONS if station not in IMPURE_STATIONS),
         *(
             f"inspect.{module}"
             for module in ("report", "components", "lookup", "why", "subject", "judgement")
         ),
-        *("inspect.comparison", "linked.tree", "road.farms", "shells"),
+        *("inspect.comparison", "linked.tree", "shells"),
         *(
             module
             for module in CORE
@@ -277,6 +281,13 @@ def test_an_activation_loads_what_it_needs_and_no_more(
         "nixenv.road.query",
         "nixenv.console",
         "nixenv.road.choice",
+        "nixenv.road.cuda_files",
+        "nixenv.road.prefix",
+        "nixenv.road.names",
+        "nixenv.road.redistributables",
+        "nixenv.road.cuda_parts",
+        "nixenv.road.nvcc",
+        "nixenv.road.host_compiler",
         "nixenv.road.cuda",
         "nixenv.entry",
         "nixenv.road.plan",

@@ -24,8 +24,10 @@ from nixenv.evidence.limits import Limits
 from nixenv.evidence.machine import Machine, PortState
 from nixenv.evidence.toolkit_files import DirectoryListing, ToolkitFiles
 from nixenv.evidence.tools import ToolState
+from nixenv.road.cuda_files import CudaWheels, Torch
 from nixenv.road.launcher import Kind, Launcher, Place, Step
 from nixenv.road.modules import FloxModules, ModuleDirectory
+from nixenv.road.names import find_names
 from nixenv.road.probe import Fault, Probe, StoreObject
 from nixenv.road.profile import PATH_PARTS, Profile
 from nixenv.road.query import Closure, Origin
@@ -131,6 +133,7 @@ def test_the_recorded_snapshot_is_of_this_schema(nixenv: Nixenv) -> None:
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
 versions = st.lists(st.sampled_from(["3.11", "3.12"]), max_size=2).map(tuple)
 tuples = st.lists(texts, max_size=2).map(tuple)
+programs = st.lists(st.sampled_from(["nvcc", "gcc", "g++"]), max_size=2).map(tuple)
 names = st.text("abc+-._?=", min_size=1, max_size=5)
 
 
@@ -141,13 +144,36 @@ def objects(path: StorePath) -> st.SearchStrategy[StoreObject]:
         st.just(path),
         pythons=versions,
         site_packages=versions,
-        programs=tuples,
+        programs=programs,
         include_dirs=directories,
         library_dirs=directories,
         stub_dirs=directories,
         cuda_marker=st.booleans(),
         propagated=tuples,
         host_compiler=st.none() | texts,
+        mentions=st.lists(st.just(path), max_size=1).map(tuple),
+        headers=tuples,
+        newest_gcc=st.none() | st.integers(),
+        cudart=st.none() | st.just(f"{path}/lib"),
+        torch=st.none() | st.builds(Torch, st.none() | st.just("12.8")),
+        wheels=st.lists(wheels(path), max_size=2).map(tuple),
+    )
+
+
+def wheels(path: StorePath) -> st.SearchStrategy[CudaWheels]:
+    site = f"{path}/lib/python3.12/site-packages"
+    directories = st.lists(st.just(f"{site}/nvidia/cu13/lib")).map(tuple)
+    return st.builds(
+        CudaWheels,
+        st.just(f"{site}/nvidia/cu13"),
+        st.just(site),
+        st.none() | st.just("13.0"),
+        programs,
+        directories,
+        directories,
+        tuples,
+        st.none() | st.integers(),
+        st.none(),
     )
 
 
@@ -164,6 +190,7 @@ machines = st.builds(
     user_site=st.none() | texts,
     tools=st.lists(st.builds(ToolState, variables, texts, texts), max_size=2).map(tuple),
     limits=st.builds(Limits, st.none() | st.integers()),
+    nvcc_compilers=st.dictionaries(variables, texts, max_size=2),
     driver=st.builds(GpuDriver, tuples, gpus=gpus.map(tuple)),
     directories=st.lists(
         st.builds(DirectoryState, variables, texts, texts, st.booleans(), st.none() | st.integers())
@@ -194,7 +221,11 @@ requests = st.builds(
         asked_version,
         st.booleans(),
         st.dictionaries(st.just("MINE_CACHE_DIR"), st.sampled_from(("mine", "a/b"))),
-        st.dictionaries(variables.map("MY_{}".format), texts, max_size=2),
+        st.dictionaries(
+            variables.map("MY_{}".format),
+            st.one_of(texts.filter(lambda text: not find_names(text)), st.just("{cuda_lib}")),
+            max_size=2,
+        ),
     ),
     st.sampled_from(("store", "linked")),
     st.none() | texts.map("/{}".format),
@@ -270,7 +301,7 @@ def contents(draw: st.DrawFn, closure: Closure) -> Contents:
     listings = st.lists(st.builds(DirectoryListing, texts, tuples), max_size=2).map(tuple)
     return Contents(
         tuple(draw(st.lists(st.builds(SiteListing, texts, distributions, tuples), max_size=2))),
-        draw(st.builds(ToolkitFiles, listings, listings, st.just(()))),
+        draw(st.builds(ToolkitFiles, listings, listings, gpu_codes=st.just(("75", "90")))),
         draw(st.none() | graph),
     )
 

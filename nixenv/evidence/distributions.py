@@ -37,12 +37,6 @@ _EXTENDS_PATH = re.compile(
     re.MULTILINE,
 )
 
-# torch/version.py, which setup.py writes: cuda: Optional[str] = '12.8'
-_TORCH_CUDA = re.compile(
-    r"""^cuda\s*(?::[^=\n]*)?=\s*['"](\d{1,3}\.\d{1,3})(?:\.\d+)*['"]""", re.MULTILINE | re.ASCII
-)
-_TORCH_LOCAL_VERSION = re.compile(r".*\+cu(\d{1,3})(\d)(?:\..*)?", re.ASCII | re.DOTALL)
-
 
 @frozen
 class Distribution:
@@ -83,8 +77,6 @@ class SiteListing:
             one name make one package, as long as none of the above has that name.
         extensions: Its extension modules whose names tell a CPython version (`match_extension`),
             and what else there is of these modules; paths below the directory.
-        torch_cuda: The CUDA version ``X.Y`` for which the torch in it was built; None when there
-            is no torch, or one without CUDA.
     """
 
     directory: str
@@ -94,7 +86,6 @@ class SiteListing:
     extended: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
     extensions: tuple[str, ...] = ()
-    torch_cuda: str | None = None
 
 
 @frozen
@@ -152,7 +143,6 @@ def _list_site_packages(directory: str) -> SiteListing:
         top.extended,
         top.namespaces,
         _find_extensions(directory, top, tuple(chain.from_iterable(recorded.values()))),
-        _find_torch_cuda(directory, top, distributions),
     )
 
 
@@ -307,18 +297,3 @@ def _walk(directory: str, names: Iterable[str]) -> Iterator[str]:
         for name in files
     )
     return (path[len(directory) + 1 :] for path in islice(files, _MOST_FILES))
-
-
-def _find_torch_cuda(
-    directory: str, top: _TopLevel, distributions: Iterable[Distribution]
-) -> str | None:
-    if "torch" in top.packages:
-        text = read_text(f"{directory}/torch/version.py", _SMALL_HEAD)
-        if text:
-            told = _TORCH_CUDA.search(text)
-            return told[1] if told else None
-    for distribution in distributions:
-        local = _TORCH_LOCAL_VERSION.fullmatch(distribution.version)
-        if distribution.name.lower() == "torch" and local:
-            return f"{local[1]}.{local[2]}"
-    return None

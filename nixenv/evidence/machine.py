@@ -19,6 +19,7 @@ from nixenv.evidence.caches import (
 )
 from nixenv.evidence.gpu import GpuDriver, query_driver
 from nixenv.evidence.limits import Limits, probe_limits
+from nixenv.evidence.nvcc_flags import split_flags, take_ccbin
 from nixenv.evidence.tools import ToolState, try_tools
 from nixenv.kernel import describe_process, find_open, read_kernel_file
 from nixenv.places import StoreDirInvalid, find_store_dir
@@ -77,6 +78,8 @@ class Machine:
         python_target: The file behind all links of the ``pythonX.Y`` among these.
         compiler_target: The same of the compiler that CC names, or of gcc where CC is not set; None
             where there is no such program.
+        nvcc_compilers: The same of those that nvcc's variables name, by the variable: NVCC_CCBIN,
+            CUDAHOSTCXX, and -ccbin in NVCC_PREPEND_FLAGS and NVCC_APPEND_FLAGS.
         user_site: The directory of the user's own modules for the closure's Python, where it
             exists and holds something; else None.
         tools: Whether the tools start that JIT compilers start.
@@ -95,6 +98,7 @@ class Machine:
     programs: Mapping[str, str] = field(factory=dict)
     python_target: str | None = None
     compiler_target: str | None = None
+    nvcc_compilers: Mapping[str, str] = field(factory=dict)
     user_site: str | None = None
     tools: tuple[ToolState, ...] = ()
     limits: Limits = field(factory=Limits)
@@ -108,6 +112,7 @@ class Machine:
 RECORDED = (
     *("PATH", "PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE", "VIRTUAL_ENV"),
     *("CUDA_HOME", "CUDA_PATH", "CPATH", "LIBRARY_PATH", "LD_LIBRARY_PATH", "LD_PRELOAD"),
+    *("NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS", "NVCC_CCBIN", "CUDAHOSTCXX"),
     *("CC", "CXX", "FLOX_ENV", "FLOX_ENV_CACHE", "FLOX_ENV_DIRS", "HOME", "XDG_CACHE_HOME"),
     *("LD_AUDIT", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "CONDA_PREFIX"),
     *("NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS", "NVCC_CCBIN", "CFLAGS", "CXXFLAGS", "CPPFLAGS"),
@@ -180,6 +185,7 @@ def probe_machine(
         programs=programs,
         python_target=os.path.realpath(own) if own else None,
         compiler_target=_find_compiler(environ),
+        nvcc_compilers=dict(_find_nvcc_compilers(environ)),
         user_site=_find_user_site(environ, python) if python else None,
         tools=tuple(try_tools(environ)),
         limits=probe_limits(),
@@ -251,6 +257,17 @@ def _find_compiler(environ: Mapping[str, str]) -> str | None:
 def _given_directories(environ: Mapping[str, str]) -> dict[str, str]:
     given = {name: environ.get(name, "") for name in WRITTEN}
     return {name: path for name, path in given.items() if path.startswith("/")}
+
+
+def _find_nvcc_compilers(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for variable in ("NVCC_CCBIN", "CUDAHOSTCXX", "NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS"):
+        value = environ.get(variable, "")
+        named = take_ccbin(split_flags(value))[0] if variable.endswith("FLAGS") else value
+        # nvcc takes a directory, too, and calls the gcc in it.
+        program = os.path.join(named, "gcc") if named and os.path.isdir(named) else named
+        found = find_executable(program, environ.get("PATH", "")) if program else None
+        if found:
+            yield variable, os.path.realpath(found)
 
 
 def _find_user_site(environ: Mapping[str, str], python: str) -> str | None:

@@ -1,17 +1,19 @@
-"""The probe station's second look at CUDA, for people: headers, libraries, what nvcc accepts.
+"""The probe station's second look at CUDA, for people: headers, libraries, what nvcc compiles for.
 
 ``export`` does without it.
 """
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
 from attrs import frozen
 
-from nixenv.road.probe import Probe
-from nixenv.storepath import StorePath
+from nixenv.process import Patience, run
+from nixenv.road.cuda_files import CudaWheels
+from nixenv.road.nvcc import parse_codes
+from nixenv.road.probe import Probe, StoreObject
 
 _HEADER = re.compile(r".+\.(?:h|hh|hpp|hxx|cuh|inl)", re.DOTALL)
 _LIBRARY = re.compile(r".+\.(?:a|so(?:\.[0-9]+)*)", re.DOTALL)
@@ -19,14 +21,12 @@ _LIBRARY = re.compile(r".+\.(?:a|so(?:\.[0-9]+)*)", re.DOTALL)
 # One level down: what other headers and the checks ask for. (All of CCCL would be 2,000 files.)
 _DEEPER = ("nv/target", "cub/cub.cuh", "thrust/version.h", "crt/host_config.h")
 
+# nvcc answers in a tenth of a second, in a hundred bytes.
+_PATIENCE = Patience(limit=10.0)
+_CAP = 1 << 16
+
 # A toolkit of one piece has about 300 headers. What has more than this is no toolkit.
 _MOST_NAMES = 10_000
-
-_GNU_BOUND = re.compile(r"\s*#\s*if\s+__GNUC__\s*>\s*([0-9]{1,3})\b")
-_GNU_REFUSAL = re.compile(r"\s*#\s*error\b.*unsupported GNU version")
-
-# Bytes read of a host_config.h; the real ones have 13,000.
-_HOST_CONFIG_HEAD = 1 << 18
 
 
 @frozen
@@ -44,37 +44,25 @@ class DirectoryListing:
 
 
 @frozen
-class CompilerLimit:
-    """What CUDA's headers say about the host compilers that nvcc accepts.
-
-    Attributes:
-        path: The store object that holds ``crt/host_config.h``: nvcc's own up to CUDA 12, that of
-            cuda_crt since, or a joined toolkit.
-        newest_gcc: The highest major version of gcc; None when the header does not say.
-    """
-
-    path: StorePath
-    newest_gcc: int | None
-
-
-@frozen
 class ToolkitFiles:
     """What the include and library directories of the closure hold.
 
     Attributes:
         headers: One listing for each include directory that the probe noted.
-        libraries: One for each library and stub directory that the probe noted.
-        limits: One for each store object with ``crt/host_config.h``.
+        libraries: One for each library and stub directory that the probe noted, and for
+            ``nvvm/lib64`` beside an nvcc.
         given_headers: One for each directory of CPATH besides these. What a Flox environment
             installs beside the program is there.
         given_libraries: One for each directory of LIBRARY_PATH besides these.
+        gpu_codes: What the toolkit's nvcc compiles for, ``90`` for sm_90; empty when it was not
+            asked, or did not answer.
     """
 
     headers: tuple[DirectoryListing, ...]
     libraries: tuple[DirectoryListing, ...]
-    limits: tuple[CompilerLimit, ...]
     given_headers: tuple[DirectoryListing, ...] = ()
     given_libraries: tuple[DirectoryListing, ...] = ()
+    gpu_codes: tuple[str, ...] = ()
 
 
 def probe_toolkit_files(probe: Probe, cpath: str = "", library_path: str = "") -> ToolkitFiles:
@@ -85,38 +73,39 @@ def probe_toolkit_files(probe: Probe, cpath: str = "", library_path: str = "") -
         cpath: CPATH as it is now.
         library_path: LIBRARY_PATH as it is now.
     """
-    include_dirs = dict.fromkeys(path for found in probe.objects for path in found.include_dirs)
-    library_dirs = dict.fromkeys(
-        path for found in probe.objects for path in (*found.library_dirs, *found.stub_dirs)
-    )
+    parts: list[StoreObject | CudaWheels] = []
+    for found in probe.objects:
+        parts += (found, *found.wheels)
+    include_dirs = dict.fromkeys(path for part in parts for path in part.include_dirs)
+    library_dirs = dict.fromkeys(path for part in parts for path in _library_dirs(part))
     return ToolkitFiles(
         headers=tuple(map(_list_headers, include_dirs)),
         libraries=tuple(map(_list_libraries, library_dirs)),
-        limits=tuple(_probe_limits(probe)),
         given_headers=tuple(map(_list_headers, _given(cpath, include_dirs))),
         given_libraries=tuple(map(_list_libraries, _given(library_path, library_dirs))),
     )
 
 
-def parse_newest_gcc(text: str) -> int | None:
-    """Read the highest major version of gcc that nvcc accepts off a ``crt/host_config.h``.
+def query_gpu_codes(nvcc: str, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Ask nvcc what it compiles for, ``90`` for sm_90; nothing where it does not answer.
 
-    It reads, for example::
-
-        #if __GNUC__ > 14
-
-        #error -- unsupported GNU version! gcc versions later than 14 are not supported! …
-
-    >>> parse_newest_gcc("#if __GNUC__ > 14\\n\\n#error -- unsupported GNU version! gcc …\\n")
-    14
+    Args:
+        nvcc: Its path.
+        environ: The variables of the process: PATH. nvcc's own must not reach it.
     """
-    bound = None
-    for line in text.split("\n"):
-        if match := _GNU_BOUND.match(line):
-            bound = int(match[1])
-        elif _GNU_REFUSAL.match(line):
-            return bound
-    return None
+    try:
+        answer = run((nvcc, "--list-gpu-code"), {"PATH": environ.get("PATH", "")}, _CAP, _PATIENCE)
+    except OSError:
+        return ()
+    return parse_codes(answer.stdout) if answer.status == 0 else ()
+
+
+def _library_dirs(part: StoreObject | CudaWheels) -> Iterator[str]:
+    yield from part.library_dirs
+    if isinstance(part, StoreObject):
+        yield from part.stub_dirs
+        if "nvcc" in part.programs:
+            yield f"{part.path}/nvvm/lib64"
 
 
 def _given(search_path: str, known: dict[str, None]) -> list[str]:
@@ -151,22 +140,3 @@ def _is_file(entry: "os.DirEntry[str]") -> bool:
         return entry.is_file()
     except OSError:
         return False
-
-
-def _probe_limits(probe: Probe) -> Iterator[CompilerLimit]:
-    for found in probe.objects:
-        for directory in found.include_dirs:
-            text = _read_head(f"{directory}/crt/host_config.h")
-            if text is not None:
-                yield CompilerLimit(found.path, parse_newest_gcc(text))
-                break
-
-
-def _read_head(file: str) -> str | None:
-    if not os.path.isfile(file):
-        return None
-    try:
-        with open(file, "rb") as stream:
-            return os.fsdecode(stream.read(_HOST_CONFIG_HEAD))
-    except OSError:
-        return None

@@ -3,8 +3,8 @@
 import re
 from enum import StrEnum
 
-from nixenv.road.cuda import parse_cuda_version
 from nixenv.road.probe import StoreObject
+from nixenv.road.redistributables import parse_cuda_version
 from nixenv.storepath import StorePath, store_name
 
 _PYTHON = re.compile(r"python\d*(?:\.\d+)*t?-.+")

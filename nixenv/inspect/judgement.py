@@ -84,11 +84,16 @@ def _check(seen: Survey, lost: Collection[StorePath]) -> Iterator[Finding]:
     if seen.machine is not None:
         yield from _check_machine(seen, seen.machine, lost)
     yield from check_cuda(
-        material.probe, seen.inventory, contents.files, contents.sites, seen.machine
+        material.probe,
+        seen.inventory,
+        contents.files,
+        contents.sites,
+        seen.machine,
+        linked=seen.layout == "linked",
     )
     if seen.inventory is not None:
         yield from check_launcher(material.probe)
-        yield from find_ambiguities(seen.inventory)
+        yield from find_ambiguities(seen.inventory, linked=seen.layout == "linked")
         yield from check_python(
             seen.inventory,
             contents.sites,
@@ -103,8 +108,9 @@ def _check_machine(
     root = seen.material.root.path
     if seen.inventory is not None:
         yield from check_shell(seen.inventory, seen.variables, machine, seen.export_command, lost)
-    torch_cuda = next((s.torch_cuda for s in seen.contents.sites if s.torch_cuda), None)
-    yield from check_gpu(machine, seen.toolkit_version, store_name(root), torch_cuda)
+    torch_cuda = seen.inventory.torch_cuda if seen.inventory else None
+    codes = seen.contents.files.gpu_codes
+    yield from check_gpu(machine, seen.toolkit_version, store_name(root), torch_cuda, codes)
     if seen.toolkit_version is not None:
         yield from check_limits(machine)
     yield from check_environment(
@@ -122,6 +128,7 @@ def _check_machine(
             os.path.dirname(root),
             seen.toolkit_version,
             seen.export_command,
+            codes,
         )
 
 

@@ -389,12 +389,10 @@ def _chosen_program(name: str, inventory: Inventory) -> tuple[StorePath | None, 
         return interpreter.path, because(interpreter.reasons)
     if name == "nvcc" and toolkit:
         return toolkit.nvcc, f"CUDA {toolkit.version}: {because(toolkit.reasons)}"
-    chosen = {
-        "ninja": inventory.ninja,
-        "gcc": inventory.host_compiler,
-        "g++": inventory.host_compiler,
-    }
-    return chosen.get(name) or (None, "")
+    compiler, ninja = inventory.host_compiler, inventory.ninja
+    if compiler and name in map(os.path.basename, (compiler.cc, compiler.cxx)):
+        return compiler.path, compiler.reason
+    return ninja if ninja and name == "ninja" else (None, "")
 
 
 # Store objects -----------------------------------------------------------------------------------

@@ -7,12 +7,14 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from attrs import evolve
+
 from nixenv.errors import NixenvError, NixError
 from nixenv.evidence.contents import Contents
 from nixenv.evidence.distributions import probe_distributions
 from nixenv.evidence.graph import Graph, query_graph
 from nixenv.evidence.machine import Machine, probe_machine
-from nixenv.evidence.toolkit_files import probe_toolkit_files
+from nixenv.evidence.toolkit_files import probe_toolkit_files, query_gpu_codes
 from nixenv.linked.inspection import FarmState, look_at_farms
 from nixenv.places import Layout, find_cache_dir
 from nixenv.process import PATIENT, Patience
@@ -111,7 +113,7 @@ def look(
     step("contents")
     seen = Survey(material, _look_closer(material, environ, patience), environ)
     step("environment")
-    seen = _go_on(seen, selection, environ)
+    seen = _ask_nvcc(_go_on(seen, selection, environ), environ)
     request = _request(selection, seen.material.profile, environ)
     seen = seen._replace(
         layout=request.layout,
@@ -134,6 +136,16 @@ def _look_at_snapshot(selection: Selection, environ: Mapping[str, str]) -> Surve
         selection, seen = _ask_again(selection, seen, snapshot.request)
     # The farms are those of another machine.
     return _go_on(seen, selection, before or environ)._replace(farms=())
+
+
+def _ask_nvcc(seen: Survey, environ: Mapping[str, str]) -> Survey:
+    """Ask the nvcc that was chosen what it compiles for."""
+    toolkit = seen.inventory.cuda if seen.inventory else None
+    if toolkit is None:
+        return seen
+    codes = query_gpu_codes(f"{toolkit.home}/bin/nvcc", environ)
+    files = evolve(seen.contents.files, gpu_codes=codes)
+    return seen._replace(contents=evolve(seen.contents, files=files))
 
 
 def _request(selection: Selection, profile: Profile, environ: Mapping[str, str]) -> Request:

@@ -23,5 +23,6 @@ def build_farms(inventory: Inventory, farms: Farms, patience: Patience = PATIENT
             virtualenv, lambda: plan_virtualenv(inventory, interpreter, virtualenv), patience
         )
     toolkit = inventory.cuda
-    if toolkit is not None and farms.toolkit is not None:
-        ensure_farm(farms.toolkit, lambda: plan_toolkit(toolkit), patience)
+    place = farms.toolkit
+    if toolkit is not None and place is not None:
+        ensure_farm(place, lambda: plan_toolkit(toolkit, place), patience)

@@ -1,27 +1,24 @@
 """What a CUDA toolkit root made of links holds.
 
-nixpkgs splits CUDA into one store object for each redistributable and output; flashinfer, tvm-ffi,
-deep_gemm and torch expect what NVIDIA's installer makes: one directory with ``bin``, ``nvvm``,
-``include``, ``lib64`` and ``lib64/stubs``.
+nixpkgs splits CUDA into one store object for each redistributable and output, and NVIDIA's wheels
+into one distribution each; flashinfer, tvm-ffi, deep_gemm and torch expect what NVIDIA's installer
+makes: one directory with ``bin``, ``nvvm``, ``include``, ``lib64`` and ``lib64/stubs``.
 """
 
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from attrs import evolve
 
 from nixenv.linked.farm import FarmPlan, File, drop_identical, list_directory, require_present
-from nixenv.linked.tree import Conflict, Link, Source, merge, separate
+from nixenv.linked.tree import Conflict, Entry, Link, Source, merge, separate
 from nixenv.road.cuda import CudaToolkit
-from nixenv.road.farms import canonical_members
+from nixenv.road.farms import canonical_homes
+from nixenv.road.redistributables import parse_cuda_name
 from nixenv.storepath import StorePath, store_name
-
-_TARGET = "targets/x86_64-linux"
-
-# cuda12.8-cuda_cudart-12.8.90-lib, libcurand-10.3.9.90-lib
-_REDISTRIBUTABLE = re.compile(
-    r"(?:cuda\d+\.\d+-)?(?P<name>[A-Za-z][A-Za-z0-9_]*)-(?P<version>\d+(?:\.\d+)+)(?:-[a-z]+)?"
-)
 
 # nixpkgs replaces "$(TOP)/$(_TARGET_DIR_)/include" by nvcc's own, where cudart's headers are not:
 # what stands last is searched last.
@@ -31,75 +28,161 @@ INCLUDES        =+ $(_SPACE_) "-I$(TOP)/include"
 LIBRARIES       =+ $(_SPACE_) "-L$(TOP)/lib" "-L$(TOP)/lib/stubs"
 """
 
+_VERSIONED = re.compile(r"(?P<link>lib.+\.so)\.(?P<version>[0-9.]+)", re.DOTALL)
 
-def plan_toolkit(toolkit: CudaToolkit) -> FarmPlan:
+Parts = Iterator[Link | Conflict]
+Scan = Callable[[str], Iterable[Entry]]
+
+
+def plan_toolkit(toolkit: CudaToolkit, place: str) -> FarmPlan:
     """Say what the toolkit root holds.
+
+    Args:
+        toolkit: The toolkit.
+        place: The absolute directory where it is to be: a script in it names it.
 
     Raises:
         StoreObjectsMissing: a store object is not on disk.
         OSError: a store object cannot be read.
     """
-    members = canonical_members(toolkit)
-    require_present(members)
-    files = (*_plan_profile(toolkit.nvcc), *_plan_version(toolkit.version, members))
+    homes = canonical_homes(toolkit)
+    members = tuple(dict.fromkeys(toolkit.members))
+    require_present((*members, *homes))
+    files = (
+        *_plan_profile(toolkit.home),
+        *_plan_nvcc(toolkit.home, place),
+        *_plan_version(toolkit.version, members),
+    )
     written = {file.path for file in files}
+    libraries = tuple(_merge("lib", _canonical(toolkit.library_dirs, homes), _list_libraries))
     links, conflicts = separate(
         part
         for part in (
-            *_merge("bin", (f"{member}/bin" for member in members)),
-            *_merge("nvvm", (f"{member}/nvvm" for member in members)),
-            *_merge("include", _canonical(toolkit.include_dirs, members)),
-            *_merge("lib", _canonical(toolkit.library_dirs, members)),
-            *_merge("lib/stubs", _canonical(toolkit.stub_dirs, members)),
+            *_merge("bin", _below(homes, "bin")),
+            *_plan_nvvm(homes, libraries),
+            *_merge("include", _canonical(toolkit.include_dirs, homes)),
+            *libraries,
+            *_link_without_version(libraries),
+            *_merge("lib/stubs", _canonical(toolkit.stub_dirs, homes), _list_stand_ins),
+            *_merge("targets", _below(homes, "targets")),
         )
         if part.path not in written
     )
     return FarmPlan(
         members=members,
-        links=(
-            Link("lib64", "lib"),
-            Link(f"{_TARGET}/include", "../../include"),
-            Link(f"{_TARGET}/lib", "../../lib"),
-            Link(f"{_TARGET}/lib64", "../../lib"),
-            *links,
-        ),
+        links=(Link("lib64", "lib"), *links),
         files=files,
         directories=("bin", "include", "lib/stubs"),
         conflicts=drop_identical(conflicts),
     )
 
 
-def _canonical(directories: Iterable[str], members: Sequence[StorePath]) -> list[str]:
-    """Order directories as `canonical_members` orders the store objects that they are in."""
+def _below(homes: Iterable[str], name: str) -> list[str]:
+    return [f"{home}/{name}" for home in homes]
+
+
+def _canonical(directories: Iterable[str], homes: Sequence[str]) -> list[str]:
+    """Order directories as `canonical_homes` orders the parts that they are in."""
 
     def rank(directory: str) -> tuple[int, str]:
-        holder = next((m for m in members if directory.startswith(f"{m}/")), None)
-        return (len(members) if holder is None else members.index(holder)), directory
+        holder = next((home for home in homes if directory.startswith(f"{home}/")), None)
+        return (len(homes) if holder is None else homes.index(holder)), directory
 
     return sorted(directories, key=rank)
 
 
-def _merge(place: str, directories: Iterable[str]) -> Iterator[Link | Conflict]:
-    # lib/stubs is a place of its own: what is in lib would also be found at run time.
-    hidden = frozenset({"stubs"})
+def _merge(place: str, directories: Iterable[str], scan: Scan = list_directory) -> Parts:
     real = dict.fromkeys(map(os.path.realpath, directories))
-    sources = tuple(Source(path, hidden) for path in real if os.path.isdir(path))
-    return merge(place, sources, list_directory)
+    return merge(place, tuple(Source(path) for path in real if os.path.isdir(path)), scan)
 
 
-def _plan_profile(nvcc: StorePath) -> Iterator[File]:
+def _list_libraries(directory: str) -> Iterable[Entry]:
+    """List what may be loaded at run time: no stubs, nor links to them."""
+    for entry in list_directory(directory):
+        if entry.name != "stubs" and "stubs" not in os.path.dirname(entry.path).split("/"):
+            yield entry
+
+
+def _list_stand_ins(directory: str) -> Iterable[Entry]:
+    """List stubs by the names that linkers look for.
+
+    nixpkgs gives libcuda.so the name libcuda.so.1 as well; its ld wrapper makes a run path of each
+    -L, and then the stub would be loaded in the driver's place.
+    """
+    for entry in list_directory(directory):
+        if entry.name != "stubs" and not _VERSIONED.fullmatch(entry.name):
+            yield entry
+
+
+def _link_without_version(libraries: Iterable[Link | Conflict]) -> Iterator[Link]:
+    """Add the names without version, for -lcudart, to libraries that came without: in wheels."""
+    names = {part.path.removeprefix("lib/") for part in libraries}
+    best: dict[str, tuple[list[int], str]] = {}
+    for name in names:
+        match = _VERSIONED.fullmatch(name)
+        if match is not None and match["link"] not in names:
+            version = [int(number) for number in match["version"].split(".") if number]
+            best[match["link"]] = max(best.get(match["link"], ([], "")), (version, name))
+    yield from (Link(f"lib/{link}", name) for link, (_, name) in sorted(best.items()))
+
+
+def _plan_nvvm(homes: Iterable[str], libraries: Iterable[Link | Conflict]) -> Parts:
+    """Merge ``nvvm``, its libraries under both names: some look in ``lib64``, nixpkgs has ``lib``.
+
+    Of the wheels, libnvvm is in ``lib``.
+    """
+    tops = [path for path in map(os.path.realpath, _below(homes, "nvvm")) if os.path.isdir(path)]
+
+    def scan(directory: str) -> Iterable[Entry]:
+        entries = list_directory(directory)
+        return map(_as_lib64, entries) if directory in tops else entries
+
+    parts = list(_merge("nvvm", tops, scan))
+    if not any(part.path.startswith("nvvm/lib64") for part in parts):
+        parts += (
+            Link(f"nvvm/lib64/{part.path.removeprefix('lib/')}", part.target)
+            for part in libraries
+            if isinstance(part, Link) and part.path.startswith("lib/libnvvm.so")
+        )
+    yield from parts
+    if any(part.path.startswith("nvvm/lib64") for part in parts):
+        yield Link("nvvm/lib", "lib64")
+
+
+def _as_lib64(entry: Entry) -> Entry:
+    return evolve(entry, name="lib64") if entry.name == "lib" else entry
+
+
+def _plan_profile(home: str) -> Iterator[File]:
     """Copy ``nvcc.profile``: nvcc reads the one beside the path that it was called by."""
     try:
-        with open(f"{nvcc}/bin/nvcc.profile", "rb") as stream:
+        with open(f"{home}/bin/nvcc.profile", "rb") as stream:
             text = os.fsdecode(stream.read())
     except FileNotFoundError:
         return
     yield File("bin/nvcc.profile", f"{text.rstrip()}\n{_PROFILE_TAIL}")
 
 
+def _plan_nvcc(home: str, place: str) -> Iterator[File]:
+    """Write nvcc as a script where it is one: nixpkgs' of 2026 starts it by its own store path.
+
+    Then it reads the profile that is there, and not the one beside the script.
+    """
+    with open(f"{home}/bin/nvcc", "rb") as stream:
+        if stream.read(2) != b"#!":
+            return
+    nvcc, include, lib = (
+        shlex.quote(path) for path in (f"{home}/bin/nvcc", f"{place}/include", f"{place}/lib")
+    )
+    text = f'#!/bin/sh\nexec {nvcc} "$@" -I{include} -L{lib} -L{lib}/stubs\n'
+    yield File("bin/nvcc", text, executable=True)
+
+
 def _plan_version(version: str, members: Sequence[StorePath]) -> Iterator[File]:
     """Write ``version.json`` as NVIDIA's installer does, from the names of the store objects."""
     parts = {"cuda": {"name": "CUDA SDK", "version": version}}
-    for match in filter(None, (_REDISTRIBUTABLE.fullmatch(store_name(path)) for path in members)):
-        parts.setdefault(match["name"], {"name": match["name"], "version": match["version"]})
+    for told in (parse_cuda_name(store_name(path)) for path in members):
+        if told.known and not told.joined:
+            number = ".".join(map(str, told.version))
+            parts.setdefault(told.part, {"name": told.part, "version": number})
     yield File("version.json", json.dumps(parts, indent=3) + "\n")

@@ -13,10 +13,10 @@ from nixenv.prove.toolchain import (
     host_command,
     link_command,
     object_command,
-    parse_codes,
     write_build_file,
 )
 from nixenv.prove.workshop import Workshop, not_tried, read_answer, run_command
+from nixenv.road.nvcc import parse_codes
 
 LIBRARY = "jit.so"
 """The library, in the scratch directory, that the later steps load."""

@@ -4,13 +4,10 @@ They are those of flashinfer (``jit/cpp_ext.py``), tvm-ffi (``cpp/extension.py``
 (``utils/cpp_extension.py``) and triton (``runtime/build.py``).
 """
 
-import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import frozen
-
-_CODE = re.compile(r"sm_(\d+)")
 
 
 @frozen
@@ -43,15 +40,6 @@ def find_toolchain(environ: Mapping[str, str]) -> Toolchain | None:
         tuple(shlex.split(environ.get("CC", ""))),
         tuple(shlex.split(environ.get("CXX", ""))) or ("c++",),
     )
-
-
-def parse_codes(listing: str) -> tuple[str, ...]:
-    """Read what nvcc can compile for off ``nvcc --list-gpu-code``, a ``sm_90`` a line.
-
-    >>> parse_codes("sm_75\\nsm_90\\nsm_100\\n")
-    ('75', '90', '100')
-    """
-    return tuple(match[1] for match in map(_CODE.fullmatch, listing.split()) if match)
 
 
 def choose_codes(capabilities: Iterable[str], listed: Sequence[str]) -> tuple[str, ...]:

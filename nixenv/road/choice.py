@@ -21,13 +21,20 @@ class Reason(StrEnum):
     ONLY_INTERPRETER = "the only one of that version"
     PLAIN_INTERPRETER = "the plain interpreter of that version"
     # CUDA
+    BUILT_FOR = "torch was built for it"
+    ROOT_HAS_VERSION = "the root's name has that version"
+    NEAREST_WHOLE = "the nearest whole one to what the program was built for"
+    HIGHEST_WHOLE = "the highest whole one: nvcc and the headers that it includes"
     HIGHEST_VERSION = "the highest version that has an nvcc"
+    DISTRIBUTIONS = "Python distributions make it up"
     JOINED_TOOLKIT = "a joined toolkit, which is a whole CUDA_HOME"
     NVCC_OF_VERSION = "the highest nvcc of that version"
     TOLD_BY_USER = "its name tells no version, so the one that was asked for is believed"
     # Beside the toolkit
-    NVCC_NAMES_IT = "nvcc.profile names it"
+    NVCC_NAMES_IT = "nvcc's own files name it"
+    NEWEST_ACCEPTED_GCC = "the newest gcc wrapper that nvcc accepts"
     NEWEST_GCC = "the newest gcc wrapper"
+    OLDEST_GCC = "the oldest gcc wrapper: nvcc accepts none of them"
     NEWEST_NINJA = "the newest one that is called ninja"
     HAS_NINJA = "it has a ninja, and nothing is called so"
 

@@ -1,17 +1,13 @@
 """The classify station: from the notes on the store objects to what the closure offers. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from nixenv.findings import Code, Finding, Severity
-from nixenv.road.choice import Choice
-from nixenv.road.cuda import (
-    CudaToolkit,
-    choose_host_compiler,
-    choose_ninja,
-    choose_toolkit,
-    parse_cuda_version,
-)
+from nixenv.road.choice import Choice, Reason, because
+from nixenv.road.cuda import CudaToolkit, Evidence, choose_toolkit
+from nixenv.road.cuda_files import Torch
+from nixenv.road.host_compiler import HostCompiler, choose_host_compiler, choose_ninja
 from nixenv.road.on_top import OnTop
 from nixenv.road.probe import Probe
 from nixenv.road.python import (
@@ -22,6 +18,7 @@ from nixenv.road.python import (
     order_site_packages,
 )
 from nixenv.road.query import Closure
+from nixenv.road.redistributables import parse_named_cuda
 from nixenv.storepath import StorePath, store_name
 
 
@@ -47,9 +44,10 @@ class Inventory(NamedTuple):
         interpreter: The chosen Python interpreter; None where the closure has none.
         site_packages: All directories of modules for its version, first wins.
         cuda: The CUDA toolkit, if the closure has one.
-        host_compiler: The gcc wrapper that nvcc calls, if any.
+        host_compiler: The compiler that nvcc calls, if any.
         ninja: Whatever has the program ninja, if anything.
         program: The program itself, where one is known.
+        torch_cuda: The CUDA version that the torch in use was built for; None without.
         on_top: The virtual environment that the user has put on top, where one is active.
     """
 
@@ -57,9 +55,10 @@ class Inventory(NamedTuple):
     interpreter: Interpreter | None
     site_packages: tuple[SitePackages, ...]
     cuda: CudaToolkit | None
-    host_compiler: Choice | None
+    host_compiler: HostCompiler | None
     ninja: Choice | None
     program: Program | None = None
+    torch_cuda: str | None = None
     on_top: OnTop | None = None
 
 
@@ -94,15 +93,20 @@ def classify(
     )
     is_wanted = has_python or python_required or python is not None
     interpreter = choose_interpreter(closure, probe, python) if is_wanted else None
-    toolkit = choose_toolkit(probe, cuda, required=cuda_required)
+    site_packages = order_site_packages(closure, probe, interpreter) if interpreter else ()
+    sites = tuple(part.directory for part in site_packages)
+    torch = _find_torch(probe, sites)
+    evidence = Evidence(torch and torch.cuda, parse_named_cuda(store_name(closure.root)))
+    toolkit = choose_toolkit(probe, cuda, required=cuda_required, sites=sites, evidence=evidence)
     return Inventory(
         root=closure.root,
         interpreter=interpreter,
-        site_packages=order_site_packages(closure, probe, interpreter) if interpreter else (),
+        site_packages=site_packages,
         cuda=toolkit,
         host_compiler=choose_host_compiler(probe, toolkit),
         ninja=choose_ninja(probe),
         program=_find_program(probe, program),
+        torch_cuda=evidence.torch,
     )
 
 
@@ -113,9 +117,30 @@ def _find_program(probe: Probe, name: str | None) -> Program | None:
     return Program(name, launcher.steps[0].file, launcher.carried)
 
 
-def find_ambiguities(inventory: Inventory) -> tuple[Finding, ...]:
-    """Name the choices that could have gone another way and that matter at run time."""
-    return (*_tell_on_top(inventory.on_top), *_tell_cuda(inventory.cuda))
+def _find_torch(probe: Probe, sites: Iterable[str]) -> Torch | None:
+    """Find the torch that is imported: the first on the path."""
+    held = {
+        f"{found.path}/lib/python{version}/site-packages": found.torch
+        for found in probe.objects
+        for version in found.site_packages
+        if found.torch is not None
+    }
+    return next((held[site] for site in sites if site in held), None)
+
+
+def find_ambiguities(inventory: Inventory, *, linked: bool) -> tuple[Finding, ...]:
+    """Name the choices that could have gone another way, and what does not work with them.
+
+    Args:
+        inventory: What the closure offers.
+        linked: Whether the layout is ``linked``.
+    """
+    toolkit = inventory.cuda
+    return (
+        *_tell_on_top(inventory.on_top),
+        *(_tell_several_compilers(toolkit) if toolkit else ()),
+        *(_tell_distributions(toolkit) if toolkit and not linked else ()),
+    )
 
 
 def _tell_on_top(on_top: OnTop | None) -> Iterator[Finding]:
@@ -142,15 +167,22 @@ def _tell_on_top(on_top: OnTop | None) -> Iterator[Finding]:
         )
 
 
-def _tell_cuda(toolkit: CudaToolkit | None) -> Iterator[Finding]:
-    if toolkit is None:
-        return
-    others = tuple(
-        p for p in toolkit.others if parse_cuda_version(store_name(p)) != toolkit.version
-    )
-    if others:
+def _tell_several_compilers(toolkit: CudaToolkit) -> Iterator[Finding]:
+    guessed = {Reason.NEAREST_WHOLE, Reason.HIGHEST_WHOLE, Reason.HIGHEST_VERSION}
+    if toolkit.others and guessed.intersection(toolkit.reasons):
         yield Code.CUDA_SEVERAL_COMPILERS.found(
-            summary=f"several nvcc in the closure; took CUDA {toolkit.version} of {toolkit.nvcc}",
-            evidence=others,
+            summary=f"several nvcc in the closure; took CUDA {toolkit.version} of {toolkit.nvcc}: "
+            + because(toolkit.reasons[:1]),
+            evidence=toolkit.others,
             remedy="choose with `--cuda X.Y`, or with `version` under [cuda] in the profile",
+        )
+
+
+def _tell_distributions(toolkit: CudaToolkit) -> Iterator[Finding]:
+    if toolkit.of_wheels and not toolkit.in_one_place:
+        yield Code.CUDA_DISTRIBUTIONS.found(
+            summary=f"CUDA {toolkit.version} comes as Python distributions, each a part of it: in "
+            "layout store nvcc does not find the rest, such as cicc, and compiles nothing",
+            evidence=toolkit.homes,
+            remedy="take `--layout linked`, which makes one toolkit root of them",
         )

@@ -1,16 +1,18 @@
-"""The CUDA rules of the classify station: which toolkit, and which store objects belong to it.
+"""The CUDA rules of the classify station: which of the toolkits that a closure holds.
 
 Pure: everything is decided from names and from the probe's notes.
 """
 
-import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from nixenv.errors import NixenvError
-from nixenv.road.choice import Choice, Reason
-from nixenv.road.probe import Probe, StoreObject
-from nixenv.storepath import StorePath, store_name
+from nixenv.road.choice import Reason
+from nixenv.road.cuda_files import CudaWheels
+from nixenv.road.cuda_parts import Candidate, Part, find_candidates
+from nixenv.road.probe import Probe
+from nixenv.road.redistributables import numbers
+from nixenv.storepath import StorePath
 
 
 class CudaNotFound(NixenvError):
@@ -35,18 +37,16 @@ class CudaNotFound(NixenvError):
         return (reason, remedy, self.present)
 
 
-# cuda12.8-cuda_cudart-12.8.90-lib: nixpkgs 25.11 and later
-_PREFIXED = re.compile(r"cuda(?P<version>\d+\.\d+)-.+")
-# cuda-merged-12.8, cudatoolkit-12.2.2: one object joined of all
-_JOINED = re.compile(
-    r"(?:cuda\d+\.\d+-)?(?:cuda-merged|cudatoolkit)-(?P<version>\d+\.\d+)(?:[.-].*)?"
-)
-# cuda_nvcc-12.8.93, cuda_cudart-12.8.90-lib: before the prefix. Most libraries number themselves
-# (libcurand-10.3.9.90, and CUDA 11.8 came with cublas 11.11), so for them only the marker tells.
-_UNPREFIXED = re.compile(
-    r"(?:cuda_[a-z0-9_]+|libnvjitlink|libnvfatbin|libnvptxcompiler)"
-    r"-(?P<version>\d+\.\d+)(?:\.\d+)*(?:-(?:bin|dev|include|lib|out|static|stubs))?"
-)
+class Evidence(NamedTuple):
+    """What the program says of its CUDA version.
+
+    Attributes:
+        torch: The version ``X.Y`` that its torch was built for.
+        name: The version that its root's name has.
+    """
+
+    torch: str | None = None
+    name: str | None = None
 
 
 class CudaToolkit(NamedTuple):
@@ -54,147 +54,165 @@ class CudaToolkit(NamedTuple):
 
     Attributes:
         version: ``X.Y``.
-        nvcc: The store object that holds ``bin/nvcc``.
+        home: The directory with ``bin/nvcc``: a store object, or ``nvidia/cuNN`` in one.
+        nvcc: The store object that it is or is in.
         reasons: Why this version, and why this nvcc of it.
         members: The store paths that belong to this version, in closure order.
+        homes: What each of them has that is laid out as a toolkit: itself, or ``nvidia/cuNN``.
         include_dirs: Their include directories, each real directory once.
         library_dirs: Their library directories, each real directory once.
         stub_dirs: Their directories of link-time stand-ins (``libcuda.so``), never for run time.
-        others: Store objects with an nvcc that was not chosen.
+        tools: Their programs besides nvcc: the paths.
+        cudart: Which of the library directories has libcudart.
+        newest_gcc: The highest major version of gcc that nvcc accepts; None when nothing tells.
+        whole: Whether nvcc finds the headers in it that it includes by itself.
+        others: Store objects with an nvcc of another version.
+        passed_over: Store objects of other patch levels, of which it takes nothing.
     """
 
     version: str
+    home: str
     nvcc: StorePath
     reasons: tuple[Reason, ...]
     members: tuple[StorePath, ...]
-    include_dirs: tuple[str, ...]
-    library_dirs: tuple[str, ...]
-    stub_dirs: tuple[str, ...]
-    others: tuple[StorePath, ...]
+    homes: tuple[str, ...]
+    include_dirs: tuple[str, ...] = ()
+    library_dirs: tuple[str, ...] = ()
+    stub_dirs: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    cudart: str | None = None
+    newest_gcc: int | None = None
+    whole: bool = False
+    others: tuple[StorePath, ...] = ()
+    passed_over: tuple[StorePath, ...] = ()
+
+    @property
+    def of_wheels(self) -> bool:
+        """Whether it came as Python distributions."""
+        return self.home != self.nvcc
+
+    @property
+    def tool_dirs(self) -> tuple[str, ...]:
+        """The directories of the tools, besides nvcc's own."""
+        homes = (tool.rpartition("/")[0] for tool in self.tools)
+        return tuple(home for home in dict.fromkeys(homes) if home != f"{self.home}/bin")
+
+    def find_tool(self, name: str) -> str | None:
+        """Find one of the tools, such as ``cuobjdump``."""
+        return next((tool for tool in self.tools if tool.rpartition("/")[2] == name), None)
+
+    @property
+    def in_one_place(self) -> bool:
+        """Whether one directory has all of it: it is a CUDA_HOME by itself."""
+        return self.whole and self.homes == (self.home,)
 
 
-def parse_cuda_version(name: str) -> str | None:
-    """Read the CUDA version ``X.Y`` off a store name; None when the name does not tell.
+def choose_toolkit(
+    probe: Probe,
+    wanted: str | None,
+    *,
+    required: bool,
+    sites: Sequence[str] = (),
+    evidence: Evidence = Evidence(),  # noqa: B008 -- an immutable value
+) -> CudaToolkit | None:
+    """Choose the CUDA version, and gather its members.
 
-    >>> parse_cuda_version("cuda12.8-libcublas-12.8.4.1-lib")
-    '12.8'
-    >>> parse_cuda_version("cuda_nvcc-12.8.93")
-    '12.8'
-    >>> parse_cuda_version("libcurand-10.3.9.90-lib") is None
-    True
-    """
-    for pattern in (_JOINED, _PREFIXED, _UNPREFIXED):
-        match = pattern.fullmatch(name)
-        if match:
-            return match["version"]
-    return None
-
-
-def choose_toolkit(probe: Probe, wanted: str | None, *, required: bool) -> CudaToolkit | None:
-    """Choose the CUDA version, ``wanted`` or the highest that has an nvcc, and gather its members.
+    Args:
+        probe: The notes on the closure.
+        wanted: The version ``X.Y`` that was asked for.
+        required: Whether it is an error when there is none.
+        sites: The site-packages directories in use, in their order: CUDA may be in these.
+        evidence: What the program says of its version.
 
     Raises:
         CudaNotFound: there is no nvcc, or none of the wanted version, and one is required or
             wanted.
     """
-    compilers = {
-        found.path: parse_cuda_version(store_name(found.path))
-        for found in probe.objects
-        if "nvcc" in found.programs
-    }
-    told = {version for version in compilers.values() if version}
-    version = wanted or max(told, key=_numbers, default=None)
-    of_version = [path for path in compilers if version and compilers[path] == version]
-    if wanted and not of_version:
-        # A name that tells no version is taken at the user's word.
-        of_version = [path for path in compilers if compilers[path] is None]
-    if version is None or not of_version:
-        if required or wanted:
-            raise CudaNotFound(wanted, tuple(f"{compilers[p] or '?'}  {p}" for p in compilers))
-        return None
-    nvcc = max(of_version, key=_toolkit_rank)
-    members = [f for f in probe.objects if f.path == nvcc or _is_member(f, version)]
-    stub_dirs = _once(_stub_dirs(found) for found in members)
-    library_dirs = _once(found.library_dirs for found in members)
+    candidates = find_candidates(probe, sites, wanted)
+    told: dict[str, Candidate] = {}
+    for candidate in sorted(candidates, key=lambda candidate: not candidate.whole):
+        if candidate.version is not None:
+            told.setdefault(candidate.version, candidate)
+    if wanted is not None:
+        order = iter([(wanted, Reason.ASKED_FOR)] if wanted in told else [])
+    else:
+        order = _order_versions(told, evidence)
+    version, why = next(order, (None, Reason.HIGHEST_VERSION))
+    if version is not None:
+        return _assemble(version, told[version], why, candidates)
+    if required or wanted:
+        raise CudaNotFound(wanted, tuple(f"{c.version or '?'}  {c.nvcc.path}" for c in candidates))
+    return None
+
+
+def _assemble(
+    version: str, chosen: Candidate, why: Reason, candidates: Iterable[Candidate]
+) -> CudaToolkit:
+    parts = chosen.parts
+    stub_dirs = _once(part.stub_dirs for part in parts)
+    library_dirs = _once(part.note.library_dirs for part in parts)
+    limits = (part.note.newest_gcc for part in (chosen.nvcc, *parts))
     return CudaToolkit(
         version=version,
-        nvcc=nvcc,
-        reasons=(_version_reason(wanted, told), _nvcc_reason(nvcc)),
-        members=tuple(found.path for found in members),
-        include_dirs=_once(found.include_dirs for found in members),
+        home=chosen.nvcc.home,
+        nvcc=chosen.nvcc.path,
+        reasons=(why, _nvcc_reason(chosen.nvcc)),
+        members=tuple(part.path for part in parts),
+        homes=tuple(part.home for part in parts),
+        include_dirs=_once(part.note.include_dirs for part in parts),
         library_dirs=tuple(path for path in library_dirs if path not in stub_dirs),
         stub_dirs=stub_dirs,
-        others=tuple(path for path in compilers if path != nvcc),
+        tools=tuple(f"{part.home}/bin/{tool}" for part in parts for tool in part.tools),
+        cudart=next(filter(None, (part.note.cudart for part in parts)), None),
+        newest_gcc=next(filter(None, limits), None),
+        whole=chosen.whole,
+        others=tuple(c.nvcc.path for c in candidates if c.version != version),
+        passed_over=tuple(part.path for part in chosen.passed_over),
     )
 
 
-def choose_host_compiler(probe: Probe, toolkit: CudaToolkit | None) -> Choice | None:
-    """Choose the gcc wrapper: the one that ``nvcc.profile`` names, else the newest by name."""
-    wrappers = {
-        found.path: store_name(found.path).removeprefix("gcc-wrapper-")
-        for found in probe.objects
-        if "g++" in found.programs and store_name(found.path).startswith("gcc-wrapper-")
-    }
-    if toolkit is not None:
-        named = next(f.host_compiler for f in probe.objects if f.path == toolkit.nvcc)
-        for path in wrappers:
-            if named == f"{path}/bin":
-                return Choice(path, Reason.NVCC_NAMES_IT)
-    newest = max(wrappers, key=lambda path: _numbers(wrappers[path]), default=None)
-    return Choice(newest, Reason.NEWEST_GCC) if newest else None
+def _order_versions(
+    told: Mapping[str, Candidate], evidence: Evidence
+) -> Iterator[tuple[str, Reason]]:
+    """Give the versions, the preferred one first: by what the program says, as far as it is whole.
+
+    "CUDA version" in docs/architecture.md.
+    """
+    if len(told) == 1:
+        yield next(iter(told)), Reason.ONLY_VERSION
+    spoken: dict[str, Reason] = {}
+    if evidence.torch is not None:
+        spoken[evidence.torch] = Reason.BUILT_FOR
+    if evidence.name is not None:
+        spoken.setdefault(evidence.name, Reason.ROOT_HAS_VERSION)
+    whole = [version for version in told if told[version].whole]
+    yield from ((version, reason) for version, reason in spoken.items() if version in whole)
+    for version in spoken:
+        near = [other for other in whole if _major(other) == _major(version)]
+        for other in sorted(near, key=lambda other: _distance(other, version)):
+            yield other, Reason.NEAREST_WHOLE
+    yield from ((v, Reason.HIGHEST_WHOLE) for v in sorted(whole, key=numbers, reverse=True))
+    yield from ((version, reason) for version, reason in spoken.items() if version in told)
+    yield from ((v, Reason.HIGHEST_VERSION) for v in sorted(told, key=numbers, reverse=True))
 
 
-def choose_ninja(probe: Probe) -> Choice | None:
-    """Choose ninja itself, the newest by name; else whatever brings the program."""
-    holders = [found.path for found in probe.objects if "ninja" in found.programs]
-
-    def is_ninja(path: StorePath) -> bool:
-        return store_name(path).startswith("ninja-")
-
-    def rank(path: StorePath) -> tuple[bool, tuple[int, ...]]:
-        return is_ninja(path), _numbers(store_name(path))
-
-    best = max(holders, key=rank, default=None)
-    if best is None:
-        return None
-    return Choice(best, Reason.NEWEST_NINJA if is_ninja(best) else Reason.HAS_NINJA)
+def _major(version: str) -> str:
+    return version.partition(".")[0]
 
 
-def _version_reason(wanted: str | None, told: Collection[str]) -> Reason:
-    if wanted is not None:
-        return Reason.ASKED_FOR
-    return Reason.ONLY_VERSION if len(told) == 1 else Reason.HIGHEST_VERSION
+def _distance(version: str, wanted: str) -> tuple[int, int]:
+    # Of two that are as near, the newer: it compiles what the older one does.
+    minor = numbers(version)[1]
+    return abs(minor - numbers(wanted)[1]), -minor
 
 
-def _nvcc_reason(nvcc: StorePath) -> Reason:
-    name = store_name(nvcc)
-    if parse_cuda_version(name) is None:
+def _nvcc_reason(nvcc: Part) -> Reason:
+    if isinstance(nvcc.note, CudaWheels):
+        return Reason.DISTRIBUTIONS
+    if nvcc.name.cuda is None:
         return Reason.TOLD_BY_USER
-    return Reason.JOINED_TOOLKIT if _JOINED.fullmatch(name) else Reason.NVCC_OF_VERSION
-
-
-def _toolkit_rank(path: StorePath) -> tuple[bool, tuple[int, ...]]:
-    # A joined toolkit is a whole CUDA_HOME, where cuda_nvcc alone is only the compiler.
-    name = store_name(path)
-    return _JOINED.fullmatch(name) is not None, _numbers(name)
-
-
-def _is_member(found: StoreObject, version: str) -> bool:
-    told = parse_cuda_version(store_name(found.path))
-    # The marker says that it belongs to a toolkit, a name says to which.
-    return told == version or (told is None and found.cuda_marker)
-
-
-def _stub_dirs(found: StoreObject) -> Sequence[str]:
-    # nixpkgs' -stubs outputs link their stubs into lib as well: all of it is for linking only.
-    if store_name(found.path).endswith("-stubs"):
-        return (*found.stub_dirs, *found.library_dirs)
-    return found.stub_dirs
+    return Reason.JOINED_TOOLKIT if nvcc.name.joined else Reason.NVCC_OF_VERSION
 
 
 def _once(directories: Iterable[Sequence[str]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(path for paths in directories for path in paths))
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, re.findall(r"\d+", version)))

@@ -14,6 +14,9 @@ from nixenv.road.launcher.chain import SCRIPT_LIMIT
 NO_SUCH = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 """Why there is no such file or directory behind a path."""
 
+TEXT_LIMIT = 4 << 20
+"""Bytes read of a text; the longest real one is a list of 40,000 propagated store paths."""
+
 
 def list_names(directory: str) -> list[str]:
     """List a directory, which may also be a file or a link that leads nowhere: then nothing."""
@@ -58,6 +61,11 @@ def read_text(file: str, limit: int) -> str:
         return (read_head(file, limit) or b"").decode("utf-8", "surrogateescape")
     except OSError:
         return ""
+
+
+def require_text(file: str) -> str:
+    """Read a regular file as text, up to `TEXT_LIMIT`; empty when there is none."""
+    return os.fsdecode(read_head(file, TEXT_LIMIT) or b"")
 
 
 def find_file(path: str) -> str | None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from nixenv.road.classify import Inventory
 from nixenv.road.cuda import CudaToolkit
 from nixenv.road.python import SitePackages
-from nixenv.storepath import StorePath, store_name
+from nixenv.storepath import store_name
 
 FORMAT = 3
 """What farms of this version look like; part of their names, so that no other version's is used."""
@@ -46,7 +46,7 @@ def place_farms(inventory: Inventory, directory: str) -> Farms:
     virtualenv = _name_virtualenv(inventory)
     toolkit = None
     if inventory.cuda is not None:
-        name = f"cuda{inventory.cuda.version}-{_digest(*canonical_members(inventory.cuda))}"
+        name = f"cuda{inventory.cuda.version}-{_digest(*canonical_homes(inventory.cuda))}"
         toolkit = os.path.join(directory, name)
     return Farms(os.path.join(directory, virtualenv) if virtualenv else None, toolkit)
 
@@ -80,13 +80,14 @@ def _describe(part: SitePackages) -> str:
     return "\t".join((str(part.own), part.part, *(part.content or (part.directory,))))
 
 
-def canonical_members(toolkit: CudaToolkit) -> tuple[StorePath, ...]:
-    """Order the members of a toolkit by themselves: nvcc's first, then by name.
+def canonical_homes(toolkit: CudaToolkit) -> tuple[str, ...]:
+    """Order the parts of a toolkit by themselves: nvcc's first, then by name.
 
-    Closures that hold the same members in another order get the same toolkit root.
+    Closures that hold the same parts in another order get the same toolkit root.
     """
-    others = (path for path in toolkit.members if path != toolkit.nvcc)
-    return (toolkit.nvcc, *sorted(others, key=lambda path: (store_name(path), path)))
+    parts = zip(toolkit.members, toolkit.homes, strict=True)
+    others = ((store_name(path), home) for path, home in parts if home != toolkit.home)
+    return (toolkit.home, *(home for _, home in sorted(others)))
 
 
 def _digest(*parts: str) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 from nixenv.road.classify import Inventory
+from nixenv.road.cuda import CudaToolkit
+from nixenv.road.names import substitute
 from nixenv.road.profile import RESERVED, VARIABLE_NAME, Profile
 
 if TYPE_CHECKING:
@@ -203,12 +205,62 @@ def plan_environment(
         (
             *layout,
             *_plan_cache(profile, cache_dir),
-            *(Default(name, value) for name, value in profile.defaults.items()),
+            *_plan_defaults(profile, find_named(inventory, cache_dir, farms)),
             # Last, so that a profile that names a compiler is heard.
             *_plan_compiler(inventory, profile),
             *_plan_carried(inventory, profile),
         )
     )
+
+
+def find_named(
+    inventory: Inventory, cache_dir: str, farms: "Farms | None" = None
+) -> dict[str, str | None]:
+    """Say what the names in a profile's values stand for; None for what the closure lacks.
+
+    In layout ``linked``, where a farm has it, that is the farm's.
+
+    Args:
+        inventory: What the closure offers.
+        cache_dir: The absolute directory of writable state.
+        farms: The farms of layout ``linked``; None for layout ``store``.
+    """
+    interpreter, toolkit = inventory.interpreter, inventory.cuda
+    modules = tuple(part.directory for part in inventory.site_packages)
+    home = toolkit.home if toolkit else None
+    found = {
+        "cache": cache_dir,
+        "root": inventory.root,
+        "interpreter": interpreter.executable if interpreter else None,
+        "site_packages": _joined(modules),
+        "include_dirs": _joined(toolkit.include_dirs) if toolkit else None,
+        "library_dirs": _joined(toolkit.library_dirs) if toolkit else None,
+        "cuda_lib": toolkit.cudart if toolkit else None,
+        "cuda_home": home,
+        "nvcc": home and f"{home}/bin/nvcc",
+        "ptxas": toolkit.find_tool("ptxas") if toolkit else None,
+        "cuobjdump": toolkit.find_tool("cuobjdump") if toolkit else None,
+    }
+    places = {} if farms is None else _find_in_farms(farms, interpreter and interpreter.version)
+    return {name: value and places.get(name, value) for name, value in found.items()}
+
+
+def _find_in_farms(farms: "Farms", python: str | None) -> dict[str, str]:
+    """Say where in the farms that is which they hold."""
+    places = {}
+    if farms.virtualenv is not None:
+        places["interpreter"] = f"{farms.virtualenv}/bin/python{python}"
+        places["site_packages"] = f"{farms.virtualenv}/lib/python{python}/site-packages"
+    root = farms.toolkit
+    if root is not None:
+        places |= {"cuda_home": root, "include_dirs": f"{root}/include"}
+        places |= dict.fromkeys(("cuda_lib", "library_dirs"), f"{root}/lib")
+        places |= {name: f"{root}/bin/{name}" for name in ("nvcc", "ptxas", "cuobjdump")}
+    return places
+
+
+def _joined(directories: Iterable[str]) -> str | None:
+    return os.pathsep.join(directories) or None
 
 
 def resolve(environment: Environment, environ: Mapping[str, str]) -> dict[str, str | None]:
@@ -264,14 +316,16 @@ def compute(environment: Environment, environ: Mapping[str, str]) -> dict[str, s
 
 
 def _plan_store(inventory: Inventory, profile: Profile) -> Iterable[Operation]:
-    nvcc = inventory.cuda.nvcc if inventory.cuda else None
+    toolkit = inventory.cuda
     # A virtual environment of the user's own that is kept is left alone.
     is_kept = inventory.on_top is not None and inventory.on_top.kept
     interpreter = None if is_kept else inventory.interpreter
     if interpreter is not None:
         yield from _plan_python(inventory)
-    yield from _plan_path(inventory, profile, interpreter and interpreter.path, nvcc)
-    yield from _plan_cuda(inventory)
+    nvcc = toolkit.home if toolkit else None
+    tool_dirs = toolkit.tool_dirs if toolkit else ()
+    yield from _plan_path(inventory, profile, interpreter and interpreter.path, nvcc, tool_dirs)
+    yield from _plan_cuda(toolkit)
 
 
 def _plan_linked(inventory: Inventory, profile: Profile, farms: "Farms") -> Iterable[Operation]:
@@ -282,11 +336,11 @@ def _plan_linked(inventory: Inventory, profile: Profile, farms: "Farms") -> Iter
         yield Unset("PYTHONPATH")
         yield Set("VIRTUAL_ENV", farms.virtualenv)
     yield from _plan_path(inventory, profile, farms.virtualenv, farms.toolkit)
-    # CPATH and LIBRARY_PATH are left alone. A toolkit root is laid out as NVIDIA's installer does
-    # it, and what compiles against that one compiles against this one; the two variables would
-    # reach every other compiler of the shell, and stay unseen by ninja when they change.
     if farms.toolkit is not None:
-        yield Set("CUDA_HOME", farms.toolkit)
+        yield from _plan_cuda_home(farms.toolkit)
+        # triton and inductor link -lcuda without naming a directory. CPATH is left alone: it would
+        # come before -isystem, reach every other compiler of the shell, and stay unseen by ninja.
+        yield Prepend("LIBRARY_PATH", (f"{farms.toolkit}/lib", f"{farms.toolkit}/lib/stubs"))
 
 
 def variable_size(name: str, value: str) -> int:
@@ -307,23 +361,38 @@ def _plan_python(inventory: Inventory) -> Iterable[Operation]:
 
 
 def _plan_path(
-    inventory: Inventory, profile: Profile, python: str | None, nvcc: str | None
+    inventory: Inventory,
+    profile: Profile,
+    python: str | None,
+    nvcc: str | None,
+    tool_dirs: Iterable[str] = (),
 ) -> Iterable[Operation]:
-    parts = {
+    homes = {
         "nvcc": nvcc,
         "ninja": inventory.ninja and inventory.ninja.path,
         "host-compiler": inventory.host_compiler and inventory.host_compiler.path,
     }
-    homes = tuple(filter(None, (python, *map(parts.get, profile.path))))
-    if homes:
-        yield Prepend("PATH", tuple(f"{home}/bin" for home in homes))
+    directories: dict[str, tuple[str, ...]] = {
+        part: (f"{home}/bin",) for part, home in homes.items() if home
+    }
+    directories["cuda-tools"] = tuple(tool_dirs)
+    found = [path for part in profile.path for path in directories.get(part, ())]
+    if python is not None:
+        found.insert(0, f"{python}/bin")
+    if found:
+        yield Prepend("PATH", tuple(found))
 
 
-def _plan_cuda(inventory: Inventory) -> Iterable[Operation]:
-    toolkit = inventory.cuda
+def _plan_cuda_home(home: str) -> Iterable[Operation]:
+    yield Set("CUDA_HOME", home)
+    # cuda-pathfinder, CuPy, numba and CMake take this one first, or alone.
+    yield Set("CUDA_PATH", home)
+
+
+def _plan_cuda(toolkit: CudaToolkit | None) -> Iterable[Operation]:
     if toolkit is None:
         return
-    yield Set("CUDA_HOME", toolkit.nvcc)
+    yield from _plan_cuda_home(toolkit.home)
     if toolkit.include_dirs:
         yield Prepend("CPATH", toolkit.include_dirs)
     # Stubs come last, for linking against a driver that only the GPU machine has. They are never
@@ -335,8 +404,15 @@ def _plan_cuda(inventory: Inventory) -> Iterable[Operation]:
 
 def _plan_compiler(inventory: Inventory, profile: Profile) -> Iterable[Operation]:
     if profile.compiler and inventory.host_compiler is not None:
-        yield Default("CC", f"{inventory.host_compiler.path}/bin/gcc")
-        yield Default("CXX", f"{inventory.host_compiler.path}/bin/g++")
+        yield Default("CC", inventory.host_compiler.cc)
+        yield Default("CXX", inventory.host_compiler.cxx)
+
+
+def _plan_defaults(profile: Profile, found: Mapping[str, str | None]) -> Iterable[Operation]:
+    for name, text in profile.defaults.items():
+        value = substitute(text, found)
+        if value is not None:
+            yield Default(name, value)
 
 
 def _plan_carried(inventory: Inventory, profile: Profile) -> Iterable[Operation]:

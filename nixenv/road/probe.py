@@ -7,16 +7,23 @@ so they can be recorded and replayed (`nixenv.snapshot`).
 
 import errno
 import os
-import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from nixenv.errors import NixenvError, Unreadable
-from nixenv.road.disk import LOOK, find_file, find_names, is_kind, list_names
+from nixenv.road.cuda_files import CudaWheels, Torch, probe_nvcc, probe_torch, probe_wheels
+from nixenv.road.disk import LOOK, find_file, is_kind, list_names, require_text
 from nixenv.road.launcher import Launcher, Place, read_launcher
 from nixenv.road.modules import FloxModules, ModuleDirectory, probe_flox, probe_modules
 from nixenv.road.nix import repair_command
+from nixenv.road.prefix import (
+    find_headers,
+    find_programs,
+    probe_include,
+    probe_libraries,
+    probe_newest_gcc,
+)
 from nixenv.road.query import Closure
 from nixenv.storepath import StorePath, enclosing_store_path
 from nixenv.versions import VERSIONED_PYTHON
@@ -36,12 +43,6 @@ class StoreObjectsMissing(NixenvError):
         )
 
 
-PROGRAMS = ("nvcc", "ninja", "gcc", "g++")
-"""The programs whose presence in ``bin/`` is noted, beside the Python interpreters."""
-
-_COMPILER_BINDIR = re.compile(r"^\s*compiler-bindir\s*=\s*(\S+)\s*$", re.MULTILINE)
-
-
 class StoreObject(NamedTuple):
     """What one store object holds, as far as it matters here.
 
@@ -50,13 +51,20 @@ class StoreObject(NamedTuple):
         pythons: Versions ``X.Y`` (``X.Yt`` of free-threaded builds) for which it holds
             ``bin/pythonX.Y``.
         site_packages: Versions for which it holds ``lib/pythonX.Y/site-packages``.
-        programs: Those of `PROGRAMS` that are in its ``bin``.
+        programs: Those of `nixenv.road.prefix.PROGRAMS` that are in its ``bin``, and its C and C++
+            compilers.
         include_dirs: Its ``include``, and ``include/cccl`` (CUDA 13 keeps CCCL's headers there).
         library_dirs: Its ``lib`` and ``lib64``.
         stub_dirs: The ``stubs`` directories in these.
         cuda_marker: Whether it has nixpkgs' ``nix-support/include-in-cudatoolkit-root``.
         propagated: The store paths in ``nix-support/propagated-build-inputs``.
-        host_compiler: The ``compiler-bindir`` of its ``bin/nvcc.profile``.
+        host_compiler: What its nvcc calls by itself: a compiler, or the directory of one.
+        mentions: The store paths that its nvcc's files name.
+        headers: Those of `nixenv.road.prefix.HEADERS` that are in its include directories.
+        newest_gcc: The highest major version of gcc that its ``crt/host_config.h`` accepts.
+        cudart: Which of its library directories has a ``libcudart.so``, of whatever version.
+        torch: The torch in its site-packages.
+        wheels: The parts of CUDA in its site-packages.
 
     Directories are real ones: links are followed, and each is noted once.
     """
@@ -71,6 +79,12 @@ class StoreObject(NamedTuple):
     cuda_marker: bool = False
     propagated: tuple[str, ...] = ()
     host_compiler: str | None = None
+    mentions: tuple[StorePath, ...] = ()
+    headers: tuple[str, ...] = ()
+    newest_gcc: int | None = None
+    cudart: str | None = None
+    torch: Torch | None = None
+    wheels: tuple[CudaWheels, ...] = ()
 
 
 class Fault(NamedTuple):
@@ -248,86 +262,52 @@ def _probe_object(path: StorePath) -> StoreObject | None:
         if os.path.islink(path):
             return None  # Nix allows a store object that is a link, even one that leads nowhere
         raise
-    pythons, programs, host_compiler = _probe_bin(f"{path}/bin") if "bin" in top else ((), (), None)
-    library_dirs, stub_dirs, site_packages = _probe_libraries(top)
-    include_dirs = _probe_include(f"{path}/include") if "include" in top else ()
+    pythons, programs = _probe_bin(f"{path}/bin") if "bin" in top else ((), ())
+    libraries = probe_libraries(top)
+    include_dirs = probe_include(f"{path}/include") if "include" in top else ()
     marker, propagated = (
         _probe_nix_support(f"{path}/nix-support") if "nix-support" in top else (False, ())
     )
-    if not (pythons or programs or library_dirs or include_dirs or marker or propagated):
+    if not (pythons or programs or libraries.directories or include_dirs or marker or propagated):
         return None
+    host_compiler, mentions = probe_nvcc(path) if "nvcc" in programs else (None, ())
+    sites = [f"{path}/lib/python{version}/site-packages" for version in libraries.site_packages]
     return StoreObject(
         path=path,
         pythons=pythons,
-        site_packages=site_packages,
+        site_packages=libraries.site_packages,
         programs=programs,
         include_dirs=include_dirs,
-        library_dirs=library_dirs,
-        stub_dirs=stub_dirs,
+        library_dirs=libraries.directories,
+        stub_dirs=libraries.stub_dirs,
         cuda_marker=marker,
         propagated=propagated,
         host_compiler=host_compiler,
+        mentions=mentions,
+        headers=find_headers(include_dirs),
+        newest_gcc=probe_newest_gcc(include_dirs),
+        cudart=libraries.cudart,
+        torch=next(filter(None, map(probe_torch, sites)), None),
+        wheels=tuple(part for site in sites for part in probe_wheels(site)),
     )
 
 
-def _probe_bin(directory: str) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
+def _probe_bin(directory: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     names = list_names(directory)
     pythons = [match[1] for match in map(VERSIONED_PYTHON.fullmatch, names) if match]
     # A free-threaded build has both names, one a link to the other; it has one version.
     pythons = [version for version in pythons if f"{version}t" not in pythons]
-    programs = [name for name in PROGRAMS if name in names]
-    host_compiler = None
-    if "nvcc.profile" in names:
-        match = _COMPILER_BINDIR.search(_read(f"{directory}/nvcc.profile"))
-        host_compiler = match[1] if match else None
     return (
         tuple(v for v in sorted(pythons) if is_kind(f"{directory}/python{v}", stat.S_ISREG)),
-        tuple(name for name in programs if is_kind(f"{directory}/{name}", stat.S_ISREG)),
-        host_compiler,
+        find_programs(directory, names),
     )
-
-
-def _probe_libraries(
-    top: "Mapping[str, os.DirEntry[str]]",
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    library_dirs: list[str] = []
-    stub_dirs: list[str] = []
-    site_packages: list[str] = []
-    for name in ("lib", "lib64"):
-        entry = top.get(name)
-        if entry is None:
-            continue
-        real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
-        names = None if real in library_dirs else find_names(real)
-        if names is None:
-            continue
-        library_dirs.append(real)
-        stubs = _real_directory(f"{real}/stubs") if "stubs" in names else None
-        if stubs is not None:
-            stub_dirs.append(stubs)
-        if name == "lib":
-            pythons = filter(None, map(VERSIONED_PYTHON.fullmatch, sorted(names)))
-            site_packages += [
-                python[1]
-                for python in pythons
-                if is_kind(f"{real}/{python[0]}/site-packages", stat.S_ISDIR)
-            ]
-    return tuple(library_dirs), tuple(stub_dirs), tuple(site_packages)
-
-
-def _probe_include(directory: str) -> tuple[str, ...]:
-    include = _real_directory(directory)
-    if include is None:
-        return ()
-    cccl = _real_directory(f"{include}/cccl")
-    return (include,) if cccl is None else (include, cccl)
 
 
 def _probe_nix_support(directory: str) -> tuple[bool, tuple[str, ...]]:
     names = list_names(directory)
     propagated: tuple[str, ...] = ()
     if "propagated-build-inputs" in names:
-        propagated = tuple(_read(f"{directory}/propagated-build-inputs").split())
+        propagated = tuple(require_text(f"{directory}/propagated-build-inputs").split())
     return "include-in-cudatoolkit-root" in names, propagated
 
 
@@ -394,15 +374,3 @@ def _propagated(
         notes[path] = _note(path)
     note = notes[path]
     return note.propagated if isinstance(note, StoreObject) else ()
-
-
-def _read(file: str) -> str:
-    with open(file, "rb", buffering=0) as stream:
-        return os.fsdecode(stream.read())
-
-
-def _real_directory(path: str) -> str | None:
-    """Give the directory behind ``path``; None when there is none. Only links cost a realpath."""
-    if os.path.islink(path):
-        path = os.path.realpath(path)
-    return path if is_kind(path, stat.S_ISDIR) else None

@@ -44,7 +44,7 @@ BUILT_IN: Mapping[str, str | None] = {"python-cuda": None, "sglang": "sglang", "
 With the program known before its profile is read, Nix is asked a few milliseconds earlier.
 """
 
-PATH_PARTS = ("nvcc", "ninja", "host-compiler")
+PATH_PARTS = ("nvcc", "ninja", "host-compiler", "cuda-tools")
 """What may follow the interpreter on PATH."""
 
 RECORD_VARIABLE = "NIXENV_ACTIVATION"
@@ -54,7 +54,7 @@ RESERVED = frozenset(
     (
         RECORD_VARIABLE,
         *("PATH", "PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE", "VIRTUAL_ENV"),
-        *("CUDA_HOME", "CPATH", "LIBRARY_PATH", "IFS"),
+        *("CUDA_HOME", "CUDA_PATH", "CPATH", "LIBRARY_PATH", "IFS"),
     )
 )
 """Variables that are no profile's to set: nixenv's own, and what shells live by."""
@@ -88,7 +88,7 @@ class Profile(NamedTuple):
         cuda: The CUDA version ``X.Y``; None to find it out.
         cuda_required: Whether a closure without nvcc is an error.
         cache: Variable to directory below the cache directory; a value the user set wins.
-        defaults: Variable to value; a value the user set wins.
+        defaults: Variable to value, with names in it; a value the user set wins.
     """
 
     name: str
@@ -151,7 +151,7 @@ def parse_profile(document: Mapping[str, Any], name: str) -> Profile:
         cuda=cuda.version("version"),
         cuda_required=cuda.boolean("required"),
         cache={key: cache.subdirectory(key) for key in cache.variables()},
-        defaults={key: defaults.value(key) for key in defaults.variables()},
+        defaults={key: defaults.text(key) for key in defaults.variables()},
     )
     for part in (table, python, cuda):
         part.refuse_unknown()
@@ -237,6 +237,18 @@ class _Table:
         value = str(self._take(key, str, "a string") or "")
         if "\0" in value:
             raise self._invalid(key, "holds a NUL, which no environment variable can")
+        return value
+
+    def text(self, key: str) -> str:
+        """Take a value with names in it (`nixenv.road.names`)."""
+        from nixenv.road.names import NAMES, find_names  # noqa: PLC0415 -- not before Nix is asked
+
+        value = self.value(key)
+        for name in find_names(value):
+            if name not in NAMES:
+                known = ", ".join(f"{{{name}}}" for name in NAMES)
+                detail = f"has an unknown name {{{name}}}; known are {known}"
+                raise self._invalid(key, f"{detail}; as it stands, write {{{{{name}}}}}")
         return value
 
     def subdirectory(self, key: str) -> str:

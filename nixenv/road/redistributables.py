@@ -64,6 +64,9 @@ _BESIDE = frozenset(
     ("debug", "devdoc", "dist", "doc", "info", "man", "python", "sample", "samples")
 )
 
+# In a program's name: cuda12_8
+_NAMED_CUDA = re.compile(r"(?:^|[-_])cuda([0-9]{1,2})_([0-9]{1,2})(?=[-_.]|$)")
+
 _CUDA_PREFIX = re.compile(r"cuda(?P<version>\d+\.\d+)")
 _MINOR = re.compile(r"(?P<minor>\d{1,2}\.\d{1,2})(?:\.\d+)?")
 _MAJOR = re.compile(r"\d+")
@@ -145,6 +148,16 @@ def parse_cuda_version(name: str) -> str | None:
     True
     """
     return parse_cuda_name(name).cuda
+
+
+def parse_named_cuda(name: str) -> str | None:
+    """Read off a program's name the CUDA version that it was built for; None without.
+
+    >>> parse_named_cuda("python3.12-sglang-python312-cuda12_8-all-avx2-0.5.9")
+    '12.8'
+    """
+    match = _NAMED_CUDA.search(name)
+    return f"{match[1]}.{match[2]}" if match else None
 
 
 def numbers(version: str) -> tuple[int, ...]:

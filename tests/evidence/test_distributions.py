@@ -235,24 +235,6 @@ def test_the_name_of_an_extension(path: str, module: str, tag: str) -> None:
     assert (match["module"], match["tag"]) == (module, tag)
 
 
-@pytest.mark.parametrize(
-    ("files", "version"),
-    [
-        ({"torch/version.py": "debug = False\ncuda: Optional[str] = '12.8'\nhip = None\n"}, "12.8"),
-        ({"torch/version.py": 'cuda = "13.0.1"\n'}, "13.0"),
-        ({"torch/version.py": "cuda: Optional[str] = None\n"}, None),
-        ({"torch/version.py": b"\xff\x00"}, None),
-        ({"torch-2.9.1+cu128.dist-info/RECORD": ""}, "12.8"),
-        ({"torch-2.9.1+cpu.dist-info/RECORD": ""}, None),
-        ({"torchvision-0.24.1+cu128.dist-info/RECORD": ""}, None),
-    ],
-)
-def test_the_cuda_version_of_torch(tmp_path: Path, files: Files, version: str | None) -> None:
-    """As torch says, else as its version does; nothing is imported."""
-    listing = look(tmp_path, {"torch/__init__.py": "raise SystemExit", **files})
-    assert listing.torch_cuda == version
-
-
 def test_what_is_no_file(tmp_path: Path) -> None:
     """Directories, pipes, devices and links in circles in the place of files are passed over."""
     site = tmp_path / "lib/python3.12/site-packages"
@@ -266,11 +248,9 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     (site / "gone").symlink_to("/nowhere")
     (site / "torch").mkdir()
     os.mkfifo(site / "torch/__init__.py")
-    os.mkfifo(site / "torch/version.py")
     listing = look_again(tmp_path)
     assert listing.distributions == (Distribution("a", "1", (), ("torch",)),)
     assert listing.path_files == ()
-    assert listing.torch_cuda is None
 
 
 def test_a_directory_that_cannot_be_read(tmp_path: Path) -> None:

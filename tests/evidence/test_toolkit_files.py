@@ -1,24 +1,17 @@
 """The second look at CUDA: what it lists, and what it reads off the real headers."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from fixtures.closure import SglangClosure
-from fixtures.wheels import fetch_wheels
 from nixenv.evidence.toolkit_files import (
-    CompilerLimit,
     DirectoryListing,
     ToolkitFiles,
-    parse_newest_gcc,
     probe_toolkit_files,
 )
-from nixenv.road.probe import StoreObject, probe_closure
-from nixenv.road.query import Closure, Origin
+from nixenv.road.cuda_files import CudaWheels
+from nixenv.road.probe import StoreObject
 from nixenv.storepath import StorePath
 from tests.closures import probe_of, store_path
 
@@ -89,7 +82,6 @@ def test_what_cannot_be_listed_is_empty(write: Write, tmp_path: Path) -> None:
     write("lib", "")
     files = look(holder(tmp_path))
     assert [item.names for item in (*files.headers, *files.libraries)] == [(), (), ()]
-    assert files.limits == ()
 
 
 def test_a_directory_without_end_is_not_read_to_the_end(write: Write, tmp_path: Path) -> None:
@@ -130,74 +122,19 @@ def test_entries_that_depend_on_the_working_directory_are_passed_over(
     assert look(holder(tmp_path), ":.:below").given_headers == ()
 
 
-def test_the_real_header_of_cuda_12_8_takes_gcc_14() -> None:
-    """As NVIDIA's documentation says of that version."""
-    wheel = fetch_wheels().nvcc / "nvidia/cuda_nvcc"
-    nvcc = StoreObject(store_path("cuda_nvcc-12.8.93"), include_dirs=(str(wheel / "include"),))
-    assert look(nvcc).limits == (CompilerLimit(nvcc.path, 14),)
-
-
-def test_the_limit_is_found_in_whichever_store_object_has_the_header(sglang: SglangClosure) -> None:
-    """In the closure that Nix built it is nvcc's own; the other CUDA version has none."""
-    paths = tuple(map(StorePath, sglang.store.closure(sglang.root)))
-    probe = probe_closure(Closure(paths[-1], paths, Origin.NIX, "test"), "sglang")
-    nvcc = StorePath(sglang.objects["cuda12.8-cuda_nvcc-12.8.93"])
-    assert probe_toolkit_files(probe).limits == (CompilerLimit(nvcc, 14),)
-
-
-def test_a_header_that_does_not_say_is_told_apart_from_none(write: Write, tmp_path: Path) -> None:
-    """The store object is named, its limit is not known."""
-    write("include/crt/host_config.h", "#error -- unsupported GNU version!\n")
+def test_what_is_beside_nvcc_in_nvvm_is_listed(write: Write, tmp_path: Path) -> None:
+    """numba looks there for libnvvm; of an object without nvcc it is nobody's."""
+    write("nvvm/lib64/libnvvm.so.4", "")
     found = holder(tmp_path)
-    assert look(found).limits == (CompilerLimit(found.path, None),)
+    assert f"{tmp_path}/nvvm/lib64" not in {item.directory for item in look(found).libraries}
+    listings = look(found._replace(path=StorePath(str(tmp_path)), programs=("nvcc",))).libraries
+    assert DirectoryListing(f"{tmp_path}/nvvm/lib64", ("libnvvm.so.4",)) in listings
 
 
-@pytest.mark.parametrize("kind", ["pipe", "directory", "dangling"])
-def test_a_header_that_is_no_file_is_not_waited_for(kind: str, tmp_path: Path) -> None:
-    """Nothing hangs, and nothing is raised."""
-    header = tmp_path / "include/crt/host_config.h"
-    header.parent.mkdir(parents=True)
-    if kind == "pipe":
-        os.mkfifo(header)
-    elif kind == "directory":
-        header.mkdir()
-    else:
-        header.symlink_to("nowhere")
-    assert look(holder(tmp_path)).limits == ()
-
-
-@pytest.mark.parametrize(
-    ("text", "newest"),
-    [
-        ("#if __GNUC__ > 14\n\n#error -- unsupported GNU version! gcc versions later\n", 14),
-        (
-            "#if __GNUC__ > 5 || (__GNUC__ == 5 && __GNUC_MINOR__ > 9)\n"
-            "#error -- unsupported GNU version! gcc 5.9 and up\n",
-            5,
-        ),
-        ("# if  __GNUC__>9\r\n#  error -- unsupported GNU version!\r\n", 9),
-        # The bound that stands last before the refusal is the one that refuses.
-        ("#if __GNUC__ > 3\n#endif\n#if __GNUC__ > 12\n#error unsupported GNU version\n", 12),
-        ("#if __GNUC__ > 14\n#error -- unsupported ICC configuration!\n", None),
-        ("// #if __GNUC__ > 14\n#error -- unsupported GNU version!\n", None),
-        ("#if __GNUC__ > 99999999999999999999\n#error -- unsupported GNU version!\n", None),
-        ("", None),
-    ],
-    ids=["12.8", "8.0", "spaces", "last", "other", "comment", "absurd", "empty"],
-)
-def test_the_newest_gcc_is_read_off_the_refusal(text: str, newest: int | None) -> None:
-    """It is the bound above NVIDIA's own #error, and no other number."""
-    assert parse_newest_gcc(text) == newest
-
-
-@given(st.binary())
-def test_no_bytes_in_the_header_are_an_error(content: bytes) -> None:
-    """It is read as what it is, a file from somewhere."""
-    assert parse_newest_gcc(os.fsdecode(content)) is None
-
-
-@given(st.integers(1, 999), st.text(), st.text())
-def test_the_bound_is_found_whatever_is_around_it(newest: int, before: str, after: str) -> None:
-    """Lines before and after it do not matter, unless they are bounds or refusals themselves."""
-    bound = f"#if __GNUC__ > {newest}\n#error -- unsupported GNU version!\n"
-    assert parse_newest_gcc(f"{before}\n{bound}{after}") == newest
+def test_the_parts_among_the_wheels_are_listed(write: Write, tmp_path: Path) -> None:
+    """As those of store objects."""
+    write("nvidia/cu13/include/cuda_runtime.h", "")
+    home = f"{tmp_path}/nvidia/cu13"
+    wheels = CudaWheels(home, str(tmp_path), include_dirs=(f"{home}/include",))
+    found = StoreObject(store_path("nvidia-cuda-runtime-13.0.96"), wheels=(wheels,))
+    assert look(found).headers == (DirectoryListing(f"{home}/include", ("cuda_runtime.h",)),)

@@ -49,7 +49,7 @@ def side(
     paths = tuple(store_path(name) for name in names)
     modules = [name for name in names if name.startswith(f"python{python}-")]
     nvcc = store_path("nvcc")
-    toolkit = CudaToolkit(cuda, nvcc, (), (), (), (), (), ()) if cuda else None
+    toolkit = CudaToolkit(cuda, nvcc, nvcc, (), (), ()) if cuda else None
     sites = tuple(
         SiteListing(
             site_packages(name, python),

@@ -19,6 +19,7 @@ from nixenv.inspect.views.subject import show_subject
 from nixenv.road.choice import Choice, Reason
 from nixenv.road.classify import Inventory
 from nixenv.road.cuda import CudaToolkit
+from nixenv.road.host_compiler import HostCompiler
 from nixenv.road.probe import Probe, StoreObject
 from nixenv.road.python import Interpreter, SitePackages
 from nixenv.road.query import Closure, Origin
@@ -76,14 +77,15 @@ INVENTORY = Inventory(
     CudaToolkit(
         "12.8",
         NVCC,
+        NVCC,
         (Reason.ASKED_FOR, Reason.NVCC_OF_VERSION),
         (NVCC, CUDART, STUBS, CUBLAS),
-        (f"{NVCC}/include", f"{CUDART}/include"),
-        (f"{CUBLAS}/lib", f"{CUDART}/lib"),
-        (f"{STUBS}/lib/stubs",),
-        (),
+        (NVCC, CUDART, STUBS, CUBLAS),
+        include_dirs=(f"{NVCC}/include", f"{CUDART}/include"),
+        library_dirs=(f"{CUBLAS}/lib", f"{CUDART}/lib"),
+        stub_dirs=(f"{STUBS}/lib/stubs",),
     ),
-    Choice(GCC, Reason.NEWEST_GCC),
+    HostCompiler(GCC, Reason.NEWEST_GCC, f"{GCC}/bin/gcc", f"{GCC}/bin/g++"),
     Choice(NINJA, Reason.HAS_NINJA),
 )
 SITES = (
@@ -114,7 +116,6 @@ FILES = ToolkitFiles(
         DirectoryListing(f"{STUBS}/lib/stubs", ("libcuda.so",)),
         DirectoryListing(f"{ZLIB}/lib", ("libz.so", "libz.so.1")),
     ),
-    limits=(),
     given_headers=(DirectoryListing("/flox/include", ("cuda_runtime.h",)),),
     given_libraries=(DirectoryListing("/flox/lib", ("libcuda.so",)),),
 )

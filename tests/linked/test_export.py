@@ -22,7 +22,7 @@ Planned = tuple[Inventory, Farms]
 
 
 def test_the_plan_points_into_the_farms(planned: Planned) -> None:
-    """And leaves CPATH, LIBRARY_PATH and PYTHONNOUSERSITE alone."""
+    """And leaves CPATH and PYTHONNOUSERSITE alone."""
     inventory, farms = planned
     profile = Profile("p", path=("nvcc", "ninja", "host-compiler"), compiler=True)
     assert farms.toolkit is not None
@@ -43,6 +43,8 @@ def test_the_plan_points_into_the_farms(planned: Planned) -> None:
             ),
         ),
         Set("CUDA_HOME", farms.toolkit),
+        Set("CUDA_PATH", farms.toolkit),
+        Prepend("LIBRARY_PATH", (f"{farms.toolkit}/lib", f"{farms.toolkit}/lib/stubs")),
         Default("CC", f"{inventory.host_compiler.path}/bin/gcc"),
         Default("CXX", f"{inventory.host_compiler.path}/bin/g++"),
     ]

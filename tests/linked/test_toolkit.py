@@ -90,9 +90,8 @@ def test_nvcc_called_by_its_name_finds_the_same(activated: Activated, source: Pa
 def test_it_has_the_shape_of_nvidias_installer(cuda_home: Path) -> None:
     """Whichever of its names a build system looks under."""
     assert (cuda_home / "lib64").readlink() == Path("lib")
-    for place in ("include", "targets/x86_64-linux/include"):
-        assert (cuda_home / place / "cuda_runtime.h").exists()
-    for place in ("lib", "lib64", "targets/x86_64-linux/lib"):
+    assert (cuda_home / "include/cuda_runtime.h").exists()
+    for place in ("lib", "lib64"):
         assert (cuda_home / place / "libcudart.so").exists()
         assert (cuda_home / place / "stubs/libcuda.so").exists()
     assert (cuda_home / "nvvm/libdevice/libdevice.10.bc").exists()
@@ -103,11 +102,16 @@ def test_stubs_are_where_only_linkers_look(cuda_home: Path) -> None:
     """In `lib`, a stub would be found at run time, and answer with an error."""
     assert not (cuda_home / "lib/libcuda.so").exists()
     assert not (cuda_home / "lib/stubs/stubs").exists()
+    assert not (cuda_home / "lib/stubs/libcuda.so.1").exists()
 
 
-def test_the_variables_of_layout_store_are_not_needed(activated: Activated) -> None:
-    """And they would reach every other compiler of the shell."""
-    assert not {"CPATH", "LIBRARY_PATH", "LD_LIBRARY_PATH"} & activated.environ.keys()
+def test_linkers_find_the_root_and_compilers_are_left_alone(activated: Activated) -> None:
+    """triton and inductor link -lcuda with no -L; CPATH would reach every other compiler."""
+    root = activated.environ["CUDA_HOME"]
+    assert activated.environ["CUDA_PATH"] == root
+    assert activated.environ["LIBRARY_PATH"] == f"{root}/lib:{root}/lib/stubs"
+    assert activated.environ["CUDA_LIB_PATH"] == f"{root}/lib"
+    assert not {"CPATH", "LD_LIBRARY_PATH"} & activated.environ.keys()
 
 
 def test_its_place_depends_on_the_cuda_set_alone(sglang: SglangClosure, tmp_path: Path) -> None:
@@ -128,10 +132,15 @@ def test_its_place_changes_with_the_cuda_set(sglang: SglangClosure, tmp_path: Pa
     def place(changed: CudaToolkit) -> str | None:
         return place_farms(inventory._replace(cuda=changed), str(directory)).toolkit
 
-    assert place(toolkit._replace(members=toolkit.members[::-1])) == farms.toolkit
-    assert place(toolkit._replace(members=toolkit.members[1:])) != farms.toolkit
-    assert place(toolkit._replace(nvcc=toolkit.members[0])) != farms.toolkit
+    def members(several: tuple[StorePath, ...]) -> CudaToolkit:
+        return toolkit._replace(members=several, homes=several)
 
+    assert place(members(toolkit.members[::-1])) == farms.toolkit
+    assert place(members(toolkit.members[1:])) != farms.toolkit
+    assert place(toolkit._replace(home=toolkit.members[0])) != farms.toolkit
+
+
+WHEELS = "lib/python3.12/site-packages/nvidia/cu13"
 
 # Made-up store objects: what the fixture closure does not have --------------------------------
 
@@ -143,6 +152,18 @@ def make_member(store: Path, name: str, *files: str) -> StorePath:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(name)
     return StorePath(str(path))
+
+
+def make_toolkit(nvcc: StorePath, *others: StorePath, **more: tuple[str, ...]) -> CudaToolkit:
+    members = (*others, nvcc)
+    return CudaToolkit("13.0", nvcc, nvcc, (), members, members, **more)  # type: ignore[arg-type]
+
+
+def build(toolkit: CudaToolkit, root: Path) -> set[str]:
+    """Build the root, and name what is in it; directories that are links are entered."""
+    ensure_farm(str(root), lambda: plan_toolkit(toolkit, str(root)))
+    assert find_problems(str(root)) == ()
+    return {str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir()}
 
 
 def test_cuda_13(tmp_path: Path) -> None:
@@ -160,21 +181,14 @@ def test_cuda_13(tmp_path: Path) -> None:
     stubs = make_member(
         tmp_path, "cuda13.0-cuda_cudart-13.0.48-stubs", "lib/libcuda.so", "lib/stubs/libcuda.so"
     )
-    toolkit = CudaToolkit(
-        version="13.0",
-        nvcc=nvcc,
-        reasons=(),
-        members=(cudart, cccl, nvvm, stubs, nvcc),
+    toolkit = make_toolkit(
+        nvcc,
+        *(cudart, cccl, nvvm, stubs),
         include_dirs=(f"{cudart}/include", f"{cccl}/include", f"{cccl}/include/cccl"),
-        library_dirs=(),
         stub_dirs=(f"{stubs}/lib/stubs", f"{stubs}/lib"),
-        others=(),
     )
     root = tmp_path / "root"
-    ensure_farm(str(root), lambda: plan_toolkit(toolkit))
-    assert find_problems(str(root)) == ()
-    held = {str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir()}
-    assert held == {
+    assert build(toolkit, root) == {
         "bin/.nvcc-wrapped",
         "bin/nvcc",
         "bin/nvcc.profile",
@@ -200,6 +214,124 @@ def test_cuda_13(tmp_path: Path) -> None:
         "cuda_nvcc": "13.0.48",
         "libnvvm": "13.0.48",
     }
+
+
+def test_links_back_in_two_members(tmp_path: Path) -> None:
+    """`include/cccl -> .`: the root has one that does the same."""
+    nvcc = make_member(tmp_path, "cuda13.0-cuda_nvcc-13.0.48", "bin/nvcc")
+    parts = [
+        make_member(tmp_path, "cuda13.0-cuda_cccl-13.0.50", "include/nv/target"),
+        make_member(tmp_path, "cuda13.0-cuda_cudart-13.0.48", "include/nv/x.h"),
+    ]
+    for part in parts:
+        Path(part, "include/cccl").symlink_to(".")
+    include_dirs = tuple(f"{part}/include" for part in parts)
+    root = tmp_path / "root"
+    build(make_toolkit(nvcc, *parts, include_dirs=include_dirs), root)
+    assert (root / "include/cccl").readlink() == Path(".")
+    assert (root / "include/cccl/cccl/nv/target").exists()
+
+
+@pytest.mark.parametrize("directory", ["lib", "lib64"])
+def test_libnvvm_is_where_both_look_for_it(tmp_path: Path, directory: str) -> None:
+    """nixpkgs moves nvvm/lib64 to nvvm/lib; numba and cuda-pathfinder look in lib64."""
+    nvcc = make_member(
+        tmp_path, "cuda_nvcc-12.8.93", "bin/nvcc", f"nvvm/{directory}/libnvvm.so.4", "nvvm/bin/cicc"
+    )
+    root = tmp_path / "root"
+    build(make_toolkit(nvcc), root)
+    for place in ("nvvm/lib", "nvvm/lib64"):
+        assert (root / place / "libnvvm.so.4").read_text() == "cuda_nvcc-12.8.93"
+    assert (root / "nvvm/bin/cicc").exists()
+
+
+def test_libnvvm_of_the_wheels(tmp_path: Path) -> None:
+    """There it is in lib."""
+    nvcc = make_member(tmp_path, "cuda-13", "bin/nvcc", "nvvm/bin/cicc", "lib/libnvvm.so.4")
+    root = tmp_path / "root"
+    build(make_toolkit(nvcc, library_dirs=(f"{nvcc}/lib",)), root)
+    assert (root / "nvvm/lib64/libnvvm.so.4").exists()
+    assert (root / "lib/libnvvm.so").readlink() == Path("libnvvm.so.4")
+
+
+def test_libraries_get_the_name_that_linkers_look_for(tmp_path: Path) -> None:
+    """Where they came without it; of several versions, the highest by number."""
+    names = ("libcudart.so.9", "libcudart.so.13", "libx.so", "libx.so.1", "libcublas.so.13.1.0.3")
+    nvcc = make_member(tmp_path, "cuda-13", "bin/nvcc", *(f"lib/{name}" for name in names))
+    root = tmp_path / "root"
+    build(make_toolkit(nvcc, library_dirs=(f"{nvcc}/lib",)), root)
+    assert (root / "lib/libcudart.so").readlink() == Path("libcudart.so.13")
+    assert (root / "lib/libcublas.so").readlink() == Path("libcublas.so.13.1.0.3")
+    assert (root / "lib/libx.so").readlink() == Path(nvcc, "lib/libx.so")
+
+
+def test_a_stub_that_is_linked_beside_libraries_stays_a_stub(tmp_path: Path) -> None:
+    """cuda_cudart of one output has lib/libcuda.so.1 -> stubs/libcuda.so."""
+    nvcc = make_member(tmp_path, "cuda_nvcc-12.8.93", "bin/nvcc")
+    cudart = make_member(
+        tmp_path, "cuda_cudart-12.8.90", "lib/libcudart.so", "lib/stubs/libcuda.so"
+    )
+    for name in ("libcuda.so", "libcuda.so.1", "stubs/libcuda.so.1"):
+        Path(cudart, "lib", name).symlink_to(f"{cudart}/lib/stubs/libcuda.so")
+    toolkit = make_toolkit(
+        nvcc, cudart, library_dirs=(f"{cudart}/lib",), stub_dirs=(f"{cudart}/lib/stubs",)
+    )
+    root = tmp_path / "root"
+    build(toolkit, root)
+    assert {path.name for path in (root / "lib").iterdir()} == {"libcudart.so", "stubs"}
+    assert {path.name for path in (root / "lib/stubs").iterdir()} == {"libcuda.so"}
+
+
+@pytest.mark.parametrize("triple", ["x86_64-linux", "sbsa-linux", "aarch64-linux"])
+def test_targets_are_the_members_own(tmp_path: Path, triple: str) -> None:
+    """Of a toolkit that came as a whole; nothing of it is made up for a machine."""
+    header = f"targets/{triple}/include/cuda_runtime.h"
+    nvcc = make_member(tmp_path, "cudatoolkit-12.2.2", "bin/nvcc", header)
+    root = tmp_path / "root"
+    build(make_toolkit(nvcc), root)
+    assert [path.name for path in (root / "targets").iterdir()] == [triple]
+    assert (root / header).exists()
+
+
+def test_an_nvcc_that_is_a_script_is_called_with_the_roots_directories(tmp_path: Path) -> None:
+    """That of 2026 starts the compiler under its own store path: no profile beside it is read."""
+    nvcc = make_member(tmp_path, "cuda_nvcc-13.0.88", "bin/nvcc", "bin/nvcc.profile")
+    script = Path(nvcc, "bin/nvcc")
+    script.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    script.chmod(0o755)
+    root = tmp_path / "a b'c/root"
+    build(make_toolkit(nvcc), root)
+    done = subprocess.run(
+        [root / "bin/nvcc", "-c", "x y.cu"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == [
+        *("-c", "x y.cu"),
+        *(f"-I{root}/include", f"-L{root}/lib", f"-L{root}/lib/stubs"),
+    ]
+
+
+def test_distributions_are_merged_as_pip_would(tmp_path: Path) -> None:
+    """Each holds its part of nvidia/cu13."""
+    homes = [
+        f"{make_member(tmp_path, name, *(f'{WHEELS}/{file}' for file in files))}/{WHEELS}"
+        for name, *files in (
+            ("nvidia-cuda-nvcc-13.0.88", "bin/nvcc", "bin/nvcc.profile"),
+            ("nvidia-nvvm-13.0.88", "nvvm/bin/cicc", "lib/libnvvm.so.4"),
+            ("nvidia-cuda-runtime-13.0.96", "include/cuda_runtime.h", "lib/libcudart.so.13"),
+        )
+    ]
+    members = tuple(StorePath(home.removesuffix(f"/{WHEELS}")) for home in homes)
+    toolkit = CudaToolkit(
+        *("13.0", homes[0], members[0], (), members, tuple(homes)),
+        include_dirs=(f"{homes[2]}/include",),
+        library_dirs=(f"{homes[1]}/lib", f"{homes[2]}/lib"),
+    )
+    root = tmp_path / "root"
+    build(toolkit, root)
+    assert (root / "bin/nvcc").readlink() == Path(homes[0], "bin/nvcc")
+    assert (root / "nvvm/bin/cicc").exists()
+    assert (root / "lib64/libcudart.so").exists()
+    assert (root / "include/cuda_runtime.h").exists()
 
 
 def test_the_profile_of_nvcc_is_kept_and_extended(cuda_home: Path) -> None:

@@ -403,10 +403,11 @@ def main() -> int:
     inventory, farms, layouts = go_the_road(closure, base / "cache")
     cuda = inventory.cuda
     assert cuda is not None
-    assert farms.toolkit is not None
-    ensure_farm(farms.toolkit, lambda: plan_toolkit(cuda))
+    place = farms.toolkit
+    assert place is not None
+    ensure_farm(place, lambda: plan_toolkit(cuda, place))
     _describe(farms, layouts)
-    problems = find_problems(farms.toolkit)
+    problems = find_problems(place)
     verdicts = [_verdict("the toolkit root is whole", passed=not problems, output=str(problems))]
     for layout, variables in layouts.items():
         verdicts += [

@@ -13,7 +13,6 @@ from nixenv.prove.toolchain import (
     cubin_command,
     find_toolchain,
     link_command,
-    parse_codes,
     write_build_file,
 )
 
@@ -68,11 +67,6 @@ def test_what_is_compiled_for(
 ) -> None:
     """Each GPU's own architecture once, else the newest that nvcc lists, else nothing."""
     assert choose_codes(capabilities, listed) == codes
-
-
-def test_codes_with_a_letter_are_left_out() -> None:
-    """sm_90a is no architecture to choose where there is no GPU that has it."""
-    assert parse_codes("sm_75\nsm_90\nsm_90a\nnonsense\n") == ("75", "90")
 
 
 @settings(max_examples=30, deadline=None)

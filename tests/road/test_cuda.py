@@ -1,21 +1,27 @@
 """Which toolkit, and which store objects belong to it: the rules on plain data."""
 
-import pytest
+from collections.abc import Sequence
 
-from nixenv.road.choice import Choice, Reason
-from nixenv.road.cuda import (
-    CudaNotFound,
-    CudaToolkit,
-    choose_host_compiler,
-    choose_ninja,
-    choose_toolkit,
-    parse_cuda_version,
-)
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nixenv.road.choice import Reason
+from nixenv.road.cuda import CudaNotFound, CudaToolkit, Evidence, choose_toolkit
+from nixenv.road.cuda_files import CudaWheels
+from nixenv.road.prefix import HEADERS
 from nixenv.road.probe import StoreObject
 from tests.closures import probe_of, store_path
 
 
-def cuda(name: str, *programs: str, marker: bool = True, stubs: bool = False) -> StoreObject:
+def cuda(
+    name: str,
+    *programs: str,
+    marker: bool = True,
+    stubs: bool = False,
+    headers: tuple[str, ...] = (),
+    mentions: Sequence[str] = (),
+) -> StoreObject:
     path = store_path(name)
     return StoreObject(
         path,
@@ -24,13 +30,37 @@ def cuda(name: str, *programs: str, marker: bool = True, stubs: bool = False) ->
         library_dirs=(f"{path}/lib",),
         stub_dirs=(f"{path}/lib/stubs",) if stubs else (),
         cuda_marker=marker,
+        headers=headers,
+        mentions=tuple(map(store_path, mentions)),
+    )
+
+
+def headers(name: str) -> StoreObject:
+    return StoreObject(
+        store_path(name),
+        include_dirs=(f"{store_path(name)}/include",),
+        cuda_marker=True,
+        headers=HEADERS,
+    )
+
+
+def libraries(name: str, *, cudart: bool = False) -> StoreObject:
+    lib = f"{store_path(name)}/lib"
+    return StoreObject(
+        store_path(name), library_dirs=(lib,), cuda_marker=True, cudart=lib if cudart else None
     )
 
 
 def toolkit(
-    *objects: StoreObject, wanted: str | None = None, required: bool = False
+    *objects: StoreObject,
+    wanted: str | None = None,
+    required: bool = False,
+    evidence: Evidence = Evidence(),  # noqa: B008 -- an immutable value
+    sites: Sequence[str] = (),
 ) -> CudaToolkit:
-    found = choose_toolkit(probe_of(*objects), wanted, required=required)
+    found = choose_toolkit(
+        probe_of(*objects), wanted, required=required, evidence=evidence, sites=sites
+    )
     assert found is not None
     return found
 
@@ -41,46 +71,19 @@ NVCC_13 = cuda("cuda13.0-cuda_nvcc-13.0.48", "nvcc")
 JOINED = cuda("cuda-merged-12.8", "nvcc")
 
 
-@pytest.mark.parametrize(
-    ("name", "version"),
-    [
-        ("cuda12.8-cuda_nvcc-12.8.93", "12.8"),
-        ("cuda12.8-libcublas-12.8.4.1-lib", "12.8"),
-        ("cuda13.0-cudnn-9.13.0", "13.0"),
-        ("cuda_nvcc-12.8.93", "12.8"),
-        ("cuda_cudart-12.8.90-stubs", "12.8"),
-        ("libcublas-11.11.3.6-lib", None),
-        ("cuda-merged-12.8", "12.8"),
-        ("cudatoolkit-12.2.2", "12.2"),
-        ("libcurand-10.3.9.90-lib", None),
-        ("cudnn-9.13.0-lib", None),
-        ("python3.12-sglang-python312-cuda12_8-all-avx2-0.5.9", None),
-        ("python3.12-cuda-bindings-12.8.0", None),
-        ("my-cuda_nvcc-12.8.93", None),
-        ("xcuda12.8-a", None),
-    ],
-)
-def test_the_version_in_a_name(name: str, version: str | None) -> None:
-    """Prefixed, unprefixed and joined names tell it; nothing else does, and never a substring."""
-    assert parse_cuda_version(name) == version
-
-
 def test_cuda_home_is_where_nvcc_is() -> None:
     """A -dev output of the compiler's own package has no bin/nvcc, whatever its name."""
-    assert toolkit(NVCC_DEV, NVCC).nvcc == NVCC.path
-
-
-def test_the_highest_version_is_taken_by_number_and_the_others_are_told() -> None:
-    """13.0 goes before 12.8 and 9.2, wherever they stand."""
-    old = cuda("cuda9.2-cuda_nvcc-9.2.88", "nvcc")
-    found = toolkit(NVCC_13, NVCC, old)
-    assert (found.version, found.nvcc) == ("13.0", NVCC_13.path)
-    assert found.others == (NVCC.path, old.path)
+    found = toolkit(NVCC_DEV, NVCC)
+    assert found.nvcc == found.home == NVCC.path
+    assert not found.of_wheels
 
 
 def test_a_wanted_version_is_taken() -> None:
-    """--cuda decides."""
-    assert toolkit(NVCC_13, NVCC, wanted="12.8").nvcc == NVCC.path
+    """--cuda decides, whatever is whole and whatever the program says."""
+    whole = cuda("cuda13.0-cuda_nvcc-13.0.48", "nvcc", headers=HEADERS)
+    found = toolkit(whole, NVCC, wanted="12.8", evidence=Evidence("13.0", "13.0"))
+    assert found.nvcc == NVCC.path
+    assert found.others == (whole.path,)
 
 
 def test_a_wanted_version_that_is_not_there_lists_what_is() -> None:
@@ -103,12 +106,6 @@ def test_a_compiler_of_unknown_version_is_taken_at_the_users_word() -> None:
     assert toolkit(odd, wanted="12.8").include_dirs == (f"{odd.path}/include",)
 
 
-def test_a_joined_toolkit_goes_before_the_compiler_alone() -> None:
-    """As CUDA_HOME it has headers and libraries too."""
-    assert toolkit(JOINED, NVCC).nvcc == JOINED.path
-    assert toolkit(NVCC, JOINED).nvcc == JOINED.path
-
-
 @pytest.mark.parametrize(
     ("objects", "wanted", "reasons"),
     [
@@ -126,21 +123,136 @@ def test_the_toolkit_tells_why_it_was_chosen(
     assert toolkit(*objects, wanted=wanted).reasons == reasons
 
 
-def test_members_have_the_marker_or_the_name_and_the_version() -> None:
-    """Another version stays out although marked; a library that numbers itself needs the marker."""
+# The version --------------------------------------------------------------------------------------
+
+
+def compiler(version: str, *, whole: bool) -> StoreObject:
+    name = f"cuda{version}-cuda_nvcc-{version}.48"
+    return cuda(name, "nvcc", headers=HEADERS if whole else ())
+
+
+@pytest.mark.parametrize(
+    ("whole", "bare", "torch", "name", "chosen", "reason"),
+    [
+        (["12.8", "13.0"], [], "12.8", "13.0", "12.8", Reason.BUILT_FOR),
+        (["12.8", "13.0"], [], None, "12.8", "12.8", Reason.ROOT_HAS_VERSION),
+        (["12.8"], ["13.0"], "12.8", None, "12.8", Reason.BUILT_FOR),
+        (["12.8"], ["13.0"], "13.0", "12.8", "12.8", Reason.ROOT_HAS_VERSION),
+        (["12.6", "12.9", "13.0"], [], "12.8", None, "12.9", Reason.NEAREST_WHOLE),
+        (["12.6", "13.0"], ["12.8"], "12.8", None, "12.6", Reason.NEAREST_WHOLE),
+        (["12.7", "12.9"], [], "12.8", None, "12.9", Reason.NEAREST_WHOLE),
+        (["12.7", "13.0"], [], None, "12.8", "12.7", Reason.NEAREST_WHOLE),
+        (["12.8", "12.10"], ["13.0"], None, None, "12.10", Reason.HIGHEST_WHOLE),
+        (["12.8"], ["13.0"], "11.8", None, "12.8", Reason.HIGHEST_WHOLE),
+        ([], ["12.8", "13.0"], "12.8", None, "12.8", Reason.BUILT_FOR),
+        ([], ["12.8", "13.0"], None, "12.8", "12.8", Reason.ROOT_HAS_VERSION),
+        ([], ["9.2", "12.8", "13.0"], None, None, "13.0", Reason.HIGHEST_VERSION),
+    ],
+)
+def test_the_version_is_what_the_program_says_as_far_as_it_is_whole(
+    whole: list[str], bare: list[str], torch: str | None, name: str | None, chosen: str, reason: str
+) -> None:
+    """A bare nvcc compiles nothing: what is whole comes before what is called right."""
+    compilers = [
+        *(compiler(version, whole=True) for version in whole),
+        *(compiler(version, whole=False) for version in bare),
+    ]
+    for order in (compilers, compilers[::-1]):
+        found = toolkit(*order, evidence=Evidence(torch, name))
+        assert (found.version, found.reasons[0]) == (chosen, reason)
+        assert found.whole is bool(whole)
+        assert set(found.others) == {c.path for c in compilers} - {found.nvcc}
+
+
+def test_whole_is_nvcc_with_the_headers_of_all_its_members() -> None:
+    """One of them has cuda_runtime.h, another crt/host_config.h."""
+    runtime = cuda("cuda12.8-cuda_cudart-12.8.90-dev", headers=HEADERS[:1])
+    crt = cuda("cuda12.8-cuda_crt-12.8.93", headers=HEADERS[1:])
+    foreign = cuda("cuda13.0-cuda_crt-13.0.88", headers=HEADERS[1:])
+    assert toolkit(NVCC, runtime, crt).whole
+    assert not toolkit(NVCC, runtime, foreign).whole
+
+
+# The members --------------------------------------------------------------------------------------
+
+
+def test_a_joined_toolkit_goes_before_the_compiler_alone() -> None:
+    """As CUDA_HOME it has headers and libraries too; the same toolkit twice is not several."""
+    for order in ((JOINED, NVCC), (NVCC, JOINED)):
+        found = toolkit(*order)
+        assert (found.nvcc, found.others) == (JOINED.path, ())
+
+
+def test_members_have_the_marker_or_a_name_of_the_list_and_the_version() -> None:
+    """Another version stays out although marked, and so does a prefix alone."""
     members = [
         NVCC,
         cuda("cuda12.8-libcublas-12.8.4.1-lib", marker=False),
         cuda("cuda_nvrtc-12.8.93-lib", marker=False),
-        cuda("libcurand-10.3.9.90-lib"),
+        cuda("libcurand-10.3.9.90-lib", marker=False),
+        cuda("cuda12.8-of-tomorrow-1.0"),
+        cuda("cudnn-9.8.0.87-lib"),
+        cuda("nccl-2.28.7-1", marker=False),
+        cuda("cuda12.8-libnvshmem-3.3.24", marker=False),
     ]
     others = [
         cuda("cuda13.0-cuda_cudart-13.0.48"),
         cuda("cuda_cudart-12.6.77"),
-        cuda("libcurand-10.3.7.77-lib", marker=False),
+        cuda("libcublas-11.11.3.6-lib"),
+        cuda("cudatoolkit-joined-11.8"),
+        cuda("cuda12.8-cutlass-4.5.2", marker=False),
+        cuda("cuda12.8-cuda_cupti-12.8.90-sample"),
+        cuda("cuda12.8-cuda_documentation-12.8.90-doc"),
+        cuda("cuda12.8-libnpp-12.3.3.100-python"),
         cuda("python3.12-torch-2.9.1", marker=False),
     ]
-    assert toolkit(*others, *members).members == tuple(found.path for found in members)
+    found = toolkit(*others, *members)
+    assert found.members == found.homes == tuple(found.path for found in members)
+    assert found.passed_over == ()
+
+
+def test_of_several_patch_levels_the_highest_by_number() -> None:
+    """12.8.100 goes before 12.8.90; what is left out is told."""
+    old, new = (libraries(f"cuda12.8-cuda_cudart-12.8.{n}-lib", cudart=True) for n in (90, 100))
+    for order in ((old, new, NVCC), (new, old, NVCC)):
+        found = toolkit(*order)
+        assert new.path in found.members
+        assert found.passed_over == (old.path,)
+        assert found.cudart == f"{new.path}/lib"
+
+
+def test_what_the_highest_lacks_comes_from_another_patch_level() -> None:
+    """Its headers; behind everything else, and its libraries only where they are in one object."""
+    old = headers("cuda12.8-cuda_cudart-12.8.57-dev")
+    older = headers("cuda12.8-cuda_cudart-12.8.37-dev")
+    new = libraries("cuda12.8-cuda_cudart-12.8.90-lib")
+    found = toolkit(older, old, new, NVCC)
+    assert found.members == (new.path, NVCC.path, old.path)
+    assert found.passed_over == (older.path,)
+
+
+def test_what_nvcc_names_goes_before_a_higher_patch_level() -> None:
+    """Its own profile names the cuda_crt and libnvvm that it was built with."""
+    right, higher = headers("cuda13.0-cuda_crt-13.0.48"), headers("cuda13.0-cuda_crt-13.0.88")
+    nvcc = cuda("cuda13.0-cuda_nvcc-13.0.48", "nvcc", mentions=["cuda13.0-cuda_crt-13.0.48"])
+    found = toolkit(higher, right, nvcc)
+    assert found.members == (right.path, nvcc.path)
+    assert found.passed_over == (higher.path,)
+
+
+def test_of_several_nvcc_of_one_version_the_highest() -> None:
+    """The other is no part of the toolkit, and not several compilers."""
+    old = cuda("cuda12.8-cuda_nvcc-12.8.61", "nvcc")
+    found = toolkit(old, NVCC)
+    assert (found.members, found.passed_over, found.others) == ((NVCC.path,), (old.path,), ())
+
+
+@given(st.permutations([90, 57, 61, 100]))
+def test_the_order_of_the_closure_decides_no_patch_level(order: list[int]) -> None:
+    """Whatever comes first."""
+    objects = [libraries(f"cuda12.8-cuda_cudart-12.8.{number}-lib") for number in order]
+    found = toolkit(*objects, NVCC)
+    assert found.members == (store_path("cuda12.8-cuda_cudart-12.8.100-lib"), NVCC.path)
 
 
 def test_stubs_come_last_and_never_as_libraries() -> None:
@@ -151,34 +263,84 @@ def test_stubs_come_last_and_never_as_libraries() -> None:
     assert found.stub_dirs == (f"{cudart.path}/lib/stubs", f"{cudart.path}/lib")
 
 
-def test_the_host_compiler_is_the_one_that_nvcc_names() -> None:
-    """Else the newest by number."""
-    old, new = (
-        StoreObject(store_path(f"gcc-wrapper-{v}"), programs=("gcc", "g++"))
-        for v in ("9.5.0", "14.3.0")
-    )
-    other = StoreObject(store_path("gcc-14.3.0"), programs=("gcc", "g++"))
-    naming = StoreObject(NVCC.path, programs=("nvcc",), host_compiler=f"{old.path}/bin")
-    probe = probe_of(old, other, new, naming)
-    assert choose_host_compiler(probe, choose_toolkit(probe, None, required=True)) == (
-        old.path,
-        Reason.NVCC_NAMES_IT,
-    )
-    probe = probe_of(old, other, new, NVCC)
-    newest = Choice(new.path, Reason.NEWEST_GCC)
-    assert choose_host_compiler(probe, choose_toolkit(probe, None, required=True)) == newest
-    assert choose_host_compiler(probe_of(old, other, new), None) == newest
-    assert choose_host_compiler(probe_of(other), None) is None
+def test_the_tools_of_its_members() -> None:
+    """Those in nvcc's own bin are on PATH with it."""
+    nvcc = cuda("cuda12.8-cuda_nvcc-12.8.93", "nvcc", "ptxas")
+    cuobjdump = cuda("cuda12.8-cuda_cuobjdump-12.8.90", "cuobjdump")
+    foreign = cuda("cuda13.0-cuda_nvdisasm-13.0.85", "nvdisasm")
+    found = toolkit(cuobjdump, nvcc, foreign, wanted="12.8")
+    assert found.find_tool("cuobjdump") == f"{cuobjdump.path}/bin/cuobjdump"
+    assert found.find_tool("nvdisasm") is None
+    assert found.tool_dirs == (f"{cuobjdump.path}/bin",)
 
 
-def test_ninja_is_the_newest() -> None:
-    """By number, of those that are called so; what else brings the program comes behind them."""
-    old, new = (
-        StoreObject(store_path(f"ninja-{version}"), programs=("ninja",))
-        for version in ("1.9", "1.13.1")
+# Of Python distributions --------------------------------------------------------------------------
+
+
+def distribution(name: str, *programs: str, **held: object) -> StoreObject:
+    path = store_path(name)
+    site = f"{path}/lib/python3.12/site-packages"
+    wheels = CudaWheels(
+        f"{site}/nvidia/cu13",
+        site,
+        version="13.0" if "nvcc" in programs else None,
+        programs=programs,
+        **held,  # type: ignore[arg-type]
     )
-    module = StoreObject(store_path("python3.12-ninja-1.11.1"), programs=("ninja",))
-    assert choose_ninja(probe_of(old, new, module)) == (new.path, Reason.NEWEST_NINJA)
-    assert choose_ninja(probe_of(module, new, old)) == (new.path, Reason.NEWEST_NINJA)
-    assert choose_ninja(probe_of(module)) == (module.path, Reason.HAS_NINJA)
-    assert choose_ninja(probe_of()) is None
+    return StoreObject(path, site_packages=("3.12",), wheels=(wheels,))
+
+
+WHEELS = (
+    distribution("nvidia-cuda-nvcc-13.0.88", "nvcc", "ptxas"),
+    distribution("nvidia-nvvm-13.0.88", "cicc"),
+    distribution("python3.12-nvidia-cuda-crt-13.0.88", headers=HEADERS[1:], include_dirs=("/crt",)),
+    distribution("nvidia-cuda-runtime-13.0.96", headers=HEADERS[:1], cudart="/rt/lib"),
+)
+
+
+def in_use(*objects: StoreObject) -> list[str]:
+    return [wheels.site for found in objects for wheels in found.wheels]
+
+
+def test_distributions_make_a_toolkit_together() -> None:
+    """Each holds its part of nvidia/cu13, whatever its store object is called."""
+    found = toolkit(*WHEELS, sites=in_use(*WHEELS))
+    assert found.of_wheels
+    assert found.whole
+    assert not found.in_one_place
+    assert found.version == "13.0"
+    assert found.home == WHEELS[0].wheels[0].home
+    assert found.nvcc == WHEELS[0].path
+    assert found.homes == tuple(part.wheels[0].home for part in WHEELS)
+    assert (found.include_dirs, found.cudart) == (("/crt",), "/rt/lib")
+    assert found.reasons == (Reason.ONLY_VERSION, Reason.DISTRIBUTIONS)
+
+
+@pytest.mark.parametrize("missing", range(1, 4))
+def test_without_one_of_them_it_is_not_whole(missing: int) -> None:
+    """Without cicc, crt or the runtime's headers nvcc compiles nothing."""
+    parts = [part for number, part in enumerate(WHEELS) if number != missing]
+    assert not toolkit(*parts, sites=in_use(*parts)).whole
+
+
+def test_only_what_is_in_use_counts() -> None:
+    """The wheels of another Python's site-packages do not."""
+    assert choose_toolkit(probe_of(*WHEELS), None, required=False) is None
+    assert not toolkit(*WHEELS, sites=in_use(*WHEELS[:1])).whole
+
+
+def test_an_environment_that_has_all_of_it_is_a_cuda_home() -> None:
+    """One directory, merged, as pip would have it."""
+    env = distribution("python3-3.12.12-env", "nvcc", "cicc", headers=HEADERS)
+    found = toolkit(*WHEELS, env, sites=in_use(env, *WHEELS))
+    assert found.in_one_place
+    assert found.members == (env.path,)
+
+
+def test_a_whole_toolkit_of_store_objects_goes_before_distributions_of_its_version() -> None:
+    """Which need layout linked; a bare nvcc does not."""
+    sites = in_use(*WHEELS)
+    whole = compiler("13.0", whole=True)
+    assert toolkit(*WHEELS, whole, sites=sites).nvcc == whole.path
+    bare = compiler("13.0", whole=False)
+    assert toolkit(*WHEELS, bare, sites=sites).of_wheels

@@ -22,7 +22,10 @@ from nixenv import (
 from nixenv.road.choice import Choice, Reason
 from nixenv.road.classify import Inventory
 from nixenv.road.cuda import CudaToolkit
-from nixenv.road.plan import VARIABLE_LIMIT, VariableTooLong
+from nixenv.road.farms import Farms
+from nixenv.road.host_compiler import HostCompiler
+from nixenv.road.names import NAMES
+from nixenv.road.plan import VARIABLE_LIMIT, VariableTooLong, find_named
 from nixenv.road.profile import Profile
 from nixenv.road.python import Interpreter, SitePackages
 from tests.closures import store_path
@@ -35,8 +38,20 @@ INVENTORY = Inventory(
     root=store_path("sglang"),
     interpreter=Interpreter(PYTHON, "3.12", (), ()),
     site_packages=(SitePackages("/s/one", own=True), SitePackages("/s/two", own=False)),
-    cuda=CudaToolkit("12.8", NVCC, (), (NVCC,), ("/i",), ("/l",), ("/l/stubs",), ()),
-    host_compiler=Choice(GCC, Reason.NEWEST_GCC),
+    cuda=CudaToolkit(
+        "12.8",
+        NVCC,
+        NVCC,
+        reasons=(),
+        members=(NVCC,),
+        homes=(NVCC,),
+        include_dirs=("/i",),
+        library_dirs=("/l",),
+        stub_dirs=("/l/stubs",),
+        tools=(f"{NVCC}/bin/ptxas", "/tools/bin/cuobjdump"),
+        cudart="/l",
+    ),
+    host_compiler=HostCompiler(GCC, Reason.NEWEST_GCC, f"{GCC}/bin/gcc", f"{GCC}/bin/g++"),
     ninja=Choice(NINJA, Reason.NEWEST_NINJA),
 )
 CPU_ONLY = Inventory(INVENTORY.root, INVENTORY.interpreter, (), None, None, None)
@@ -46,25 +61,89 @@ def test_layout_store_plans_the_documented_operations() -> None:
     """Every value points into the store; the profile adds its parts, caches and defaults."""
     profile = Profile(
         "p",
-        path=("nvcc", "ninja", "host-compiler"),
+        path=("nvcc", "ninja", "host-compiler", "cuda-tools"),
         compiler=True,
         cache={"TRITON_CACHE_DIR": "triton"},
-        defaults={"SGLANG_PORT": "30000"},
+        defaults={"SGLANG_PORT": "30000", "CUDA_LIB_PATH": "{cuda_lib}"},
     )
     assert [*plan_environment(INVENTORY, profile, "/cache")] == [
         Unset("PYTHONHOME"),
         Set("PYTHONPATH", "/s/one:/s/two"),
         Set("PYTHONNOUSERSITE", "1"),
-        Prepend("PATH", (f"{PYTHON}/bin", f"{NVCC}/bin", f"{NINJA}/bin", f"{GCC}/bin")),
+        Prepend(
+            "PATH",
+            (f"{PYTHON}/bin", f"{NVCC}/bin", f"{NINJA}/bin", f"{GCC}/bin", "/tools/bin"),
+        ),
         Set("CUDA_HOME", NVCC),
+        Set("CUDA_PATH", NVCC),
         Prepend("CPATH", ("/i",)),
         Prepend("LIBRARY_PATH", ("/l", "/l/stubs")),
         MakeDirectory("/cache/triton"),
         Default("TRITON_CACHE_DIR", "/cache/triton"),
         Default("SGLANG_PORT", "30000"),
+        Default("CUDA_LIB_PATH", "/l"),
         Default("CC", f"{GCC}/bin/gcc"),
         Default("CXX", f"{GCC}/bin/g++"),
     ]
+
+
+def test_layout_linked_names_the_farms() -> None:
+    """The toolkit root has the tools in its bin; CPATH is left alone."""
+    profile = Profile(
+        "p",
+        path=("nvcc", "ninja", "host-compiler", "cuda-tools"),
+        defaults={"CUDA_LIB_PATH": "{cuda_lib}"},
+    )
+    farms = Farms("/venv", "/root")
+    assert [*plan_environment(INVENTORY, profile, "/cache", farms)] == [
+        Unset("PYTHONHOME"),
+        Unset("PYTHONPATH"),
+        Set("VIRTUAL_ENV", "/venv"),
+        Prepend("PATH", ("/venv/bin", "/root/bin", f"{NINJA}/bin", f"{GCC}/bin")),
+        Set("CUDA_HOME", "/root"),
+        Set("CUDA_PATH", "/root"),
+        Prepend("LIBRARY_PATH", ("/root/lib", "/root/lib/stubs")),
+        Default("CUDA_LIB_PATH", "/root/lib"),
+    ]
+
+
+def test_a_name_stands_for_what_was_found() -> None:
+    """In layout linked for the farm's; each that profiles may use is one of these."""
+    found = find_named(INVENTORY, "/cache")
+    assert set(found) == set(NAMES)
+    assert found == {
+        "cache": "/cache",
+        "cuda_home": NVCC,
+        "cuda_lib": "/l",
+        "cuobjdump": "/tools/bin/cuobjdump",
+        "include_dirs": "/i",
+        "interpreter": f"{PYTHON}/bin/python3.12",
+        "library_dirs": "/l",
+        "nvcc": f"{NVCC}/bin/nvcc",
+        "ptxas": f"{NVCC}/bin/ptxas",
+        "root": INVENTORY.root,
+        "site_packages": "/s/one:/s/two",
+    }
+    assert find_named(INVENTORY, "/cache", Farms("/venv", "/root")) == found | {
+        "cuda_home": "/root",
+        "cuda_lib": "/root/lib",
+        "cuobjdump": "/root/bin/cuobjdump",
+        "include_dirs": "/root/include",
+        "interpreter": "/venv/bin/python3.12",
+        "library_dirs": "/root/lib",
+        "nvcc": "/root/bin/nvcc",
+        "ptxas": "/root/bin/ptxas",
+        "site_packages": "/venv/lib/python3.12/site-packages",
+    }
+
+
+def test_a_value_of_what_the_closure_lacks_is_left_out() -> None:
+    """An empty one would be a wrong one."""
+    profile = Profile("p", defaults={"CUDA_LIB_PATH": "{cuda_lib}", "A": "{root}", "B": "{{x}}"})
+    for farms in (None, Farms("/venv", None)):
+        operations = plan_environment(CPU_ONLY, profile, "/cache", farms).operations
+        defaults = [operation for operation in operations if isinstance(operation, Default)]
+        assert defaults == [Default("A", INVENTORY.root), Default("B", "{x}")]
 
 
 def test_a_profile_that_asks_for_nothing_gets_no_tools() -> None:

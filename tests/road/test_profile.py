@@ -52,7 +52,11 @@ def test_a_users_file_says_everything(tmp_path: Path) -> None:
         ("[cuda]\nrequired = 'yes'", "cuda.required: wants true or false, not a string"),
         ("cuda = 12.8", "cuda: wants a table, not a float"),
         ("path = 'nvcc'", "path: wants a list of strings, not a string"),
-        ("path = ['nvcc', 'gcc']", "path: knows nvcc, ninja, host-compiler, not 'gcc'"),
+        ("path = ['nvcc', 'gcc']", "path: knows nvcc, ninja, host-compiler, cuda-tools, not 'gcc'"),
+        (
+            "[defaults]\nA = '{cuda_lob}'",
+            "defaults.A: .*unknown name {cuda_lob}; known .*{cuda_lib}",
+        ),
         ("path = [1]", "path: knows .*, not 1"),
         ("binary = ''", "binary: is empty"),
         ("[defaults]\nPORT = 8080", "defaults.PORT: wants a string, not an integer"),

@@ -11,16 +11,17 @@ from nixenv.evidence.distributions import SiteListing
 from nixenv.evidence.machine import Machine
 from nixenv.evidence.toolkit_files import DirectoryListing, ToolkitFiles
 from nixenv.findings import Code, Finding, Severity
+from nixenv.inspect.diagnosis.cuda_compiler import check_host_compilers
+from nixenv.inspect.diagnosis.cuda_home import check_cuda_home
 from nixenv.inspect.diagnosis.cuda_packages import LIBRARY_PACKAGES, install_cuda, install_tool
 from nixenv.road.classify import Inventory
-from nixenv.road.cuda import CudaToolkit, parse_cuda_version
+from nixenv.road.cuda import CudaToolkit
+from nixenv.road.cuda_parts import find_candidates
 from nixenv.road.probe import Probe, StoreObject
+from nixenv.road.redistributables import numbers, parse_cuda_name, parse_cuda_version
 from nixenv.storepath import StorePath, enclosing_store_path, store_name
 from nixenv.text import as_code
 
-# gcc-wrapper-14.3.0 and gcc-14.3.0 of nixpkgs, gcc-14 and x86_64-linux-gnu-gcc-14 of other systems
-_GCC = re.compile(r"(?:[a-z0-9_]+-linux-gnu-)?gcc(?:-wrapper)?-(?P<major>[0-9]{1,3})(?:\..+)?")
-_COMPAT = re.compile(r"(?:cuda[0-9.]+-)?cuda_compat-.+")
 # What the loader knows a library by: libcudart.so.12, not libcudart.so or libcudart.so.12.8.90.
 _SONAME = re.compile(r".+\.so\.[0-9]+")
 
@@ -40,6 +41,8 @@ def check_cuda(
     files: ToolkitFiles,
     sites: Sequence[SiteListing],
     machine: Machine | None,
+    *,
+    linked: bool,
 ) -> Iterator[Finding]:
     """Judge the toolkit: is it whole, of one version, and can nvcc work with what is around it?
 
@@ -50,6 +53,7 @@ def check_cuda(
         files: What the include and library directories hold.
         sites: What the site-packages directories hold.
         machine: The machine as it is now, if known.
+        linked: Whether the layout is ``linked``.
     """
     toolkit = inventory.cuda if inventory is not None else None
     yield from _check_stubs_at_run_time(toolkit, files, machine)
@@ -58,12 +62,22 @@ def check_cuda(
     elif toolkit is None:
         yield from _check_absence(probe)
     else:
-        yield from _check_parts(toolkit, files)
+        others = _find_whole_others(probe, inventory, toolkit)
+        yield from _check_parts(toolkit, files, others, linked=linked)
         yield from _check_library_headers(toolkit, files)
         yield from _check_versions(probe, toolkit, files)
-        yield from _check_host_compiler(probe, inventory, toolkit, files, machine)
+        yield from _check_patch_levels(toolkit)
+        yield from check_host_compilers(probe, inventory, toolkit, machine)
         yield from _check_ninja(inventory, machine)
         yield from _check_torch(probe, inventory, toolkit, sites)
+        yield from check_cuda_home(toolkit, files, sites, linked=linked)
+
+
+def _find_whole_others(probe: Probe, inventory: Inventory, toolkit: CudaToolkit) -> tuple[str, ...]:
+    """Give the versions of the closure's other toolkits that are whole, where this one is not."""
+    sites = tuple(part.directory for part in inventory.site_packages)
+    candidates = () if toolkit.whole else find_candidates(probe, sites, None)
+    return tuple(c.version for c in candidates if c.whole and c.version)
 
 
 def _check_absence(probe: Probe) -> Iterator[Finding]:
@@ -83,27 +97,53 @@ def _check_unknown_version(probe: Probe) -> Iterator[Finding]:
             f"ask it with `{shlex.quote(f'{compilers[0]}/bin/nvcc')} --version`, and give the "
             "answer as `--cuda X.Y`, or as `version` under [cuda] in the profile",
         )
+    elif not compilers:
+        yield from _check_unused_distributions(probe)
 
 
-def _check_parts(toolkit: CudaToolkit, files: ToolkitFiles) -> Iterator[Finding]:
+def _check_unused_distributions(probe: Probe) -> Iterator[Finding]:
+    unused = tuple(
+        f"{wheels.home}/bin/nvcc"
+        for found in probe.objects
+        for wheels in found.wheels
+        if "nvcc" in wheels.programs
+    )
+    if unused:
+        yield Code.CUDA_VERSION_UNKNOWN.found(
+            "there is an nvcc among the Python distributions, but not of the Python in use, or "
+            "without the metadata that tells its CUDA version: not used",
+            unused,
+            "choose its Python with `--python X.Y`",
+        )
+
+
+def _check_parts(
+    toolkit: CudaToolkit, files: ToolkitFiles, others: Sequence[str], *, linked: bool
+) -> Iterator[Finding]:
     cuda = f"CUDA {toolkit.version}"
+
+    def add(package: str) -> str:
+        if others:
+            return f"take the closure's whole toolkit: `--cuda {others[0]}`"
+        return install_cuda(toolkit.version, package)
+
     headers = _headers(toolkit, files)
     # From CUDA 13.0 on, nvcc's own headers are a package by themselves.
-    crt = "cuda_nvcc" if _numbers(toolkit.version) < (13, 0) else "cuda_crt"
+    crt = "cuda_nvcc" if numbers(toolkit.version) < (13, 0) else "cuda_crt"
     for header, package in (("cuda_runtime.h", "cuda_cudart"), ("crt/host_config.h", crt)):
         if header not in headers:
             yield Code.CUDA_RUNTIME_HEADERS_MISSING.found(
                 f"{cuda}: {header} is not there; nvcc includes it by itself, and compiles nothing",
                 toolkit.include_dirs,
-                install_cuda(toolkit.version, package),
+                add(package),
             )
     if "nv/target" not in headers:
         yield Code.CUDA_CCCL_MISSING.found(
             f"{cuda}: nv/target is not there; cuda_fp16.h and cuda_bf16.h include it",
             toolkit.include_dirs,
-            install_cuda(toolkit.version, "cuda_cccl"),
+            add("cuda_cccl"),
         )
-    libraries = _link_libraries(toolkit, files)
+    libraries = _link_libraries(toolkit, files, linked=linked)
     for code, library, flag in (
         (Code.CUDA_RUNTIME_LIBRARY_MISSING, "libcudart.so", "-lcudart"),
         (Code.CUDA_STUBS_MISSING, "libcuda.so", "-lcuda"),
@@ -112,7 +152,7 @@ def _check_parts(toolkit: CudaToolkit, files: ToolkitFiles) -> Iterator[Finding]
             yield code.found(
                 f"{cuda}: {library} is not there; what is built with {flag} does not link",
                 (*toolkit.library_dirs, *toolkit.stub_dirs),
-                install_cuda(toolkit.version, "cuda_cudart"),
+                add("cuda_cudart"),
             )
 
 
@@ -138,9 +178,7 @@ def _check_versions(probe: Probe, toolkit: CudaToolkit, files: ToolkitFiles) -> 
     others = tuple(found for found in probe.objects if _is_other_version(found, toolkit))
     if not others:
         return
-    versions = ", ".join(
-        sorted({_cuda_version(found.path) or "" for found in others}, key=_numbers)
-    )
+    versions = ", ".join(sorted({_other_version(found) for found in others}, key=numbers))
     ours = _sonames(files, toolkit.library_dirs)
     theirs = _sonames(files, tuple(path for found in others for path in found.library_dirs))
     twice = sorted(ours.keys() & theirs.keys())
@@ -160,27 +198,6 @@ def _check_versions(probe: Probe, toolkit: CudaToolkit, files: ToolkitFiles) -> 
             "compile",
             tuple(found.path for found in others),
             severity=Severity.NOTE,
-        )
-
-
-def _check_host_compiler(
-    probe: Probe,
-    inventory: Inventory,
-    toolkit: CudaToolkit,
-    files: ToolkitFiles,
-    machine: Machine | None,
-) -> Iterator[Finding]:
-    compiler = _find_host_compiler(inventory, machine)
-    newest = _newest_gcc(toolkit, files)
-    if compiler is None:
-        yield _explain_no_compiler(inventory, newest, machine)
-        return
-    version = _gcc_version(compiler, inventory)
-    if version is not None and newest is not None and version > newest:
-        yield Code.CUDA_HOST_COMPILER_TOO_NEW.found(
-            f"nvcc of CUDA {toolkit.version} refuses gcc {version}; gcc {newest} is its newest",
-            (compiler, f"{toolkit.nvcc}/bin/nvcc"),
-            _take_older_gcc(probe, inventory, newest),
         )
 
 
@@ -238,7 +255,7 @@ def _check_torch(
     yield Code.TORCH_OTHER_CUDA.found(
         f"torch is built for CUDA {torch.cuda}, the toolkit is CUDA {toolkit.version}; "
         f"{consequence}",
-        (torch.directory, f"{toolkit.nvcc}/bin/nvcc"),
+        (torch.directory, f"{toolkit.home}/bin/nvcc"),
         _take_toolkit(probe, inventory, torch.cuda),
         severity=severity,
     )
@@ -250,11 +267,14 @@ def _headers(toolkit: CudaToolkit, files: ToolkitFiles) -> frozenset[str]:
     return _names(*listings, *files.given_headers)
 
 
-def _link_libraries(toolkit: CudaToolkit, files: ToolkitFiles) -> frozenset[str]:
+def _link_libraries(toolkit: CudaToolkit, files: ToolkitFiles, *, linked: bool) -> frozenset[str]:
     """Name the libraries that a linker finds: in the toolkit, stubs too, and on LIBRARY_PATH."""
     directories = (*toolkit.library_dirs, *toolkit.stub_dirs)
     listings = [item for item in files.libraries if item.directory in directories]
-    return _names(*listings, *files.given_libraries)
+    names = _names(*listings, *files.given_libraries)
+    # The toolkit root makes the names without version, which wheels lack.
+    made = (name.partition(".so.")[0] + ".so" for name in names if linked and ".so." in name)
+    return names.union(made)
 
 
 def _names(*listings: DirectoryListing) -> frozenset[str]:
@@ -294,79 +314,29 @@ def _is_other_version(found: StoreObject, toolkit: CudaToolkit) -> bool:
     A second nvcc is told elsewhere. cuda_compat is always newer: it lets an old driver run this
     toolkit. Stubs are loaded by nobody.
     """
-    name = store_name(found.path)
-    version = parse_cuda_version(name)
+    name = parse_cuda_name(store_name(found.path))
     return (
-        version is not None
-        and version != toolkit.version
+        (name.known or found.cuda_marker)
+        and not name.is_of(toolkit.version)
         and "nvcc" not in found.programs
-        and not name.endswith("-stubs")
-        and not _COMPAT.fullmatch(name)
+        and name.output != "stubs"
+        and name.part != "cuda_compat"
     )
 
 
-def _find_host_compiler(inventory: Inventory, machine: Machine | None) -> str | None:
-    """Give the gcc that JIT compilers take: CC, which they hand to nvcc, else the closure's."""
-    given = machine is not None and machine.variables.get("CC")
-    if inventory.host_compiler is not None and not given:
-        return f"{inventory.host_compiler.path}/bin/gcc"
-    return machine.compiler_target if machine is not None else None
+def _other_version(found: StoreObject) -> str:
+    """Give the CUDA version, or of a part that numbers itself the major versions it may be of."""
+    name = parse_cuda_name(store_name(found.path))
+    return name.cuda or " or ".join(map(str, name.majors))
 
 
-def _newest_gcc(toolkit: CudaToolkit, files: ToolkitFiles) -> int | None:
-    told = {limit.path: limit.newest_gcc for limit in files.limits}
-    limits = (told.get(path) for path in (toolkit.nvcc, *toolkit.members))
-    return next((limit for limit in limits if limit is not None), None)
-
-
-def _gcc_version(program: str, inventory: Inventory) -> int | None:
-    """Read gcc's major version off the path of the program; None when it does not tell."""
-    holder = enclosing_store_path(program, os.path.dirname(inventory.root))
-    match = _GCC.fullmatch(store_name(holder) if holder else os.path.basename(program))
-    return int(match["major"]) if match else None
-
-
-def _take_older_gcc(probe: Probe, inventory: Inventory, newest: int) -> str:
-    wrappers = {
-        found.path: version
-        for found in probe.objects
-        if {"gcc", "g++"} <= set(found.programs)
-        and (version := _gcc_version(f"{found.path}/bin/gcc", inventory)) is not None
-        and version <= newest
-    }
-    if wrappers:
-        best = max(wrappers, key=wrappers.__getitem__)
-        return _set_compiler(best)
-    return _install_compiler(newest)
-
-
-def _explain_no_compiler(
-    inventory: Inventory, newest: int | None, machine: Machine | None
-) -> Finding:
-    given = machine.variables.get("CC") if machine is not None else None
-    if not given:
-        summary = "no gcc in the closure, in CC or on PATH; nvcc and triton call one"
-        remedy = install_tool("gcc", f"gcc{newest or ''}")
-    else:
-        summary = "CC names no program; nvcc and triton call it"
-        home = inventory.host_compiler
-        remedy = _set_compiler(home.path) if home else _install_compiler(newest)
-    evidence = (f"CC={given}",) if given else ()
-    return Code.CUDA_NO_HOST_COMPILER.found(summary, evidence, remedy)
-
-
-def _set_compiler(home: str) -> str:
-    return as_code(
-        f"export CC={shlex.quote(f'{home}/bin/gcc')} CXX={shlex.quote(f'{home}/bin/g++')}"
-    )
-
-
-def _install_compiler(newest: int | None) -> str:
-    line = install_tool("gcc", f"gcc{newest or ''}")
-    return (
-        f"{line}; and above nixenv's line in the hook put "
-        '`export CC="$FLOX_ENV/bin/gcc" CXX="$FLOX_ENV/bin/g++"`'
-    )
+def _check_patch_levels(toolkit: CudaToolkit) -> Iterator[Finding]:
+    if toolkit.passed_over:
+        yield Code.CUDA_PATCH_LEVELS.found(
+            f"the closure holds parts of CUDA {toolkit.version} in several patch levels; of each, "
+            "the one that nvcc names is used, else the highest. Not used:",
+            toolkit.passed_over,
+        )
 
 
 def _stub_dirs(toolkit: CudaToolkit | None, files: ToolkitFiles) -> frozenset[str]:
@@ -397,13 +367,14 @@ def _find_torch(inventory: Inventory, sites: Sequence[SiteListing]) -> _Torch | 
         listing = listings.get(part.directory, SiteListing(part.directory, ()))
         for found in listing.distributions:
             if found.name.lower() == "torch":
-                return _Torch(part.directory, found.version, listing.torch_cuda)
+                return _Torch(part.directory, found.version, inventory.torch_cuda)
     return None
 
 
 def _take_toolkit(probe: Probe, inventory: Inventory, version: str) -> str:
-    for found in probe.objects:
-        if "nvcc" in found.programs and _cuda_version(found.path) == version:
+    sites = tuple(part.directory for part in inventory.site_packages)
+    for candidate in find_candidates(probe, sites, None):
+        if candidate.version == version:
             return f"take the closure's other nvcc: `--cuda {version}`"
     return (
         f"install a build of {store_name(inventory.root)} whose torch and nvcc are of one CUDA "
@@ -413,7 +384,3 @@ def _take_toolkit(probe: Probe, inventory: Inventory, version: str) -> str:
 
 def _cuda_version(path: StorePath) -> str | None:
     return parse_cuda_version(store_name(path))
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, re.findall(r"[0-9]{1,9}", version)))

@@ -39,6 +39,7 @@ _FIRST_PRIORITY = 6
 _PACKAGES = (
     *("cuda_cudart", "cuda_cccl", "cuda_crt", "cuda_nvcc"),
     *(package.name for package in LIBRARY_PACKAGES),
+    "cuda_cuobjdump",
 )
 
 _INSTALL = "add to [install] of the manifest (`flox edit`), then activate again: `{}`"

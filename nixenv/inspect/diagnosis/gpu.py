@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from nixenv.evidence.gpu import Gpu, GpuDriver, Platform
 from nixenv.evidence.machine import Machine
 from nixenv.findings import Code, Finding, Severity
+from nixenv.road.redistributables import numbers, parse_named_cuda
 from nixenv.text import as_code, printable
 
 # NVIDIA, CUDA Compatibility, "Minor Version Compatibility": what CUDA X.0 came with runs programs
@@ -33,19 +34,19 @@ _DRIVER_OF_TOOLKIT = {
     "12.9": "575.51.03",
     "13.0": "580.65.06",
     "13.1": "590.44.01",
+    "13.2": "595.45.04",
+    "13.3": "610.43.02",
+    # From here on no driver comes with it; its branch is what cuDNN's support matrix asks for.
+    "13.4": "615",
 }
 
 # CUDA Toolkit Release Notes: the oldest compute capability that nvcc of that major version compiles
 # for; the libraries of a release are built for no older one.
 _OLDEST_CAPABILITY = {"11": "3.5", "12": "5.0", "13": "7.5"}
 
-# Likewise the newest, from the release named on.
-_NEWEST_CAPABILITY = {"11.8": "9.0", "12.8": "12.0", "12.9": "12.1"}
-
 _VERSION = re.compile(r"[0-9]{1,5}(?:\.[0-9]{1,5})*")
 
-# In a package's name: cuda12_8, and sm89, sm90a, sm121.
-_NAMED_CUDA = re.compile(r"(?:^|[-_])cuda([0-9]{1,2})_([0-9]{1,2})(?=[-_.]|$)")
+# In a package's name: sm89, sm90a, sm121.
 _NAMED_SM = re.compile(
     r"(?:^|[-_])(?P<sm>sm_?(?P<major>[0-9]{1,2})(?P<minor>[0-9])(?P<only>[af]?))(?=[-_.]|$)"
 )
@@ -61,6 +62,7 @@ def check_gpu(
     toolkit_version: str | None,
     package_name: str,
     torch_cuda: str | None = None,
+    codes: Sequence[str] = (),
 ) -> Iterator[Finding]:
     """Judge the driver and the GPUs. A closure without CUDA asks nothing of them.
 
@@ -69,8 +71,9 @@ def check_gpu(
         toolkit_version: The toolkit's CUDA version, ``12.8``; None where there is no toolkit.
         package_name: The root's store name, which may tell what it was built for.
         torch_cuda: The CUDA version that torch was built with, if known.
+        codes: What the toolkit's nvcc compiles for, ``90`` for sm_90, if known.
     """
-    cuda = toolkit_version or torch_cuda or _cuda_in(package_name)
+    cuda = toolkit_version or torch_cuda or parse_named_cuda(package_name)
     driver = machine.driver
     if cuda is None:
         return
@@ -84,20 +87,13 @@ def check_gpu(
     yield from _check_sharing(machine)
     yield from _check_architecture(machine, package_name)
     yield from _check_capability(machine, cuda)
+    yield from _check_codes(machine, cuda, codes)
     yield from _check_libcuda(machine)
 
 
 def oldest_capability(cuda: str) -> str | None:
     """Give the oldest compute capability that nvcc of that CUDA compiles for, where it is known."""
     return _OLDEST_CAPABILITY.get(cuda.partition(".")[0])
-
-
-def newest_capability(cuda: str) -> str | None:
-    """Give the newest one, where it is known: of releases later than this table it is not."""
-    if _numbers(cuda) > _numbers(max(_DRIVER_OF_TOOLKIT, key=_numbers)):
-        return None
-    known = [first for first in _NEWEST_CAPABILITY if _numbers(first) <= _numbers(cuda)]
-    return _NEWEST_CAPABILITY[max(known, key=_numbers)] if known else None
 
 
 def _explain_absence(driver: GpuDriver) -> Finding:
@@ -187,8 +183,8 @@ def _check_version(driver: GpuDriver, cuda: str) -> Iterator[Finding]:
     of_major = _MINIMUM_OF_MAJOR.get(cuda.partition(".")[0])
     minimum = _MINIMUM_OF_ENVIRONMENTS.get(cuda, of_major)
     shipped = _DRIVER_OF_TOOLKIT.get(cuda)
-    if of_major and minimum and _numbers(version) < _numbers(minimum):
-        runs = _numbers(version) >= _numbers(of_major)
+    if of_major and minimum and numbers(version) < numbers(minimum):
+        runs = numbers(version) >= numbers(of_major)
         yield Code.GPU_DRIVER_TOO_OLD.found(
             f"the driver is {version}; CUDA {cuda} runs from {of_major} on"
             + (f", and Flox' environments ask for {minimum}" if minimum != of_major else ""),
@@ -197,7 +193,7 @@ def _check_version(driver: GpuDriver, cuda: str) -> Iterator[Finding]:
             "the machine itself, not in a container, and reboot",
             severity=Severity.WARNING if runs else Severity.ERROR,
         )
-    elif shipped and _numbers(version) < _numbers(shipped):
+    elif shipped and numbers(version) < numbers(shipped):
         yield Code.GPU_DRIVER_OLDER_THAN_TOOLKIT.found(
             f"the driver is {version}, older than the one of CUDA {cuda} ({shipped}): compiled "
             "kernels run, but it cannot compile that CUDA's PTX",
@@ -306,7 +302,7 @@ def _check_architecture(machine: Machine, package_name: str) -> Iterator[Finding
 def _check_capability(machine: Machine, cuda: str) -> Iterator[Finding]:
     oldest = oldest_capability(cuda)
     gpus = [gpu for _, gpu in visible_gpus(machine) if gpu.compute_capability is not None]
-    old = [gpu for gpu in gpus if oldest and _numbers(_capability(gpu)) < _numbers(oldest)]
+    old = [gpu for gpu in gpus if oldest and numbers(_capability(gpu)) < numbers(oldest)]
     if old:
         yield Code.GPU_TOO_OLD.found(
             f"CUDA {cuda} compiles for compute capability {oldest} and newer",
@@ -314,6 +310,30 @@ def _check_capability(machine: Machine, cuda: str) -> Iterator[Finding]:
             "take a newer GPU, or a build of the program for an older CUDA",
             severity=Severity.WARNING if len(old) < len(gpus) else Severity.ERROR,
         )
+
+
+def _check_codes(machine: Machine, cuda: str, codes: Sequence[str]) -> Iterator[Finding]:
+    """Look whether nvcc compiles for the GPUs: JIT compilers name exactly theirs to it."""
+    known = list(map(int, codes))
+    gpus = [gpu for _, gpu in visible_gpus(machine) if gpu.compute_capability is not None]
+    # One that is older than all of them is told elsewhere.
+    unfit = [
+        gpu
+        for gpu in gpus
+        if known and _architecture(gpu) not in known and _architecture(gpu) > min(known)
+    ]
+    if unfit:
+        names = ", ".join(dict.fromkeys(f"{gpu.name} ({_capability(gpu)})" for gpu in unfit))
+        yield Code.GPU_NEWER_THAN_TOOLKIT.found(
+            f"nvcc of CUDA {cuda} does not compile for {names}: a kernel that is compiled while "
+            "the program runs ends with 'Unsupported gpu architecture'",
+            ("it compiles for " + ", ".join(f"sm_{code}" for code in codes),),
+            "install a build of the program for a newer CUDA",
+        )
+
+
+def _architecture(gpu: Gpu) -> int:
+    return int(_capability(gpu).replace(".", ""))
 
 
 def _capability(gpu: Gpu) -> str:
@@ -339,7 +359,7 @@ def _runs(built_for: re.Match[str], gpu: Gpu) -> bool:
     CUDA C++ Programming Guide, "Binary Compatibility": on the same major version and the same or a
     later minor one; code of an architecture with an ``a`` on that one alone.
     """
-    has = _numbers(_capability(gpu))
+    has = numbers(_capability(gpu))
     wants = (int(built_for["major"]), int(built_for["minor"]))
     return has == wants if built_for["only"] == "a" else has[:1] == wants[:1] and has >= wants
 
@@ -356,11 +376,6 @@ def _take_variant(package_name: str, built_for: Sequence[re.Match[str]], gpu: Gp
 
 def _sm_names(built_for: Sequence[re.Match[str]]) -> str:
     return ", ".join(match["sm"] for match in built_for)
-
-
-def _cuda_in(package_name: str) -> str | None:
-    match = _NAMED_CUDA.search(package_name)
-    return f"{match[1]}.{match[2]}" if match else None
 
 
 # libcuda ------------------------------------------------------------------------------------------
@@ -416,7 +431,3 @@ def _link_to_driver(directory: str, platform: Platform | None) -> str:
 
 def _lines(driver: GpuDriver) -> tuple[str, ...]:
     return tuple(driver.failure.splitlines())
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"[0-9]+", version[:40]))

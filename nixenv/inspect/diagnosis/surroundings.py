@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from nixenv.evidence.gpu import Gpu
 from nixenv.evidence.machine import Machine
 from nixenv.findings import Code, Finding, Severity
-from nixenv.inspect.diagnosis.gpu import newest_capability, oldest_capability, visible_gpus
+from nixenv.inspect.diagnosis.gpu import oldest_capability, visible_gpus
 from nixenv.text import as_code
 
 _FLAGS = (
@@ -39,6 +39,7 @@ def check_surroundings(
     store_dir: str,
     toolkit_version: str | None,
     export_command: str,
+    codes: Sequence[str] = (),
 ) -> Iterator[Finding]:
     """Judge what the shell holds for other programs, and compilers of this one obey.
 
@@ -48,13 +49,14 @@ def check_surroundings(
         store_dir: The store directory.
         toolkit_version: The toolkit's CUDA version, ``12.8``; None where there is no toolkit.
         export_command: What prints this environment for a shell.
+        codes: What the toolkit's nvcc compiles for, ``90`` for sm_90, if known.
     """
     activate = f'eval "$({export_command})"'
     yield from _check_conda(variables, machine.variables, store_dir, activate)
     yield from _check_tools(machine, activate)
     if toolkit_version is not None:
         yield from _check_flags(machine.variables, store_dir)
-        yield from _check_architectures(machine, toolkit_version)
+        yield from _check_architectures(machine, toolkit_version, codes)
 
 
 def _check_conda(
@@ -129,7 +131,9 @@ def _split(flags: str) -> Sequence[str]:
 # Lists of architectures ---------------------------------------------------------------------------
 
 
-def _check_architectures(machine: Machine, toolkit_version: str) -> Iterator[Finding]:
+def _check_architectures(
+    machine: Machine, toolkit_version: str, codes: Sequence[str]
+) -> Iterator[Finding]:
     for name in _ARCHITECTURE_LISTS:
         text = machine.variables.get(name, "")
         listed = list(filter(None, map(_ARCHITECTURE.fullmatch, re.split("[ ;,]+", text))))
@@ -137,7 +141,7 @@ def _check_architectures(machine: Machine, toolkit_version: str) -> Iterator[Fin
             continue  # names among them are for torch to know
         gpus = [gpu for _, gpu in visible_gpus(machine)]
         unfit = [gpu for gpu in gpus if not _is_covered(gpu, listed)]
-        beyond = [found[0] for found in listed if not _compiles(found, toolkit_version)]
+        beyond = [found[0] for found in listed if not _compiles(found, toolkit_version, codes)]
         if unfit:
             yield Code.ARCHITECTURE_LIST_UNFIT.found(
                 f"{name} leaves out {', '.join(dict.fromkeys(gpu.name for gpu in unfit))}: what is "
@@ -177,12 +181,11 @@ def _is_covered(gpu: Gpu, listed: Sequence[re.Match[str]]) -> bool:
     )
 
 
-def _compiles(found: re.Match[str], toolkit_version: str) -> bool:
-    wants = (int(found["major"]), int(found["minor"]))
-    oldest, newest = oldest_capability(toolkit_version), newest_capability(toolkit_version)
-    return (oldest is None or wants >= _capability(oldest)) and (
-        newest is None or wants <= _capability(newest)
-    )
+def _compiles(found: re.Match[str], toolkit_version: str, codes: Sequence[str]) -> bool:
+    if codes:
+        return f"{found['major']}{found['minor']}" in codes
+    oldest = oldest_capability(toolkit_version)
+    return oldest is None or (int(found["major"]), int(found["minor"])) >= _capability(oldest)
 
 
 def _capability(text: str) -> tuple[int, int]:

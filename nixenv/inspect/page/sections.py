@@ -27,6 +27,7 @@ from nixenv.inspect.report import Member, Module, Report, Verdict, find_cause
 from nixenv.inspect.views.lines import size_text
 from nixenv.road.choice import Choice, because
 from nixenv.road.classify import Inventory
+from nixenv.road.host_compiler import HostCompiler
 
 _GROUPS = {Group.PYTHON: "Python", Group.CUDA: "CUDA", Group.OTHER: "Rest"}
 _LOOKS = {Verdict.WORKS: "good", Verdict.WARNINGS: "warning", Verdict.BROKEN: "error"}
@@ -292,7 +293,7 @@ def _fact(name: str, *texts: Child) -> Iterator[Element]:
         )
 
 
-def _chosen(choice: Choice | None) -> Sequence[Child]:
+def _chosen(choice: Choice | HostCompiler | None) -> Sequence[Child]:
     return ("none",) if choice is None else (_path(choice.path), f"because {choice.reason}")
 
 

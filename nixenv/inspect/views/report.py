@@ -13,6 +13,7 @@ from nixenv.inspect.report import Member, Module, Report, Verdict, find_cause
 from nixenv.inspect.views.lines import capture, line, next_lines, section, size_text
 from nixenv.road.choice import Choice, because
 from nixenv.road.classify import Inventory
+from nixenv.road.host_compiler import HostCompiler
 from nixenv.storepath import store_name
 from nixenv.text import printable
 
@@ -133,7 +134,7 @@ def _inventory_sections(
     yield "stub directories, for linking only", _few(toolkit.stub_dirs, full=full)
 
 
-def _choice_line(name: str, choice: Choice | None) -> str:
+def _choice_line(name: str, choice: Choice | HostCompiler | None) -> str:
     return f"{name}: {choice.path}, {choice.reason}" if choice else f"{name}: none"
 
 

@@ -20,7 +20,6 @@ from fixtures.wheels import fetch_wheels
 from nixenv.evidence.distributions import Distribution, SiteListing
 from nixenv.evidence.machine import Machine
 from nixenv.evidence.toolkit_files import (
-    CompilerLimit,
     DirectoryListing,
     ToolkitFiles,
     probe_toolkit_files,
@@ -28,6 +27,8 @@ from nixenv.evidence.toolkit_files import (
 from nixenv.findings import Finding, Severity
 from nixenv.inspect.diagnosis.cuda import check_cuda
 from nixenv.road.classify import Inventory, classify
+from nixenv.road.cuda_files import CudaWheels, Torch
+from nixenv.road.prefix import HEADERS
 from nixenv.road.probe import Probe, StoreObject, probe_closure
 from nixenv.road.query import Closure, Origin
 from nixenv.storepath import StorePath
@@ -47,7 +48,6 @@ class Part:
     headers: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
     stubs: tuple[str, ...] = ()
-    newest_gcc: int | None = None
 
 
 def part(
@@ -67,8 +67,10 @@ def part(
         library_dirs=(f"{path}/lib",) if libraries or stubs else (),
         stub_dirs=(f"{path}/lib/stubs",) if stubs else (),
         cuda_marker="cuda" in name,
+        headers=tuple(header for header in HEADERS if header in headers),
+        newest_gcc=newest_gcc,
     )
-    return Part(found, headers, libraries, stubs, newest_gcc)
+    return Part(found, headers, libraries, stubs)
 
 
 def gcc(version: str) -> Part:
@@ -123,11 +125,6 @@ def files_of(parts: Iterable[Part], given: Sequence[str] = ()) -> ToolkitFiles:
             for path, where, names in (*libraries, *stubs)
             if names
         ),
-        limits=tuple(
-            CompilerLimit(one.found.path, one.newest_gcc)
-            for one in parts
-            if "crt/host_config.h" in one.headers
-        ),
         given_headers=(DirectoryListing("/flox/include", tuple(given)),) if given else (),
         given_libraries=(DirectoryListing("/flox/lib", tuple(given)),) if given else (),
     )
@@ -144,9 +141,11 @@ def check(
     sites: tuple[SiteListing, ...] = (),
     given: Sequence[str] = (),
     cuda: str | None = None,
+    linked: bool = False,
 ) -> list[Finding]:
     probe, inventory = classified(parts, cuda)
-    return list(check_cuda(probe, inventory, files_of(parts, given), sites, machine))
+    files = files_of(parts, given)
+    return list(check_cuda(probe, inventory, files, sites, machine, linked=linked))
 
 
 def codes(findings: Iterable[Finding]) -> list[tuple[str, Severity]]:
@@ -200,10 +199,9 @@ def test_a_joined_toolkit_is_no_news() -> None:
             DirectoryListing(f"{path}/include/cccl", ("nv/target",)),
         ),
         libraries=(DirectoryListing(f"{path}/lib", ("libcuda.so", "libcudart.so")),),
-        limits=(CompilerLimit(found.path, 15),),
     )
     probe, inventory = classified((PYTHON, gcc("15.2.0"), NINJA, Part(found), ROOT))
-    assert list(check_cuda(probe, inventory, files, (), None)) == []
+    assert list(check_cuda(probe, inventory, files, (), None, linked=False)) == []
 
 
 def test_no_toolkit_is_a_note() -> None:
@@ -226,10 +224,10 @@ def test_a_compiler_of_no_known_version_is_told_and_taken_at_the_users_word() ->
 def test_a_compiler_of_no_known_version_is_told_where_nothing_could_be_chosen() -> None:
     """A profile that requires CUDA ends the road there; nothing else is guessed then."""
     odd = probe_of(part("my-own-toolkit", programs=("nvcc",)).found)
-    findings = check_cuda(odd, None, files_of(()), (), None)
+    findings = check_cuda(odd, None, files_of(()), (), None, linked=False)
     assert codes(findings) == [("cuda-version-unknown", Severity.WARNING)]
-    assert list(check_cuda(probe_of(NVCC.found), None, files_of(()), (), None)) == []
-    assert list(check_cuda(probe_of(), None, files_of(()), (), None)) == []
+    assert list(check_cuda(probe_of(NVCC.found), None, files_of(()), (), None, linked=False)) == []
+    assert list(check_cuda(probe_of(), None, files_of(()), (), None, linked=False)) == []
 
 
 @pytest.mark.parametrize(
@@ -433,7 +431,9 @@ def test_stubs_are_told_without_a_toolkit_too() -> None:
     machine = on_machine({"LD_LIBRARY_PATH": "/usr/local/cuda/lib64/stubs"})
     expected = ("cuda-stubs-at-run-time", Severity.ERROR)
     assert codes(check(PYTHON, ROOT, machine=machine))[0] == expected
-    assert codes(check_cuda(probe_of(), None, files_of(()), (), machine)) == [expected]
+    assert codes(check_cuda(probe_of(), None, files_of(()), (), machine, linked=False)) == [
+        expected
+    ]
 
 
 @pytest.mark.parametrize(
@@ -494,9 +494,11 @@ def test_no_ninja_is_a_warning_and_can_be_installed() -> None:
 
 
 def test_a_gcc_that_nvcc_refuses_is_an_error() -> None:
-    """Where the closure has an older one, it is the remedy."""
+    """Where the closure has an older one, that is taken, and the remedy where CC is another."""
     new, old, older = gcc("15.2.0"), gcc("13.4.0"), gcc("9.5.0")
-    (finding,) = check(new, older, old, *without(GCC))
+    assert check(new, older, old, *without(GCC)) == []
+    given = on_machine({"CC": f"{new.found.path}/bin/gcc"})
+    (finding,) = check(new, older, old, *without(GCC), machine=given)
     assert codes([finding]) == [("cuda-host-compiler-too-new", Severity.ERROR)]
     assert "refuses gcc 15; gcc 14 is its newest" in finding.summary
     after = exported(finding.remedy, {})
@@ -545,7 +547,7 @@ def test_a_gcc_that_path_finds_is_judged_by_where_it_is() -> None:
 
 def test_no_compiler_is_suspected_where_nvcc_does_not_say() -> None:
     """A header without the bound tells nothing of any compiler; the manifest line takes any."""
-    silent = evolve(NVCC, newest_gcc=None)
+    silent = evolve(NVCC, found=NVCC.found._replace(newest_gcc=None))
     assert check(gcc("99.1.0"), silent, *without(GCC, NVCC)) == []
     (finding,) = check(silent, *without(GCC, NVCC))
     assert installed([finding])["gcc"]["pkg-path"] == "gcc"
@@ -553,7 +555,7 @@ def test_no_compiler_is_suspected_where_nvcc_does_not_say() -> None:
 
 def test_the_bound_is_found_where_cuda_13_keeps_it() -> None:
     """In cuda_crt, not with nvcc; that of another CUDA version is not asked."""
-    nvcc = evolve(NVCC, headers=("x.h",), newest_gcc=None)
+    nvcc = evolve(NVCC, headers=("x.h",), found=NVCC.found._replace(newest_gcc=None))
     crt = part("cuda12.8-cuda_crt-12.8.93", headers=NVCC.headers, newest_gcc=14)
     other = part("cuda12.6-cuda_crt-12.6.77", headers=NVCC.headers, newest_gcc=13)
     rest = without(GCC, NVCC)
@@ -563,9 +565,13 @@ def test_the_bound_is_found_where_cuda_13_keeps_it() -> None:
     assert codes(check(GCC, nvcc, other, crt, *rest)) == [("cuda-several-versions", Severity.NOTE)]
 
 
-def torch_in(part: Part, cuda: str | None, version: str = "2.9.1") -> SiteListing:
+def torch_in(part: Part, version: str = "2.9.1") -> SiteListing:
     directory = f"{part.found.path}/lib/python3.12/site-packages"
-    return SiteListing(directory, (Distribution("torch", version),), torch_cuda=cuda)
+    return SiteListing(directory, (Distribution("torch", version),))
+
+
+def built_for(cuda: str | None, part: Part = ROOT) -> Part:
+    return evolve(part, found=part.found._replace(torch=Torch(cuda)))
 
 
 @pytest.mark.parametrize(
@@ -574,27 +580,37 @@ def torch_in(part: Part, cuda: str | None, version: str = "2.9.1") -> SiteListin
 )
 def test_a_torch_of_another_cuda_is_told(cuda: str, severity: Severity) -> None:
     """As torch judges: it warns of another minor version and refuses another major one."""
-    (finding,) = check(*WHOLE, sites=(torch_in(ROOT, cuda),))
+    (finding,) = check(*without(ROOT), built_for(cuda), sites=(torch_in(ROOT),))
     assert codes([finding]) == [("torch-other-cuda", severity)]
     assert f"CUDA {cuda}, the toolkit is CUDA 12.8" in finding.summary
     assert finding.remedy.startswith("install a build of python3.12-sglang-0.5.9 ")
 
 
 def test_the_toolkit_of_torch_is_taken_where_the_closure_has_it() -> None:
-    """The remedy's option cures it."""
+    """By itself; and where another one was asked for, the remedy's option cures it."""
     new = part("cuda13.0-cuda_nvcc-13.0.48", programs=("nvcc",), headers=NVCC.headers)
-    sites = (torch_in(ROOT, "12.8"),)
+    sites = (torch_in(ROOT),)
+    parts = (new, *without(ROOT), built_for("12.8"))
+    assert check(*parts, sites=sites) == []
     given = (*PACKAGES["cuda_cudart"], *PACKAGES["cuda_cccl"])
-    found = check(new, *WHOLE, sites=sites, given=given)
+    found = check(*parts, sites=sites, given=given, cuda="13.0")
     (finding,) = (one for one in found if one.code == "torch-other-cuda")
     assert finding.remedy.endswith("`--cuda 12.8`")
-    assert check(new, *WHOLE, sites=sites, given=given, cuda="12.8") == []
+
+
+def test_a_toolkit_that_works_is_named_before_a_package_to_install() -> None:
+    """Where a bare nvcc was asked for, and another version is whole."""
+    new = part("cuda13.0-cuda_nvcc-13.0.48", programs=("nvcc",))
+    findings = check(new, *WHOLE, cuda="13.0")
+    missing = [one for one in findings if one.code.endswith("-missing")]
+    assert {one.code for one in missing} >= {"cuda-runtime-headers-missing", "cuda-cccl-missing"}
+    assert all(one.remedy.endswith("`--cuda 12.8`") for one in missing)
 
 
 @pytest.mark.parametrize("version", ["2.9.1+cpu", "2.9.1"])
 def test_a_torch_for_the_cpu_is_told_where_that_is_certain(version: str) -> None:
     """A torch of which no CUDA version is known may be any."""
-    findings = check(*WHOLE, sites=(torch_in(ROOT, None, version),))
+    findings = check(*without(ROOT), built_for(None), sites=(torch_in(ROOT, version),))
     certain = [("torch-without-cuda", Severity.WARNING)]
     assert codes(findings) == (certain if version.endswith("+cpu") else [])
 
@@ -604,15 +620,15 @@ def test_only_the_torch_that_is_imported_counts() -> None:
     first, second = (
         Part(ROOT.found._replace(path=store_path(name))) for name in ("torch-one", "torch-two")
     )
-    stranger = torch_in(part("elsewhere"), "11.8")
-    own = torch_in(ROOT, None).directory
-    other = SiteListing(own, (Distribution("torchao", "0.9"),), torch_cuda="11.8")
-    right, wrong = (torch_in(first, "12.8"), torch_in(second, "11.8"))
+    stranger = torch_in(part("elsewhere"))
+    other = SiteListing(torch_in(ROOT).directory, (Distribution("torchao", "0.9"),))
+    sites = (torch_in(second), stranger, other, torch_in(first))
     # Nix lists references first, and dependents win.
-    parts = (*WHOLE[:-1], second, first, ROOT)
-    assert check(*parts, sites=(wrong, stranger, other, right)) == []
-    swapped = (torch_in(first, "11.8"), torch_in(second, "12.8"))
-    assert codes(check(*parts, sites=swapped)) == [("torch-other-cuda", Severity.ERROR)]
+    rest = WHOLE[:-1]
+    right = (*rest, built_for("11.8", second), built_for("12.8", first), ROOT)
+    assert check(*right, sites=sites) == []
+    swapped = (*rest, built_for("12.8", second), built_for("11.8", first), ROOT)
+    assert codes(check(*swapped, sites=sites)) == [("torch-other-cuda", Severity.ERROR)]
 
 
 @hypothesis_given(
@@ -625,11 +641,160 @@ def test_nothing_that_a_machine_or_a_store_may_hold_is_an_error(
 ) -> None:
     """Values, file names and versions are anybody's; a stub that is told can be taken away."""
     odd = part("cuda12.6-cuda_cudart-12.6.77", headers=tuple(names), libraries=tuple(names))
-    sites = (torch_in(ROOT, torch[1], torch[0]),)
-    for finding in check(odd, *WHOLE, machine=on_machine(variables), sites=sites, given=names):
+    sites = (torch_in(ROOT, torch[0]),)
+    parts = (odd, *without(ROOT), built_for(torch[1]))
+    for finding in check(*parts, machine=on_machine(variables), sites=sites, given=names):
         if finding.code == "cuda-stubs-at-run-time":
             after = on_machine(exported(finding.remedy, variables))
-            assert finding not in check(odd, *WHOLE, machine=after, sites=sites, given=names)
+            assert finding not in check(*parts, machine=after, sites=sites, given=names)
+
+
+# What looks into CUDA_HOME, patch levels, the compilers that nvcc's variables name ---------------
+
+
+def site_of(*modules: str) -> SiteListing:
+    directory = f"{ROOT.found.path}/lib/python3.12/site-packages"
+    return SiteListing(directory, (), packages=modules)
+
+
+@pytest.mark.parametrize(
+    ("module", "severity"),
+    [
+        ("sgl_kernel", Severity.NOTE),
+        ("cupy", Severity.WARNING),
+        ("numba", Severity.WARNING),
+        ("numba_cuda", Severity.WARNING),
+    ],
+)
+def test_what_a_package_misses_in_cuda_home_is_told_once_for_layout_store(
+    module: str, severity: Severity
+) -> None:
+    """nvcc's store object has no libraries and not the others' headers; a toolkit root has."""
+    site = site_of(module, "torch")
+    (finding,) = check(*WHOLE, sites=(site,))
+    assert codes([finding]) == [("cuda-home-partial", severity)]
+    assert "`--layout linked`" in finding.remedy
+    assert module in finding.summary
+    assert check(*WHOLE, sites=(site,), linked=True) == []
+    (both,) = check(*WHOLE, sites=(site_of(module, "cupy"),))
+    assert both.severity is Severity.WARNING
+
+
+def test_a_joined_toolkit_has_what_they_miss() -> None:
+    """There CUDA_HOME is all of it."""
+    joined = part(
+        "cuda-merged-12.8",
+        programs=("nvcc",),
+        headers=(*NVCC.headers, *CUDART_DEV.headers, *CCCL.headers, "cuda_fp16.h"),
+        libraries=CUDART_LIB.libraries,
+        stubs=CUDART_STUBS.stubs,
+    )
+    parts = (PYTHON, GCC, NINJA, joined, ROOT)
+    assert check(*parts, sites=(site_of("sgl_kernel", "cupy"),)) == []
+
+
+CUOBJDUMP = part("cuda12.8-cuda_cuobjdump-12.8.90", programs=("cuobjdump",))
+
+
+def test_deep_gemm_without_cuobjdump_is_a_warning() -> None:
+    """The package brings it; where the closure has it, the layout does."""
+    site = (site_of("deep_gemm"),)
+    (finding,) = check(*WHOLE, sites=site)
+    assert codes([finding]) == [("cuda-cuobjdump-missing", Severity.WARNING)]
+    assert "cuda_cuobjdump" in installed([finding])
+    assert codes(check(*WHOLE, sites=site, linked=True)) == codes([finding])
+    (finding,) = check(CUOBJDUMP, *WHOLE, sites=site)
+    assert codes([finding]) == [("cuda-cuobjdump-missing", Severity.WARNING)]
+    assert finding.remedy.startswith("take layout linked")
+    assert check(CUOBJDUMP, *WHOLE, sites=site, linked=True) == []
+    own = evolve(NVCC, found=NVCC.found._replace(programs=("nvcc", "cuobjdump")))
+    assert check(own, *without(NVCC), sites=site) == []
+    assert check(CUOBJDUMP, *WHOLE, sites=(site_of("torch"),)) == []
+
+
+def test_patch_levels_that_are_not_used_are_a_note() -> None:
+    """And no trouble."""
+    old = part("cuda12.8-cuda_cudart-12.8.57-lib", libraries=("libcudart.so",))
+    (finding,) = check(old, *WHOLE)
+    assert codes([finding]) == [("cuda-patch-levels", Severity.NOTE)]
+    assert finding.evidence == (old.found.path,)
+
+
+def test_a_library_of_another_major_version_is_seen() -> None:
+    """Its name tells no CUDA version, and the major version of its own tells which not."""
+    other = part("libcublas-11.11.3.6-lib", libraries=("libcublas.so.11",))
+    (finding,) = check(other, *WHOLE)
+    assert codes([finding]) == [("cuda-several-versions", Severity.NOTE)]
+    assert "CUDA 11 beside" in finding.summary
+    assert check(part("libcurand-10.3.9.90-lib"), *WHOLE) == []
+
+
+def test_a_prefix_alone_is_no_part_of_another_version() -> None:
+    """cutlass is built for a CUDA, and is none of it."""
+    other = part("cuda13.0-cutlass-4.5.2", headers=("cutlass.h",))
+    assert check(evolve(other, found=other.found._replace(cuda_marker=False)), *WHOLE) == []
+
+
+def new_gcc_for(variable: str, value: str, **more: str) -> Machine:
+    machine = on_machine({variable: value, **more})
+    return evolve(machine, nvcc_compilers={variable: "/usr/bin/g++-16"})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "remedy"),
+    [
+        ("NVCC_CCBIN", "/usr/bin/g++-16", "`unset NVCC_CCBIN`"),
+        ("CUDAHOSTCXX", "/usr/bin/g++-16", "`unset CUDAHOSTCXX`"),
+        ("NVCC_PREPEND_FLAGS", "-ccbin /usr/bin/g++-16", "`unset NVCC_PREPEND_FLAGS`"),
+        (
+            "NVCC_APPEND_FLAGS",
+            "-O2 -ccbin=/usr/bin/g++-16 -g",
+            "`export NVCC_APPEND_FLAGS='-O2 -g'`",
+        ),
+    ],
+)
+def test_a_compiler_that_nvccs_own_variables_name_is_judged(
+    variable: str, value: str, remedy: str
+) -> None:
+    """The variable is named, and taken back."""
+    (finding,) = check(*WHOLE, machine=new_gcc_for(variable, value))
+    assert codes([finding]) == [("cuda-host-compiler-too-new", Severity.ERROR)]
+    assert f"gcc 16, which {variable} names" in finding.summary
+    assert finding.remedy == remedy
+
+
+@pytest.mark.parametrize("variable", ["NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS"])
+@pytest.mark.parametrize("flag", ["-allow-unsupported-compiler", "--allow-unsupported-compiler"])
+def test_nvcc_that_allows_any_compiler_refuses_none(variable: str, flag: str) -> None:
+    """Neither CC nor the closure's."""
+    machine = on_machine({variable: f"-O2 {flag}", "CC": "/usr/bin/gcc-16"})
+    assert check(gcc("16.1.0"), *without(GCC), machine=machine) == []
+    assert len(check(gcc("16.1.0"), *without(GCC), machine=on_machine())) == 1
+
+
+def test_what_is_appended_is_what_nvcc_takes() -> None:
+    """Whatever CC is."""
+    machine = on_machine({"CC": "/usr/bin/gcc-16", "NVCC_APPEND_FLAGS": "-ccbin /usr/bin/g++-13"})
+    given = evolve(machine, nvcc_compilers={"NVCC_APPEND_FLAGS": "/usr/bin/g++-13"})
+    assert check(*WHOLE, machine=given) == []
+
+
+def test_wheels_link_by_names_without_version_in_layout_linked_alone() -> None:
+    """The toolkit root makes them."""
+    lib = part("cuda12.8-cuda_cudart-12.8.90-lib", libraries=("libcudart.so.12",))
+    parts = (*without(CUDART_LIB), lib)
+    assert codes(check(*parts)) == [("cuda-runtime-library-missing", Severity.WARNING)]
+    assert check(*parts, linked=True) == []
+
+
+def test_an_nvcc_among_wheels_that_are_not_in_use_is_told() -> None:
+    """It is not the same as none."""
+    site = f"{ROOT.found.path}/lib/python3.13/site-packages"
+    wheels = CudaWheels(f"{site}/nvidia/cu13", site, "13.0", ("nvcc",))
+    root = evolve(ROOT, found=ROOT.found._replace(wheels=(wheels,)))
+    (finding,) = check(PYTHON, root)
+    assert codes([finding]) == [("cuda-version-unknown", Severity.WARNING)]
+    assert finding.evidence == (f"{wheels.home}/bin/nvcc",)
 
 
 # With the real headers, compilers and libraries.
@@ -674,7 +839,7 @@ def test_what_is_called_missing_does_not_compile_and_what_is_added_on_cpath_does
     def verdicts(cpath: str) -> tuple[list[str], bool]:
         files = probe_toolkit_files(probe, cpath)
         files = evolve(files, libraries=files_of(rest).libraries)
-        findings = check_cuda(probe, inventory, files, (), None)
+        findings = check_cuda(probe, inventory, files, (), None, linked=False)
         compiled = compiles(f"#include <{header}>\n", *nvcc.include_dirs, cpath=cpath)
         return [finding.code for finding in findings], compiled
 
@@ -712,7 +877,9 @@ def test_the_closure_that_nix_built_has_the_faults_that_are_in_it(
     closure = Closure(paths[-1], paths, Origin.NIX, "test")
     probe = probe_closure(closure, "sglang")
     inventory = classify(closure, probe)
-    findings = tuple(check_cuda(probe, inventory, probe_toolkit_files(probe), (), None))
+    findings = tuple(
+        check_cuda(probe, inventory, probe_toolkit_files(probe), (), None, linked=False)
+    )
     assert codes(findings) == [
         ("cuda-library-without-headers", Severity.WARNING),
         ("cuda-library-without-headers", Severity.WARNING),
@@ -723,7 +890,7 @@ def test_the_closure_that_nix_built_has_the_faults_that_are_in_it(
         for header in PACKAGES[package]:
             (tmp_path / header).touch()
     files = probe_toolkit_files(probe, cpath=str(tmp_path))
-    assert codes(check_cuda(probe, inventory, files, (), None)) == codes(findings[2:])
+    assert codes(check_cuda(probe, inventory, files, (), None, linked=False)) == codes(findings[2:])
 
 
 @pytest.mark.parametrize(
@@ -743,7 +910,8 @@ def test_other_closures_that_nix_built_have_no_other_faults(
     paths = tuple(map(StorePath, sglang.store.closure(sglang.roots[root])))
     closure = Closure(paths[-1], paths, Origin.NIX, "test")
     probe = probe_closure(closure, None)
-    findings = check_cuda(probe, classify(closure, probe), probe_toolkit_files(probe), (), None)
+    files = probe_toolkit_files(probe)
+    findings = check_cuda(probe, classify(closure, probe), files, (), None, linked=False)
     assert {finding.code for finding in findings} == expected
 
 
@@ -753,7 +921,7 @@ def test_stubs_do_answer_with_error_34_and_the_remedy_ends_it(sglang: SglangClos
     before = {"LD_LIBRARY_PATH": f"/nowhere:{stubs}"}
 
     def answer(variables: dict[str, str]) -> str:
-        code = "import ctypes; print(ctypes.CDLL('libcuda.so').cuInit(0))"
+        code = "import ctypes; print(ctypes.CDLL('libcuda.so').cuInit(0, linked=False))"
         done = subprocess.run(
             [sys.executable, "-c", code],
             env=variables,

@@ -56,7 +56,7 @@ def distribution(name: str, version: str = "1.0", *requires: str) -> Distributio
 
 def site(directory: str, *found: Distribution, **more: tuple[str, ...]) -> SiteListing:
     modules = tuple(module for one in found for module in one.modules)
-    return SiteListing(directory, found, **{"packages": modules, **more})  # type: ignore[arg-type]
+    return SiteListing(directory, found, **{"packages": modules, **more})
 
 
 def inventory_of(

@@ -12,9 +12,10 @@ from nixenv.evidence.machine import Machine, PortState
 from nixenv.findings import Code, Finding, Severity
 from nixenv.inspect.components import Group
 from nixenv.inspect.report import Member, Module, Report, Verdict
-from nixenv.road.choice import Choice, Reason
+from nixenv.road.choice import Reason
 from nixenv.road.classify import Inventory
 from nixenv.road.cuda import CudaToolkit
+from nixenv.road.host_compiler import HostCompiler
 from nixenv.road.python import Interpreter, SitePackages
 from nixenv.road.root import Root
 from tests.closures import site_packages, store_path
@@ -103,15 +104,22 @@ INVENTORY = Inventory(
     site_packages=tuple(SitePackages(module.directory, module.own) for module in MODULES),
     cuda=CudaToolkit(
         version="12.8",
+        home=_NVCC,
         nvcc=_NVCC,
         reasons=(Reason.ASKED_FOR,),
         members=(_NVCC, _CUDART),
+        homes=(_NVCC, _CUDART),
         include_dirs=(f"{_NVCC}/include", f"{_CUDART}/include"),
         library_dirs=(f"{_CUDART}/lib",),
         stub_dirs=(f"{_CUDART}/lib/stubs",),
         others=(store_path("cuda12.4-cuda_nvcc-12.4.131"),),
     ),
-    host_compiler=Choice(store_path("gcc-wrapper-14.3.0"), Reason.NVCC_NAMES_IT),
+    host_compiler=HostCompiler(
+        store_path("gcc-wrapper-14.3.0"),
+        Reason.NVCC_NAMES_IT,
+        f"{store_path('gcc-wrapper-14.3.0')}/bin/gcc",
+        f"{store_path('gcc-wrapper-14.3.0')}/bin/g++",
+    ),
     ninja=None,
 )
 

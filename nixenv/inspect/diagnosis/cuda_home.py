@@ -1,0 +1,120 @@
+"""What programs look for in CUDA_HOME at run time, and do not find there. Pure."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from nixenv.evidence.distributions import SiteListing
+from nixenv.evidence.toolkit_files import ToolkitFiles
+from nixenv.findings import Code, Finding, Severity
+from nixenv.inspect.diagnosis.cuda_packages import install_cuda
+from nixenv.road.cuda import CudaToolkit
+
+TAKE_LINKED = "take layout linked: `NIXENV_LAYOUT=linked flox activate`, or `--layout linked`"
+
+
+class _Reader(NamedTuple):
+    """A package that looks into CUDA_HOME by itself.
+
+    Attributes:
+        module: Its top-level module.
+        wants: What it looks for: a path below CUDA_HOME, the beginning of a file's name.
+        purpose: What for.
+        severity: How bad it is when that is not there.
+        major: The major version of CUDA that it asks this of; None for any.
+    """
+
+    module: str
+    wants: tuple[str, ...]
+    purpose: str
+    severity: Severity
+    major: str | None = None
+
+
+_READERS = (
+    # sgl_kernel/load_utils.py, _preload_cuda_library: then the machine's library directories
+    _Reader(
+        "sgl_kernel",
+        ("lib/libcudart.so.12", "lib64/libcudart.so.12"),
+        "to load it before its own libraries do",
+        Severity.NOTE,
+        "12",
+    ),
+    # cupy/cuda/compiler.py: NVRTC reads no CPATH
+    _Reader("cupy", ("include/cuda_fp16.h",), "to compile kernels with NVRTC", Severity.WARNING),
+    # numba/cuda/cuda_paths.py, cuda/pathfinder/_dynamic_libs
+    _Reader("numba", ("nvvm/lib64/libnvvm.so",), "to compile kernels", Severity.WARNING),
+    _Reader("numba_cuda", ("nvvm/lib64/libnvvm.so",), "to compile kernels", Severity.WARNING),
+)
+
+
+def check_cuda_home(
+    toolkit: CudaToolkit, files: ToolkitFiles, sites: Sequence[SiteListing], *, linked: bool
+) -> Iterator[Finding]:
+    """Judge CUDA_HOME as the closure's own packages use it.
+
+    Args:
+        toolkit: The toolkit.
+        files: What the include and library directories hold.
+        sites: What the site-packages directories hold.
+        linked: Whether the layout is ``linked``: there CUDA_HOME has all of the toolkit.
+    """
+    modules = {
+        module for site in sites for module in (*site.packages, *site.extended, *site.namespaces)
+    }
+    if not linked:
+        yield from _check_readers(toolkit, files, modules)
+    yield from _check_cuobjdump(toolkit, modules, linked=linked)
+
+
+def _check_readers(
+    toolkit: CudaToolkit, files: ToolkitFiles, modules: set[str]
+) -> Iterator[Finding]:
+    held = tuple(_held_in(toolkit.home, files))
+    major = toolkit.version.partition(".")[0]
+    failing = tuple(
+        reader
+        for reader in _READERS
+        if reader.module in modules
+        and reader.major in (None, major)
+        and not any(path.startswith(reader.wants) for path in held)
+    )
+    if failing:
+        names = ", ".join(reader.module for reader in failing)
+        yield Code.CUDA_HOME_PARTIAL.found(
+            f"{names}: what is looked for in CUDA_HOME is not there; in layout store that is the "
+            "store object of nvcc alone",
+            tuple(
+                f"{reader.module} looks for {toolkit.home}/{reader.wants[0]} {reader.purpose}"
+                for reader in failing
+            ),
+            TAKE_LINKED,
+            min((reader.severity for reader in failing), key=list(Severity).index),
+        )
+
+
+def _held_in(home: str, files: ToolkitFiles) -> Iterator[str]:
+    """Name the files below CUDA_HOME, as far as they were listed."""
+    for listing in (*files.headers, *files.libraries):
+        if listing.directory.startswith(f"{home}/"):
+            inside = listing.directory.removeprefix(f"{home}/")
+            yield from (f"{inside}/{name}" for name in listing.names)
+
+
+def _check_cuobjdump(toolkit: CudaToolkit, modules: set[str], *, linked: bool) -> Iterator[Finding]:
+    """Look for the program that deep_gemm starts after each compilation, and that must succeed.
+
+    sgl-kernel 0.3.21 brings deep_gemm along.
+    """
+    found = toolkit.find_tool("cuobjdump")
+    if "deep_gemm" not in modules or (linked and found):
+        return
+    if found != f"{toolkit.home}/bin/cuobjdump":
+        yield Code.CUDA_CUOBJDUMP_MISSING.found(
+            "deep_gemm starts cuobjdump of CUDA_HOME after it has compiled a kernel, and it is not "
+            "there",
+            (f"{toolkit.home}/bin/cuobjdump",),
+            TAKE_LINKED
+            if found
+            else f"{install_cuda(toolkit.version, 'cuda_cuobjdump')}; and {TAKE_LINKED}, with "
+            '`--root "$FLOX_ENV"`',
+        )

@@ -1,0 +1,110 @@
+"""What a directory laid out as a prefix holds: a store object's, or that of NVIDIA's wheels."""
+
+import os
+import re
+import stat
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from nixenv.road.disk import find_names, is_kind, require_text
+from nixenv.road.nvcc import parse_newest_gcc
+from nixenv.versions import VERSIONED_PYTHON
+
+CUDA_TOOLS = (
+    *("bin2c", "compute-sanitizer", "cu++filt", "cuda-gdb", "cudafe++", "cuobjdump", "fatbinary"),
+    *("ncu", "nsys", "nvdisasm", "nvlink", "nvprune", "ptxas", "tileiras"),
+)
+"""CUDA's programs beside nvcc."""
+
+PROGRAMS = ("nvcc", "ninja", *CUDA_TOOLS)
+"""The programs whose presence in ``bin/`` is noted, beside Python interpreters and compilers."""
+
+HEADERS = ("cuda_runtime.h", "crt/host_config.h")
+"""The headers whose presence is noted: nvcc includes them in every unit, by itself."""
+
+# gcc and g++, cc and c++, clang and clang++, and these with the triple of another machine before.
+_COMPILER = re.compile(r"(?:[a-z0-9_]+(?:-[a-z0-9_]+){2,3}-)?(?:gcc|g\+\+|cc|c\+\+|clang(?:\+\+)?)")
+
+
+class Libraries(NamedTuple):
+    """What a ``lib`` and a ``lib64`` hold, as `nixenv.road.probe.StoreObject` notes it."""
+
+    directories: tuple[str, ...]
+    stub_dirs: tuple[str, ...]
+    site_packages: tuple[str, ...]
+    cudart: str | None
+
+
+def find_programs(directory: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Find those of `PROGRAMS`, and the C and C++ compilers, in a ``bin`` that has these names."""
+    programs = [name for name in PROGRAMS if name in names]
+    compilers = sorted(filter(_COMPILER.fullmatch, names))
+    return tuple(
+        name for name in (*programs, *compilers) if is_kind(f"{directory}/{name}", stat.S_ISREG)
+    )
+
+
+def find_headers(include_dirs: Sequence[str]) -> tuple[str, ...]:
+    """Find those of `HEADERS` that are in one of the directories."""
+    return tuple(
+        header
+        for header in HEADERS
+        if any(is_kind(f"{path}/{header}", stat.S_ISREG) for path in include_dirs)
+    )
+
+
+def probe_newest_gcc(include_dirs: Sequence[str]) -> int | None:
+    """Read the highest major version of gcc that the ``crt/host_config.h`` of these accepts."""
+    texts = (require_text(f"{path}/crt/host_config.h") for path in include_dirs)
+    return next(filter(None, map(parse_newest_gcc, texts)), None)
+
+
+def probe_include(directory: str) -> tuple[str, ...]:
+    """Find the directories of headers of an ``include``: it, and CCCL's in it."""
+    include = real_directory(directory)
+    if include is None:
+        return ()
+    cccl = real_directory(f"{include}/cccl")
+    # In nixpkgs since 2026, a link to include itself.
+    return (include,) if cccl in (None, include) else (include, cccl)
+
+
+def probe_libraries(top: "Mapping[str, os.DirEntry[str]]") -> Libraries:
+    """Look at the ``lib`` and the ``lib64`` of a prefix.
+
+    Args:
+        top: The entries of the prefix, by their names.
+    """
+    library_dirs: list[str] = []
+    stub_dirs: list[str] = []
+    site_packages: list[str] = []
+    cudart = None
+    for name in ("lib", "lib64"):
+        entry = top.get(name)
+        if entry is None:
+            continue
+        real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+        names = None if real in library_dirs else find_names(real)
+        if names is None:
+            continue
+        library_dirs.append(real)
+        if cudart is None and any(found.startswith("libcudart.so") for found in names):
+            cudart = real
+        stubs = real_directory(f"{real}/stubs") if "stubs" in names else None
+        if stubs is not None:
+            stub_dirs.append(stubs)
+        if name == "lib":
+            pythons = filter(None, map(VERSIONED_PYTHON.fullmatch, sorted(names)))
+            site_packages += [
+                python[1]
+                for python in pythons
+                if is_kind(f"{real}/{python[0]}/site-packages", stat.S_ISDIR)
+            ]
+    return Libraries(tuple(library_dirs), tuple(stub_dirs), tuple(site_packages), cudart)
+
+
+def real_directory(path: str) -> str | None:
+    """Give the directory behind ``path``; None when there is none. Only links cost a realpath."""
+    if os.path.islink(path):
+        path = os.path.realpath(path)
+    return path if is_kind(path, stat.S_ISDIR) else None
