@@ -13,8 +13,8 @@ from nixenv.sglang.defaults import read_defaults
 NEEDED = "8.9"
 """The compute capability that the default model needs: that of the first GPUs with FP8."""
 
-ALTERNATIVE = "Qwen/Qwen2.5-7B-Instruct"
-"""A model for GPUs before that."""
+ALTERNATIVE = "SGLANG_MODEL=Qwen/Qwen3-4B SGLANG_DTYPE=half flox activate"
+"""What runs on each GPU before that, a T4 included; docs/operating-sglang.md has larger ones."""
 
 # GPUs of the generations from Kepler to Ampere, as the driver names them. What came later, such as
 # L4, RTX 6000 Ada or H100, is called otherwise.
@@ -50,7 +50,4 @@ def describe_incapable(requested: str, gpus: list[str]) -> str | None:
     """Say that the default model will not run here, None where it will, or where it is another."""
     if requested.partition("@")[0] != read_defaults()["SGLANG_MODEL"] or not gpus:
         return None
-    return (
-        f"needs compute capability {NEEDED}, which {' and '.join(gpus)} has not: "
-        f"SGLANG_MODEL={ALTERNATIVE} flox activate"
-    )
+    return f"needs compute capability {NEEDED}, which {' and '.join(gpus)} has not: {ALTERNATIVE}"

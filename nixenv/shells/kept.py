@@ -3,7 +3,7 @@
 The hook evaluates it in a function of its own, where IFS is a colon, no pattern is expanded, and
 what is assigned is exported. It unsets each variable before it sets it: Flox 1.15 traces how
 variables grow and replays that, and a list that grew, replayed onto an empty variable, would have
-an empty entry.
+an empty entry. Not PATH, which is empty for nobody: who attaches has one of its own, and keeps it.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,8 +20,7 @@ for __nixenv_entry in ${{{name}-}}; do
     *) __nixenv_list+=${{__nixenv_entry:+:$__nixenv_entry}} ;;
   esac
 done
-unset {name}
-{name}=$__nixenv_list
+{unset}{name}=$__nixenv_list
 """
 
 
@@ -66,7 +65,8 @@ def _one_by_one(operations: Iterable[Operation], word: Callable[[str], str]) -> 
                 lines.append(f"unset {name}\n")
             case Prepend(name=name, entries=entries):
                 lines.append(f"__nixenv_list={word(':'.join(entries))}\n")
-                lines.append(_JOIN.format(name=name))
+                unset = "" if name == "PATH" else f"unset {name}\n"
+                lines.append(_JOIN.format(name=name, unset=unset))
             case _:
                 pass
     return "".join(lines)

@@ -113,7 +113,7 @@ def active(environ: Environ, nixenv: Nixenv) -> Environ:
     """The environment as it is after an activation."""
     values = json.loads(nixenv("export", "--shell", "json").stdout)["variables"]
     for name in ("FLASHINFER_JIT_DIR", "FLASHINFER_WORKSPACE_BASE"):
-        Path(values[name]).mkdir(parents=True)
+        Path(values[name]).mkdir(parents=True, exist_ok=True)
     return {**environ, **{name: value for name, value in values.items() if value is not None}}
 
 

@@ -1,31 +1,36 @@
 """An activation as Flox does it, without Flox.
 
-What is modelled, from Flox 1.14 and 1.15 (FACTS: its activate script, profile.d scripts,
-flox-activations):
+What is modelled, from the source of Flox 1.14 and of its main branch (its activate script, the
+profile.d scripts, flox-activations, the tracer in its bash):
 
 - *Start.* bash, umask 077, the starting environment of `Scene.starting_environment`. In dev mode
   the profile.d scripts put `$FLOX_ENV`'s include and lib on CPATH and LIBRARY_PATH. `[vars]` are
   exported over whatever was there. Then, under `set +euo pipefail` and with stdout on stderr, the
   hook is sourced: `return` ends it, `exit` ends everything. An `exit 0` counts as a failure too,
   since the script did not come to its end.
-- *Capture and attach.* Who comes to an activation that is running, a second shell or a service,
-  does not run the hook. Until 1.14 it is given the difference between the environments before and
-  after (`attach_final`). From 1.15 a patched bash records each mutation of an exported variable,
-  and one that left the old value at the end (or the start) of the new one is replayed as growth of
-  the value that the newcomer has (`attach_replayed`).
+- *Capture.* Until 1.14: the environments before and after. Since then a patched bash records each
+  mutation of an exported variable: `set`, `unset`, `prepend` or `append` where the old value is at
+  one end of the new one, `updated` for any other change, and for a value that was there already
+  `set-if-absent`, or `reset` where it comes from `[vars]`.
+- *Attach.* Who comes to an activation that is running, a second shell, does not run the hook. Until
+  1.14 it is given the final values of what has changed (`attach_final`). Since then the mutations
+  are replayed on what it has itself (`attach_replayed`); so they are on the first shell.
 - *Profile.* The user's shell sources `profile.common`, then its own part.
-- *Service.* bash -c, in the environment of one who attaches, in a process group of its own.
+- *Service.* bash -c, in a process group of its own, in the environment that the first shell would
+  have been given: what a second shell has is nothing to a service.
 
 What is not: dotfiles, prompts, layered environments, the order that Flox gives PATH at the end of
 an activation, process-compose. Mutations are told apart at the grain of a command, not of an
-assignment, and one that assigns the value that was there already is not seen.
+assignment.
 """
 
 import itertools
 import os
+import re
+import shlex
 import subprocess
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -37,16 +42,19 @@ MANIFEST = PROJECT / ".flox/env/manifest.toml"
 
 # Bash's own, and those that Flox leaves out of a replay.
 _NOT_CAPTURED = frozenset({"_", "SHLVL", "PWD", "OLDPWD", "SHELLOPTS"})
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
 
 # $1 is the mode, $2 the file of [vars], $3 the hook, $4 where the final environment goes, $5 where
-# the environment before each command goes, if anywhere. The snapshots end with an empty record.
+# the environment before each command goes, if anywhere, with the command in front, as a variable of
+# that name. The snapshots end with an empty record.
 _ACTIVATE = r"""
 __mode=$1 __vars=$2 __hook=$3 __final=$4 __trace=$5
 set -euo pipefail
 umask 077
 if [[ -n $__trace ]]; then
   set -o functrace
-  trap '[[ $BASH_SUBSHELL != 0 ]] || { /usr/bin/env -0; printf "\0"; } >>"$__trace"' DEBUG
+  trap '[[ $BASH_SUBSHELL != 0 ]] ||
+    { printf "__command=%s\0" "$BASH_COMMAND"; /usr/bin/env -0; printf "\0"; } >>"$__trace"' DEBUG
 fi
 if [[ $__mode == dev ]]; then
   export CPATH="$FLOX_ENV/include${CPATH:+:$CPATH}"
@@ -98,34 +106,55 @@ class ActivationFailed(Exception):
         self.stderr = stderr
 
 
+class Change(Enum):
+    """How a command changed an exported variable, as Flox's tracer has it."""
+
+    SET = "set"
+    SET_IF_ABSENT = "set-if-absent"
+    RESET = "reset"
+    PREPEND = "prepend"
+    APPEND = "append"
+    UPDATED = "updated"
+    UNSET = "unset"
+
+
 @frozen
 class Mutation:
     """What one command did to one exported variable.
 
-    `prefix` and `suffix` are what it grew by; both None: it was set to `value`, None for unset.
+    The operand is what was added at an end, else the whole value; there is none for `unset`.
     """
 
+    change: Change
     name: str
-    value: str | None
-    prefix: str | None = None
-    suffix: str | None = None
+    operand: str = ""
 
     @classmethod
     def between(cls, name: str, before: str | None, after: str | None) -> "Mutation":
-        if before is not None and after is not None:
-            if after.endswith(before):
-                return cls(name, after, prefix=after.removesuffix(before))
-            if after.startswith(before):
-                return cls(name, after, suffix=after.removeprefix(before))
-        return cls(name, after)
+        """Tell what happened to a value that is another one now."""
+        if after is None:
+            return cls(Change.UNSET, name)
+        if before is None:
+            return cls(Change.SET, name, after)
+        if after.startswith(before):
+            return cls(Change.APPEND, name, after.removeprefix(before))
+        if after.endswith(before):
+            return cls(Change.PREPEND, name, after.removesuffix(before))
+        return cls(Change.UPDATED, name, after)
 
     def apply(self, current: str | None) -> str | None:
         """Replay it on a value. One that is missing grows from nothing, as in Flox."""
-        if self.prefix is not None:
-            return self.prefix + (current or "")
-        if self.suffix is not None:
-            return (current or "") + self.suffix
-        return self.value
+        match self.change:
+            case Change.UNSET:
+                return None
+            case Change.PREPEND:
+                return self.operand + (current or "")
+            case Change.APPEND:
+                return (current or "") + self.operand
+            case Change.SET_IF_ABSENT if current is not None:
+                return current
+            case _:
+                return self.operand
 
 
 @frozen
@@ -148,7 +177,7 @@ class Activation:
         return {name: value for name, value in start.items() if name not in gone} | changed
 
     def attach_replayed(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """Give the environment of one who attaches, coming from `environ`: Flox from 1.15.
+        """Give the environment of one who attaches, coming from `environ`: Flox since then.
 
         The activation must have been traced.
         """
@@ -219,7 +248,9 @@ class Scene:
             before=_captured(before),
             environ=final[-1],
             stderr=done.stderr,
-            mutations=_mutations([*_read_snapshots(files["trace"]), *final]) if traced else (),
+            mutations=tuple(
+                _mutations([*_read_snapshots(files["trace"]), *final], self.manifest.variables)
+            ),
         )
 
     def run_profile(
@@ -244,7 +275,7 @@ class Scene:
         )
 
     def start_service(self, name: str, environ: Mapping[str, str]) -> "subprocess.Popen[str]":
-        """Start a service; `environ` is that of one who attaches."""
+        """Start a service; `environ` is what the first shell was given."""
         return subprocess.Popen(
             ["/bin/bash", "-c", self.manifest.services[name]],
             env=environ,
@@ -296,10 +327,32 @@ def _captured(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _mutations(snapshots: Sequence[Mapping[str, str]]) -> tuple[Mutation, ...]:
-    return tuple(
-        Mutation.between(name, before.get(name), after.get(name))
-        for before, after in itertools.pairwise(snapshots)
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
-    )
+def _mutations(
+    snapshots: Sequence[Mapping[str, str]], declared: Container[str]
+) -> Iterator[Mutation]:
+    """Tell what each command did to the variables.
+
+    Args:
+        snapshots: The environment before each command, with the command.
+        declared: The variables of `[vars]`.
+    """
+    for before, after in itertools.pairwise(snapshots):
+        for name in sorted((before.keys() | after.keys()) - {"__command"}):
+            if before.get(name) != after.get(name):
+                yield Mutation.between(name, before.get(name), after.get(name))
+        for name in _assigned(before["__command"]):
+            if name in before and before[name] == after.get(name):
+                change = Change.RESET if name in declared else Change.SET_IF_ABSENT
+                yield Mutation(change, name, before[name])
+
+
+def _assigned(command: str) -> Iterator[str]:
+    """Name the variables that a simple command assigns, or exports with a value."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return  # a command of another kind
+    if words[:1] == ["export"]:
+        words = words[1:]
+    for word in itertools.takewhile(_ASSIGNMENT.match, words):
+        yield word.partition("=")[0].removesuffix("+")

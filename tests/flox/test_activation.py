@@ -150,13 +150,42 @@ def test_attach_leaves_no_empty_entry(
     assert attached["CUDA_HOME"] == activation.environ["CUDA_HOME"]
 
 
-@ATTACHES
-def test_value_of_the_one_who_attaches(
-    scene: Scene, environ: dict[str, str], tmp_path: Path, attach: Attach
+def test_a_second_shell_keeps_its_own_path(
+    scene: Scene, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    """Who attaches gets the settings of the activation, as Flox means it: one server, one port."""
-    activation = scene.activate(environ | {"SGLANG_PORT": "8080"}, tmp_path, traced=True)
-    assert attach(activation, environ | {"SGLANG_PORT": "8080"})["SGLANG_PORT"] == "8080"
+    """Behind what the activation put in front. Until 1.14 it gets the first one's, whole."""
+    activation = scene.activate(environ, tmp_path, traced=True)
+    second = environ | {"PATH": f"/home/me/bin:{environ['PATH']}"}
+    path = activation.attach_replayed(second)["PATH"].split(":")
+    first = activation.environ["PATH"].split(":")
+    assert "/home/me/bin" in path
+    assert [entry for entry in path if entry != "/home/me/bin"] == first
+    assert "/home/me/bin" not in activation.attach_final(second)["PATH"].split(":")
+
+
+SETTINGS = {
+    # What the first shell had, what the second has; what it gets until 1.14, and since.
+    "of neither": ({}, {}, "30000", "30000"),
+    "of the first": ({"SGLANG_PORT": "8080"}, {}, None, "8080"),
+    "of the second": ({}, {"SGLANG_PORT": "9"}, "30000", "30000"),
+    "of both": ({"SGLANG_PORT": "8080"}, {"SGLANG_PORT": "9"}, "9", "9"),
+}
+
+
+@pytest.mark.parametrize(("first", "second", "final", "replayed"), SETTINGS.values(), ids=SETTINGS)
+def test_a_second_shell_gets_the_settings_as_the_documentation_says(
+    scene: Scene,
+    environ: dict[str, str],
+    tmp_path: Path,
+    first: dict[str, str],
+    second: dict[str, str],
+    final: str | None,
+    replayed: str,
+) -> None:
+    """The table of docs/flox.md: a value that the user gave the first is no change to Flox."""
+    activation = scene.activate(environ | first, tmp_path, traced=True)
+    assert activation.attach_final(environ | second).get("SGLANG_PORT") == final
+    assert activation.attach_replayed(environ | second).get("SGLANG_PORT") == replayed
 
 
 def _break_program(scene: Scene) -> None:

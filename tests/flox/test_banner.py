@@ -1,13 +1,13 @@
-"""The profile's one line, in the user's shells."""
+"""The line at the prompt: made once by the hook, shown by the profile in the user's shells."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from attrs import evolve
 
-from tests.flox.activation import SHELLS, Scene
+from tests.flox.activation import SHELLS, Activation, Scene
 from tests.flox.conftest import MODEL
+from tests.flox.test_activation import ATTACHES, Attach
 from tests.real_shells import require_tool
 
 EACH_SHELL = pytest.mark.parametrize("shell", list(SHELLS))
@@ -22,105 +22,75 @@ HOSTILE = {
     "variable": "$HOME/${HOME}",
     "newline": "a\ntouch ran\n/b",
     "option": "-n",
-    "file test": "-d / -o",
-    "expression": "x ) || ( 1",
     "format": "%s%n%d/%q",
-    "backslash": "\\n/\\",
+    "backslash": "\\n/\\c",
     "glob": "*/?[a-z]",
-    "braces": "{a,b}/{c}",
-    "tilde": "~/~root",
     "history": "!!/!x",
-    "nothing": "",
-    "spaces": " a  b/ c ",
-    "quotes": "'\"/\"'",
-    "parent": "../..",
-    "only slashes": "///",
     "no UTF-8": "caf\udce9/x",
     "control": "\x1b[31mred/\x07",
 }
 
 
-def _banner(
-    scene: Scene, shell: str, directory: Path, environ: Mapping[str, str], **settings: str
-) -> str:
-    """Give the banner of a shell that has these settings, and see that it is all there is."""
+def shown(scene: Scene, activation: Activation, shell: str, scratch: Path) -> str:
+    """What the profile shows in the first shell, and that it is all there is."""
     require_tool(shell)
-    defaults = {"SGLANG_MODEL": MODEL, "SGLANG_HOST": "0.0.0.0", "SGLANG_PORT": "30000"}
-    environment = scene.starting_environment(environ) | defaults | settings
-    done = scene.run_profile(environment, shell, directory)
+    done = scene.run_profile(activation.environ, shell, scratch)
     assert done.returncode == 0
     assert done.stdout == ""
     return done.stderr
 
 
-def _with_profile(scene: Scene, profile: Mapping[str, str]) -> Scene:
-    return evolve(scene, manifest=evolve(scene.manifest, profile=profile))
-
-
 @EACH_SHELL
-def test_model_of_the_environment_is_bundled(
+def test_the_line_is_shown_in_every_shell(
     scene: Scene, environ: dict[str, str], tmp_path: Path, shell: str
 ) -> None:
-    """The default model is in the environment, and the banner says so: one line, on stderr."""
+    """The default model is in the environment, and the line says so, on stderr."""
     activation = scene.activate(environ, tmp_path)
-    done = scene.run_profile(activation.environ, shell, tmp_path)
-    assert done.stderr == f"sglang: {MODEL} (bundled) on 0.0.0.0:30000\n"
-    assert done.stdout == ""
+    assert shown(scene, activation, shell, tmp_path) == (
+        f"sglang: {MODEL} (bundled) on 0.0.0.0:30000\n"
+    )
 
 
 @EACH_SHELL
-def test_other_model_is_downloaded(
+def test_nothing_is_shown_where_there_is_no_line(
     scene: Scene, environ: dict[str, str], tmp_path: Path, shell: str
 ) -> None:
-    """A model that the environment does not hold comes from Hugging Face."""
-    banner = _banner(scene, shell, tmp_path, environ, SGLANG_MODEL="Qwen/Qwen3-8B")
-    assert banner == "sglang: Qwen/Qwen3-8B (will download from HF) on 0.0.0.0:30000\n"
+    """No empty line, and no complaint."""
+    require_tool(shell)
+    done = scene.run_profile(environ, shell, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@EACH_SHELL
-def test_flat_model_is_bundled(
-    scene: Scene, environ: dict[str, str], tmp_path: Path, shell: str
-) -> None:
-    """A model that its package lays out by name alone is found as well."""
-    (scene.flox_env / "share/models").unlink()
-    flat = scene.flox_env / "share/models/Tiny"
-    flat.mkdir(parents=True)
-    (flat / "config.json").write_text("{}")
-    banner = _banner(scene, shell, tmp_path, environ, SGLANG_MODEL="acme/Tiny")
-    assert banner == "sglang: acme/Tiny (bundled) on 0.0.0.0:30000\n"
-
-
-@EACH_SHELL
-def test_directory_is_named_as_such(
-    scene: Scene, environ: dict[str, str], tmp_path: Path, shell: str
-) -> None:
-    """A model that is a directory is neither bundled nor downloaded."""
-    (tmp_path / "config.json").write_text("{}")
-    banner = _banner(scene, shell, tmp_path, environ, SGLANG_MODEL=str(tmp_path))
-    assert banner == f"sglang: {tmp_path} (local directory) on 0.0.0.0:30000\n"
-
-
-@EACH_SHELL
-def test_address_is_the_users(
-    scene: Scene, environ: dict[str, str], tmp_path: Path, shell: str
-) -> None:
-    """Host and port are those that the server will use."""
-    settings = {"SGLANG_HOST": "127.0.0.1", "SGLANG_PORT": "8080"}
-    banner = _banner(scene, shell, tmp_path, environ, **settings)
-    assert banner == f"sglang: {MODEL} (bundled) on 127.0.0.1:8080\n"
-
-
-@EACH_SHELL
 @pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
-def test_no_value_runs(
-    scene: Scene, environ: dict[str, str], tmp_path: Path, shell: str, value: str
-) -> None:
-    """Whatever the settings hold, the banner shows it and runs none of it."""
-    settings = {"SGLANG_MODEL": value, "SGLANG_HOST": value, "SGLANG_PORT": value}
-    banner = _banner(scene, shell, tmp_path, environ, **settings)
-    assert banner.startswith("sglang: ")
-    assert " (will download from HF) on " in banner
+def test_no_value_runs(scene: Scene, environ: dict[str, str], tmp_path: Path, value: str) -> None:
+    """Whatever the settings hold, every shell shows one line of it and runs none of it."""
+    settings = {"SGLANG_MODEL": "a/b", "SGLANG_HOST": value, "SGLANG_PORT": value}
+    activation = scene.activate(environ | settings, tmp_path)
+    for shell in SHELLS:
+        line = shown(scene, activation, shell, tmp_path)
+        assert line.startswith("sglang: a/b (will download from HF) on ")
+        assert line.count("\n") == 1
+        assert line[:-1].isprintable()
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_model_that_cannot_be_served_does_not_fail_the_activation(
+    scene: Scene, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """The shell is there to set things right; the line says what is wrong."""
+    activation = scene.activate(environ | {"SGLANG_MODEL": "no model"}, tmp_path)
+    assert activation.environ["SGLANG_BANNER"].startswith("sglang: cannot serve: SGLANG_MODEL: ")
+
+
+@pytest.mark.parametrize("hidden", ["sglang-resolve-model"])
+def test_without_the_program_there_is_no_line(
+    scene: Scene, environ: dict[str, str], tmp_path: Path, hidden: str
+) -> None:
+    """An older nixenv in the environment: the rest is as it would be."""
+    (scene.flox_env / "bin" / hidden).unlink()
+    activation = scene.activate(environ | {"SGLANG_BANNER": "of another activation"}, tmp_path)
+    assert "SGLANG_BANNER" not in activation.environ
+    assert "CUDA_HOME" in activation.environ
 
 
 @EACH_SHELL
@@ -134,24 +104,24 @@ def test_profile_leaves_nothing_behind(
         "fish": "functions --all; set",
         "tcsh": "set",
     }
-    profile = {shell: f"{scene.manifest.profile[shell]}\n{listing[shell]}\n"}
-    done = _with_profile(scene, profile).run_profile(
-        scene.starting_environment(environ), shell, tmp_path
+    require_tool(shell)
+    manifest = evolve(
+        scene.manifest, profile={**scene.manifest.profile, shell: f"{listing[shell]}\n"}
     )
+    done = evolve(scene, manifest=manifest).run_profile(environ, shell, tmp_path)
     assert "PATH" in done.stdout.upper()
-    for name in ("origin", "bundle", "banner", "slug"):
-        assert name not in done.stdout
+    assert "banner" not in done.stdout.lower()
 
 
-@pytest.mark.parametrize(
-    ("shell", "empty_path"), [("bash", "PATH="), ("zsh", "PATH="), ("fish", "set PATH")]
-)
-def test_banner_starts_no_process(
-    scene: Scene, environ: dict[str, str], tmp_path: Path, shell: str, empty_path: str
+@ATTACHES
+@EACH_SHELL
+def test_a_second_shell_shows_the_address_of_the_server(
+    scene: Scene, environ: dict[str, str], tmp_path: Path, attach: Attach, shell: str
 ) -> None:
-    """The banner is made of builtins: it needs nothing on PATH."""
-    profile = {shell: f"{empty_path}\n{scene.manifest.profile[shell]}"}
-    settings = {"SGLANG_MODEL": MODEL, "SGLANG_HOST": "h", "SGLANG_PORT": "1"}
-    environment = scene.starting_environment(environ) | settings
-    done = _with_profile(scene, profile).run_profile(environment, shell, tmp_path)
-    assert done.stderr == f"sglang: {MODEL} (bundled) on h:1\n"
+    """Of the first one's settings, whatever the second has of its own."""
+    require_tool(shell)
+    first = environ | {"SGLANG_PORT": "8080", "SGLANG_MODEL": "Qwen/Qwen3-8B"}
+    activation = scene.activate(first, tmp_path, traced=True)
+    for second in (environ, environ | {"SGLANG_PORT": "9"}):
+        done = scene.run_profile(attach(activation, second), shell, tmp_path)
+        assert done.stderr == ("sglang: Qwen/Qwen3-8B (will download from HF) on 0.0.0.0:8080\n")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -45,7 +46,7 @@ def environ(environ: dict[str, str], port: int) -> dict[str, str]:
 def service(
     request: pytest.FixtureRequest, scene: Scene, environ: dict[str, str], tmp_path: Path
 ) -> Iterator[Process]:
-    """The service, started as by Flox: in the environment of one who attaches."""
+    """The service, started as by Flox: in the environment that the first shell is given."""
     attach: Attach = request.param
     activation = scene.activate(environ, tmp_path, traced=True)
     process = scene.start_service("sglang", attach(activation, environ))
@@ -135,6 +136,65 @@ def _see_it_answer_and_stop(process: Process, port: int) -> None:
     process.wait(SECONDS_TO_STOP)
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
+
+
+def _cache_model(home: Path, model_id: str) -> None:
+    """Put a model that transformers 5 saved into the user's own Hugging Face cache."""
+    repository = home / f".cache/huggingface/hub/models--{model_id.replace('/', '--')}"
+    snapshot = repository / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs/main").write_text("0" * 40)
+    rope = {"rope_type": "default", "rope_theta": 1000000.0}
+    files = {
+        "config.json": {"model_type": "qwen3", "rope_parameters": rope},
+        "tokenizer_config.json": {"tokenizer_class": "Qwen2Tokenizer", "extra_special_tokens": []},
+        "model.safetensors": {},
+    }
+    for name, document in files.items():
+        (snapshot / name).write_text(json.dumps(document))
+
+
+@ATTACHES
+def test_from_activation_to_restart(
+    scene: Scene, environ: dict[str, str], port: int, tmp_path: Path, attach: Attach
+) -> None:
+    """The whole way: dry run, service, second shell, restart, with a model of the user's cache.
+
+    The server would die of the model as it is. What the dry run showed is what runs, and the second
+    shell, which has an address of its own, is told that of the server.
+    """
+    _cache_model(Path(environ["HOME"]), "Qwen/Qwen3-8B")
+    asked = environ | {"SGLANG_MODEL": "Qwen/Qwen3-8B"}
+    activation = scene.activate(asked, tmp_path, traced=True)
+    first = attach(activation, asked)
+    dry = subprocess.run(
+        [scene.flox_env / "bin/sglang-serve", "--dry-run"],
+        env=first,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    command = shlex.split(dry.stdout)
+    model = command[command.index("--model-path") + 1]
+    assert command[command.index("--port") + 1] == str(port)
+    assert Path(model).name == "Qwen3-8B"
+    assert not Path(model).exists()
+    for _ in ("start", "restart"):
+        process = scene.start_service("sglang", first)
+        try:
+            _wait_until_healthy(process, port)
+            information = json.loads(_ask(port, "/get_model_info"))
+            assert (information["model_path"], information["model_type"]) == (model, "qwen3")
+            assert json.loads(Path(model, "config.json").read_text())["rope_theta"] == 1000000.0
+            second = attach(activation, environ | {"SGLANG_PORT": "9", "SGLANG_HOST": "::1"})
+            assert second["SGLANG_BANNER"] == (
+                f"sglang: Qwen/Qwen3-8B (in your Hugging Face cache) on 127.0.0.1:{port}"
+            )
+            process.send_signal(signal.SIGTERM)
+            process.wait(SECONDS_TO_STOP)
+        finally:
+            _end(process)
 
 
 @ATTACHES

@@ -139,7 +139,7 @@ def test_the_default_model_is_said_not_to_run_there(monkeypatch: pytest.MonkeyPa
     """With what to do; nothing is said of another model, which may have its own needs."""
     told = describe_incapable(DEFAULT_ID, ["Tesla T4"])
     assert told is not None
-    assert "needs compute capability 8.9, which Tesla T4 has not: SGLANG_MODEL=" in told
+    assert "needs compute capability 8.9, which Tesla T4 has not: SGLANG_MODEL=Qwen/" in told
     assert describe_incapable("Qwen/Qwen3-8B", ["Tesla T4"]) is None
     assert describe_incapable(DEFAULT_ID, []) is None
     monkeypatch.setattr("nixenv.sglang.banner.find_gpus_without_fp8", lambda: ["Tesla T4"])
