@@ -73,10 +73,10 @@ def find_file(path: str) -> str | None:
     return os.path.realpath(path) if is_kind(path, stat.S_ISREG) else None
 
 
-def find_directory(path: str) -> str | None:
-    """Give the directory behind all links; None where there is none."""
-    return os.path.realpath(path) if is_kind(path, stat.S_ISDIR) else None
+def is_directory(path: str) -> bool:
+    """Say whether there is a directory."""
+    return is_kind(path, stat.S_ISDIR)
 
 
-LOOK = Look(read_head, find_file, find_directory, list_names)
+LOOK = Look(read_head, find_file, is_directory, list_names)
 """How a launcher is looked at."""

@@ -4,7 +4,7 @@ import os
 import stat
 from typing import NamedTuple
 
-from nixenv.road.disk import LOOK, NO_SUCH, find_file, is_kind, read_head
+from nixenv.road.disk import LOOK, NO_SUCH, find_file, is_kind, list_names, read_head
 from nixenv.road.launcher import parse_path_lines
 from nixenv.road.launcher.end import find_version
 from nixenv.storepath import StorePath, enclosing_store_path
@@ -50,29 +50,27 @@ def probe_modules(directory: str, store_dir: str) -> ModuleDirectory:
     Raises:
         OSError: it cannot be read.
     """
-    try:
-        with os.scandir(directory) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        if error.errno in NO_SUCH:
-            return ModuleDirectory(directory)
-        raise
+    names = list_names(directory)
+    metadata = [name for name in names if name.endswith((".dist-info", ".egg-info"))]
     lines: dict[str, None] = {}
-    leads_to: dict[StorePath, None] = {}
-    distributions = 0
-    for entry in found:
-        path = enclosing_store_path(_target(entry), store_dir) if entry.is_symlink() else None
-        if path is not None:
-            leads_to[path] = None
-        if entry.name.endswith((".dist-info", ".egg-info")):
-            distributions += 1
-        elif entry.name.endswith(".pth") and not entry.name.startswith("."):
-            head = read_head(entry.path, _PATH_FILE_HEAD) or b""
-            text = head.decode("utf-8", "surrogateescape")
-            lines.update(dict.fromkeys(parse_path_lines(directory, text)))
+    for name in sorted(name for name in names if name.endswith(".pth") and name[0] != "."):
+        head = read_head(f"{directory}/{name}", _PATH_FILE_HEAD) or b""
+        text = head.decode("utf-8", "surrogateescape")
+        lines.update(dict.fromkeys(parse_path_lines(directory, text)))
     lines.pop(directory, None)
     there = tuple(line for line in lines if is_kind(line, stat.S_ISDIR))
-    return ModuleDirectory(directory, there, tuple(leads_to), distributions)
+    # One look tells an environment from a package, which has none of these as links.
+    first = next(iter(metadata or names), None)
+    is_made_of_links = first is not None and os.path.islink(f"{directory}/{first}")
+    leads_to = _follow_links(directory, store_dir) if is_made_of_links else ()
+    return ModuleDirectory(directory, there, leads_to, len(metadata))
+
+
+def _follow_links(directory: str, store_dir: str) -> tuple[StorePath, ...]:
+    with os.scandir(directory) as entries:
+        links = sorted((entry.name, _target(entry)) for entry in entries if entry.is_symlink())
+    found = (enclosing_store_path(target, store_dir) for _, target in links)
+    return tuple(dict.fromkeys(path for path in found if path is not None))
 
 
 def probe_flox(flox_env: str, store_dir: str) -> FloxModules | None:

@@ -356,7 +356,13 @@ def _probe_directories(
             look(directory)
     if flox is not None:
         look(flox.directory)
-    return tuple(note for note in found.values() if any(note[1:]))
+    # How much of it is there is asked of environments alone.
+    counted = directories if isinstance(own := notes[root], StoreObject) and own.pythons else ()
+    return tuple(
+        note
+        for note in found.values()
+        if note.path_lines or note.leads_to or (note.distributions and note.directory in counted)
+    )
 
 
 def _site_directories(note: StoreObject | Fault | None) -> tuple[str, ...]:

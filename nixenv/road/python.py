@@ -197,9 +197,9 @@ def order_site_packages(
     def add(part: SitePackages, *, with_lines: bool) -> None:
         found.setdefault(part.directory, part)
         note = notes.get(part.directory)
-        lines = (SitePackages(d, part.own, Part.LINE) for d in (note.path_lines if note else ()))
-        for line in lines:
-            if enclosing_store_path(line.directory, store_dir) is None:
+        for directory in note.path_lines if note else ():
+            line = SitePackages(directory, part.own, Part.LINE)
+            if enclosing_store_path(directory, store_dir) is None:
                 continue
             if with_lines:
                 found.setdefault(line.directory, line)
@@ -238,13 +238,14 @@ def _walked(closure: Closure, probe: Probe, interpreter: Interpreter) -> Iterato
     version = interpreter.version
     tail = f"/lib/python{version}/site-packages"
     root = closure.root
-    environments = {*(place.directory for place in _places(probe, version)), f"{root}{tail}"}
-    made_of = (
+    listed = {place.directory for place in (probe.python.places if probe.python else ())}
+    made_of = [
         path
         for note in probe.directories
-        if note.directory in environments
+        if note.leads_to and (note.directory in listed or note.directory == f"{root}{tail}")
+        if find_library_version(note.directory) in (None, version)
         for path in note.leads_to
-    )
+    ]
 
     def propagated(path: StorePath) -> tuple[str, ...]:
         return objects[path].propagated if path in objects else ()

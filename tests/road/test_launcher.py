@@ -54,7 +54,7 @@ def look_at(disk: Disk) -> Look:
         held = disk.get(real(path))
         return held if isinstance(held, bytes) else None
 
-    return Look(head, file, lambda path: real(path) if names(path) else None, names)
+    return Look(head, file, lambda path: bool(names(path)), names)
 
 
 PLAIN: Disk = {

@@ -35,13 +35,13 @@ class Look(NamedTuple):
     Attributes:
         head: Reads the start of a regular file; None where there is none.
         file: Gives the file behind all links; None where there is none.
-        directory: Gives the directory behind all links; None where there is none.
+        is_directory: Says whether there is a directory.
         names: Lists a directory; empty where there is none.
     """
 
     head: Callable[[str], bytes | None]
     file: Callable[[str], str | None]
-    directory: Callable[[str], str | None]
+    is_directory: Callable[[str], bool]
     names: Callable[[str], Sequence[str]]
 
 
@@ -121,7 +121,7 @@ def find_version(executable: str, look: Look) -> str | None:
     name = os.path.basename(look.file(executable) or executable)
     match = VERSIONED_PYTHON.fullmatch(name)
     prefix = _prefix_of(look.file(executable) or executable)
-    if match and (match[1].endswith("t") or look.directory(f"{prefix}/lib/python{match[1]}")):
+    if match and (match[1].endswith("t") or look.is_directory(f"{prefix}/lib/python{match[1]}")):
         return match[1]
     libraries = map(VERSIONED_PYTHON.fullmatch, look.names(f"{prefix}/lib"))
     found = [library[1] for library in libraries if library]
@@ -216,7 +216,7 @@ def _holds_modules(directory: str, script: str, look: Look) -> bool:
     names = [name for name in look.names(directory) if name not in (script, "__pycache__")]
     return any(
         name.endswith((".py", ".so"))
-        or (name.isidentifier() and look.directory(f"{directory}/{name}") is not None)
+        or (name.isidentifier() and look.is_directory(f"{directory}/{name}"))
         for name in names
         if not name.startswith(".")
     )
