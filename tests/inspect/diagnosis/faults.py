@@ -15,11 +15,12 @@ _INSPECT = "nixenv inspect --json"
 def inspect(environ: Mapping[str, str], *steps: str) -> list[dict[str, Any]]:
     """Activate, take these steps, and give what inspect finds: all in one bash.
 
-    It runs in a mount namespace of its own, where the steps may mount what they like.
+    What is mounted on the way is mounted for it alone.
     """
+    mounts = any("mount " in step for step in steps)
     script = "\n".join(("set -e", _ACTIVATE, *steps, _INSPECT))
     done = subprocess.run(
-        [*in_namespace(), "bash", "--norc", "--noprofile", "-c", script],
+        [*(in_namespace() if mounts else ()), "bash", "--norc", "--noprofile", "-c", script],
         env=dict(environ),
         capture_output=True,
         text=True,
