@@ -90,8 +90,3 @@ class OutputFailed(NixenvError):
             f"{self.target} could not be written: {self.detail}",
             "check that path: whether it exists, its permissions, and the free space there",
         )
-
-
-def indented(text: str) -> str:
-    """Set the lines of a tool's own words apart."""
-    return "\n".join(f"    {line}" for line in text.rstrip("\n").split("\n"))

@@ -62,7 +62,7 @@ class Code(StrEnum):
     STORE_ROOT_INVALID = "store-root-invalid", Severity.ERROR
     NIX_DAEMON_UNREACHABLE = "nix-daemon-unreachable", Severity.ERROR
     NIX_MISSING = "nix-missing", Severity.ERROR, Severity.WARNING
-    NIX_FAILED = "nix-failed", Severity.ERROR
+    NIX_FAILED = "nix-failed", Severity.ERROR, Severity.WARNING
     NIX_NO_ANSWER = "nix-no-answer", Severity.ERROR
     PYTHON_NOT_FOUND = "python-not-found", Severity.ERROR
     PYTHON_AMBIGUOUS = "python-ambiguous", Severity.ERROR

@@ -332,7 +332,10 @@ def prepare(
         lasting,
         text,
         farms,
-        stations.find_ambiguities(inventory, linked=farms is not None),
+        (
+            *stations.tell_source(material.closure),
+            *stations.find_ambiguities(inventory, linked=farms is not None),
+        ),
         material,
         is_own and stations.holds_all(record, planned),
     )

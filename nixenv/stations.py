@@ -3,7 +3,7 @@
 `nixenv.request` loads it while Nix is at work.
 """
 
-from nixenv.road.classify import classify, find_ambiguities
+from nixenv.road.classify import classify, find_ambiguities, tell_source
 from nixenv.road.on_top import find_on_top
 from nixenv.road.plan import (
     Environment,
@@ -46,4 +46,5 @@ __all__ = (
     "render",
     "require_complete",
     "resolve",
+    "tell_source",
 )

@@ -128,6 +128,18 @@ def _find_torch(probe: Probe, sites: Iterable[str]) -> Torch | None:
     return next((held[site] for site in sites if site in held), None)
 
 
+def tell_source(closure: Closure) -> Iterator[Finding]:
+    """Tell that Nix could not list a closure, and who did instead."""
+    if closure.failure is not None:
+        yield Code.NIX_FAILED.found(
+            f"Nix is there and cannot list the closure: {closure.source} was taken, which is of "
+            "the whole Flox environment, without order and references",
+            tuple(closure.failure.reason.splitlines()),
+            closure.failure.remedy,
+            severity=Severity.WARNING,
+        )
+
+
 def find_ambiguities(inventory: Inventory, *, linked: bool) -> tuple[Finding, ...]:
     """Name the choices that could have gone another way, and what does not work with them.
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from nixenv.errors import NixError, indented
+from nixenv.errors import NixError
 from nixenv.process import PATIENT, Cut, Patience, describe_command, describe_status, run
 from nixenv.road.root import find_executable
 
@@ -29,13 +29,14 @@ class NixFailed(NixError):
     returncode: int
     stderr: str
 
-    def _texts(self) -> tuple[str, str]:
-        said = f"; it said:\n{indented(self.stderr)}" if self.stderr.strip() else ", saying nothing"
+    def _texts(self) -> tuple[str, str, Sequence[str]]:
+        said = "; it said:" if self.stderr.strip() else ", saying nothing"
         path = self.argv[-1]
         valid = f"; `nix-store --verify-path {path}` tells whether it is valid"
         return (
             f"`{describe_command(self.argv)}` failed ({describe_status(self.returncode)}){said}",
             f"run it by hand{valid if path.startswith('/') else ''}",
+            self.stderr.rstrip("\n").splitlines(),
         )
 
 
@@ -59,12 +60,13 @@ class NixOutOfTime(NixError):
     limit: float
     stderr: str
 
-    def _texts(self) -> tuple[str, str]:
-        said = f"; it said:\n{indented(self.stderr)}" if self.stderr.strip() else ""
+    def _texts(self) -> tuple[str, str, Sequence[str]]:
+        said = "; it said:" if self.stderr.strip() else ""
         return (
             f"`{describe_command(self.argv)}` did not answer within {self.limit:g} s{said}",
             "run it by hand: it may be waiting for a lock, or for a daemon that is stopped; "
             "--timeout SECONDS (or NIXENV_TIMEOUT) allows more time",
+            self.stderr.rstrip("\n").splitlines(),
         )
 
 

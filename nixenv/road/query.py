@@ -7,7 +7,14 @@ from typing import NamedTuple
 
 from nixenv.errors import NixError, Unreadable
 from nixenv.process import PATIENT, Patience
-from nixenv.road.nix import NixNotFound, ask_nix, find_nix_store, nix_search_path
+from nixenv.road.nix import (
+    NixFailed,
+    NixNotFound,
+    NixNotRunnable,
+    ask_nix,
+    find_nix_store,
+    nix_search_path,
+)
 from nixenv.storepath import StorePath, parse_store_path
 
 
@@ -42,12 +49,14 @@ class Closure(NamedTuple):
         paths: Its members, each once, in the order of who listed them.
         origin: Who that was.
         source: What was read, for a person: a command line or a file.
+        failure: Why Nix did not list it, where there is a Nix and Flox's list had to do.
     """
 
     root: StorePath
     paths: tuple[StorePath, ...]
     origin: Origin
     source: str
+    failure: NixError | None = None
 
 
 def query_closure(
@@ -57,7 +66,9 @@ def query_closure(
     patience: Patience = PATIENT,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Closure:
-    """Ask Nix for the closure, or read the one that Flox recorded where there is no Nix.
+    """Ask Nix for the closure, or read the one that Flox recorded where Nix cannot tell it.
+
+    That Nix runs out of time is an error: the next moment it may answer.
 
     Args:
         root: The store path.
@@ -69,22 +80,40 @@ def query_closure(
 
     Raises:
         NixNotFound: no nix-store, and no requisites.txt.
-        NixNotRunnable, NixFailed, NixOutOfTime, NixSaidTooMuch: nix-store gives no answer.
+        NixNotRunnable, NixFailed: nix-store gives no answer, and requisites.txt does not either.
+        NixOutOfTime, NixSaidTooMuch: nix-store does not come to an end.
         UnusableClosure: the answer is no closure of ``root``.
-        Unreadable: requisites.txt is there and cannot be read.
+        Unreadable: there is no nix-store, and requisites.txt is there and cannot be read.
     """
+    flox_env = environ.get("FLOX_ENV")
+    requisites = os.path.join(flox_env, "requisites.txt") if flox_env else None
     nix_store = find_nix_store(environ)
-    if nix_store:
-        argv = (nix_store, "-qR", root)
-        stdout = ask_nix(argv, environ, patience, meanwhile)
-        return parse_requisites(stdout, root, store_dir, Origin.NIX, " ".join(argv))
-    searched = nix_search_path(environ).split(os.pathsep)
-    if flox_env := environ.get("FLOX_ENV"):
-        requisites = os.path.join(flox_env, "requisites.txt")
-        searched.append(requisites)
-        if os.path.exists(requisites):
+    if nix_store is None:
+        if requisites is not None and os.path.exists(requisites):
             return _read_requisites(requisites, root, store_dir)
-    raise NixNotFound(searched)
+        searched = nix_search_path(environ).split(os.pathsep)
+        raise NixNotFound([*searched, *filter(None, [requisites])])
+    argv = (nix_store, "-qR", root)
+    try:
+        stdout = ask_nix(argv, environ, patience, meanwhile)
+    except (NixFailed, NixNotRunnable) as error:
+        # Without permission for its database, on a read-only file system, without its daemon: the
+        # store objects may be there all the same.
+        closure = _stand_in(error, requisites, root, store_dir)
+        patience.hear(getattr(error, "stderr", ""))
+        return closure
+    return parse_requisites(stdout, root, store_dir, Origin.NIX, " ".join(argv))
+
+
+def _stand_in(
+    failure: NixError, requisites: str | None, root: StorePath, store_dir: str
+) -> Closure:
+    if requisites is None:
+        raise failure
+    try:
+        return _read_requisites(requisites, root, store_dir)._replace(failure=failure)
+    except (Unreadable, UnusableClosure):
+        raise failure from None
 
 
 def parse_requisites(

@@ -111,7 +111,8 @@ def test_no_nix_and_no_record(nixenv: Nixenv, environ: Environ, sglang: SglangCl
 
 @pytest.fixture
 def stand_in(environ: Environ, tmp_path: Path) -> Callable[[str], Path]:
-    """Put a nix-store of these shell lines first on PATH."""
+    """Put a nix-store of these shell lines first on PATH, with no record of Flox's in its stead."""
+    del environ["FLOX_ENV"]
 
     def write(lines: str) -> Path:
         script = tmp_path / "stand-in" / "nix-store"

@@ -240,6 +240,38 @@ def test_without_nix_the_recorded_requisites_serve(
     assert "requisites.txt" in nixenv("inspect").stdout
 
 
+@pytest.mark.parametrize("lines", ["echo cannot open the database >&2; exit 1", "exec /nowhere"])
+def test_where_nix_cannot_work_the_recorded_requisites_serve(
+    lines: str, nixenv: Nixenv, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """With a warning, and with Nix's own words; inspect has both as a finding."""
+    live = modules(nixenv)
+    (tmp_path / "nix-store").write_text(f"#!/bin/sh\n{lines}\n")
+    (tmp_path / "nix-store").chmod(0o755)
+    environ["PATH"] = f"{tmp_path}:{environ['PATH']}"
+    assert modules(nixenv)[:16] == live[:16]
+    done = nixenv("export")
+    assert "warning: Nix is there and cannot list the closure: " in done.stderr
+    assert f"{environ['FLOX_ENV']}/requisites.txt was taken" in done.stderr
+    assert ("cannot open the database\n" in done.stderr) == ("database" in lines)
+    findings = json.loads(nixenv("inspect", "--json").stdout)["findings"]
+    (found,) = (found for found in findings if found["code"].startswith("nix-"))
+    assert (found["code"], found["severity"]) == ("nix-failed", "warning")
+
+
+def test_nix_that_cannot_work_where_the_record_is_of_another_environment(
+    nixenv: Nixenv, environ: dict[str, str], sglang: SglangClosure, tmp_path: Path
+) -> None:
+    """Then Nix's failure is the error."""
+    (tmp_path / "requisites.txt").write_text(f"{sglang.cpu}\n")
+    (tmp_path / "nix-store").write_text("#!/bin/sh\necho no >&2; exit 1\n")
+    (tmp_path / "nix-store").chmod(0o755)
+    environ.update(PATH=f"{tmp_path}:{environ['PATH']}", FLOX_ENV=str(tmp_path))
+    done = nixenv("export")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "failed (exit status 1); it said:\n    no\n" in done.stderr
+
+
 def test_what_nix_says_on_success_is_passed_on(
     nixenv: Nixenv, environ: dict[str, str], tmp_path: Path
 ) -> None:

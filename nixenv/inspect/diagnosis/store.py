@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
 from nixenv.findings import Code, Finding, Severity
+from nixenv.road.classify import tell_source
 from nixenv.road.nix import repair_command
 from nixenv.road.probe import Fault, Probe
 from nixenv.road.query import Closure, Origin
@@ -39,7 +40,8 @@ def check_store(closure: Closure, probe: Probe, nix_store: str = "nix-store") ->
             tuple(damaged),
             _repair(objects, nix_store),
         )
-    if not has_nix:
+    yield from tell_source(closure)
+    if not has_nix and closure.failure is None:
         yield Code.NIX_MISSING.found(
             "there is no Nix to ask: the closure is the record of the whole Flox environment, "
             "without order and references",
