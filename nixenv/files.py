@@ -25,7 +25,10 @@ def read_file(file: str, limit: int) -> bytes:
     """
     descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+        if kind == stat.S_IFDIR:
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), file)
+        if kind != stat.S_IFREG:
             raise OSError(errno.EINVAL, "it is no regular file", file)
         with open(descriptor, "rb", closefd=False) as stream:
             content = stream.read(limit + 1)
