@@ -19,8 +19,8 @@ from nixenv.road.plan import (
 
 # A variable is unset before it is set: Flox 1.15 traces how bash's variables grow, and replays it;
 # a list that grew, replayed onto an empty variable, would have an empty entry. Not in zsh, where it
-# would undo the user's `typeset -T`; nor PATH, which is empty for nobody, and may grow: who attaches
-# has one of its own, and keeps it.
+# would undo the user's `typeset -T`; nor PATH, which is empty for nobody: who attaches has one of
+# its own, and keeps it.
 _SET = """\
 __nixenv_set() {
   [ -n "${ZSH_VERSION-}" ] || [ "$1" = PATH ] || unset "$1"
