@@ -128,9 +128,14 @@ def test_a_limit_that_is_none(limit: str, nixenv: Nixenv, environ: Environ, tmp_
     assert (asked.returncode, asked.stdout) == (2, "")
     assert f"{limit!r} is not a number of seconds" in asked.stderr
     environ["NIXENV_TIMEOUT"] = limit
-    hooked = nixenv("activate", str(tmp_path / "file"), str(tmp_path), environ=environ)
+    hooked = nixenv(*activate(tmp_path), environ=environ)
     assert (hooked.returncode, hooked.stdout) == (2, "")
     assert f"NIXENV_TIMEOUT: {limit!r} is not a number of seconds" in hooked.stderr
+
+
+def activate(cache: Path) -> tuple[str, ...]:
+    """What the hook starts, with nothing but the cache directory said."""
+    return ("activate", "activation-x", str(cache), sys.executable, "", "", "")
 
 
 @pytest.fixture
@@ -220,7 +225,7 @@ def test_a_signal_while_nix_works(
 ) -> None:
     """It dies of it, silently, and takes Nix along."""
     if arguments == ("activate",):
-        arguments = ("activate", str(tmp_path / "cache/file"), str(tmp_path / "cache"))
+        arguments = activate(tmp_path / "cache")
     with start(blocked, *NIXENV, *arguments) as process:
         nix = int(wait_for(tmp_path / "pid"))
         process.send_signal(number)
@@ -228,7 +233,7 @@ def test_a_signal_while_nix_works(
     assert (process.returncode, stdout) == (-number, "")
     assert stderr in ("", "waiting for the lock\n")
     assert is_gone(nix)
-    assert not (tmp_path / "cache/file").exists()
+    assert not list(tmp_path.glob("cache/**/activation-*"))
 
 
 def test_a_signal_while_another_builds_the_farms(environ: Environ, tmp_path: Path) -> None:
