@@ -14,7 +14,7 @@ from nixenv.evidence.toolkit_files import DirectoryListing, ToolkitFiles, probe_
 from nixenv.findings import Code, Severity
 from nixenv.inspect.components import Group
 from nixenv.inspect.lookup import Kind, NothingCalled
-from nixenv.inspect.subject import OBJECT_LIMIT, Aspect, Subject, describe_subject
+from nixenv.inspect.subject import OBJECT_LIMIT, Aspect, FindingNotThere, Subject, describe_subject
 from nixenv.inspect.views.subject import show_subject
 from nixenv.road.choice import Choice, Reason
 from nixenv.road.classify import Inventory
@@ -354,10 +354,10 @@ def test_a_name_that_nothing_has(name: str, close: str) -> None:
 
 @given(st.text(max_size=12))
 def test_any_name_is_answered(name: str) -> None:
-    """With a description or with the one documented error."""
+    """With a description or with one of the documented errors."""
     try:
         text = show_subject(describe(name), colour=False)
-    except NothingCalled as error:
+    except (NothingCalled, FindingNotThere) as error:
         text = error.reason
     assert text
 
