@@ -95,7 +95,8 @@ def test_nothing_of_the_hook_stays_behind(environ: Environ) -> None:
     [
         (lambda e: e.update(NIXENV_PROFILE="sglnag"), "no profile 'sglnag'"),
         (lambda e: e.update(NIXENV_LAYOUT="flat"), "no layout 'flat'"),
-        (lambda e: e.update(NIX_STATE_DIR="/proc/none"), "nix-store"),
+        # Nor is there a record of the closure by Flox, which would stand in for Nix.
+        (lambda e: e.update(NIX_STATE_DIR="/proc/none", FLOX_ENV="/proc/none"), "nix-store"),
         (
             lambda e: e.update(PATH=f"{e['FLOX_ENV']}/bin:{SEARCH_PATH}"),
             "no program nixenv on PATH",
@@ -115,6 +116,20 @@ def test_a_failure_is_told_and_changes_nothing(
     found = environment_after(done)
     assert {name: found[name] for name in environ} == environ
     assert not Path(environ["FLOX_ENV_CACHE"]).exists()
+
+
+def test_a_warning_of_the_first_activation_is_repeated_in_one_line(
+    environ: Environ, calls: Callable[[], int]
+) -> None:
+    """Nix that cannot work is told of as long as the text rests on what Flox recorded."""
+    environ["NIX_STATE_DIR"] = "/proc/none"
+    cold, warm = activate(environ), activate(environ)
+    assert (cold.returncode, warm.returncode, calls()) == (0, 0, 1)
+    assert "warning: " in cold.stderr
+    assert environment_after(warm) == environment_after(cold)
+    (line,) = warm.stderr.splitlines()
+    assert line.startswith("nixenv: warning: ")
+    assert "requisites.txt" in line
 
 
 def changes(
