@@ -79,8 +79,13 @@ def run_program(program: str, run: Callable[[], object]) -> NoReturn:
 
 
 def say(program: str, text: str) -> None:
-    """Tell the user something that is no result."""
-    pass_on(f"{program}: {text}\n")
+    """Tell the user something that is no result; nothing in it acts on a terminal."""
+    lines = f"{program}: {text}".split("\n")
+    if not all(map(str.isprintable, lines)):
+        from nixenv.text import printable  # noqa: PLC0415 -- few have need of it
+
+        lines = list(map(printable, lines))
+    pass_on("\n".join(lines) + "\n")
 
 
 def patience(program: str, limit: float | None) -> Patience:

@@ -4,7 +4,6 @@ import contextlib
 import mmap
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Mapping
 
@@ -50,8 +49,10 @@ def try_cache(name: str, path: str, stack: contextlib.ExitStack) -> tuple[Step, 
     title = f"write to {name}={path} and load from it"
     try:
         os.makedirs(path, exist_ok=True)
-        scratch = tempfile.mkdtemp(prefix=".nixenv-prove-", dir=path)
+        # Its end is seen to before it is there: a signal may come between the two.
+        scratch = os.path.join(path, f".nixenv-prove-{os.getpid()}-{os.urandom(8).hex()}")
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        os.mkdir(scratch, 0o700)
         _write_and_map(f"{scratch}/trial")
     except OSError as error:
         detail = error.strerror or str(error)

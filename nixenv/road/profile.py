@@ -55,9 +55,12 @@ RESERVED = frozenset(
         RECORD_VARIABLE,
         *("PATH", "PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE", "VIRTUAL_ENV"),
         *("CUDA_HOME", "CUDA_PATH", "CPATH", "LIBRARY_PATH", "IFS"),
+        # What they name runs in every program, shell or Python that starts afterwards.
+        *("LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH", "BASH_ENV", "ENV", "PROMPT_COMMAND"),
+        "PYTHONSTARTUP",
     )
 )
-"""Variables that are no profile's to set: nixenv's own, and what shells live by."""
+"""Variables that are no profile's to set: nixenv's own, what shells live by, what runs code."""
 
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

@@ -67,9 +67,10 @@ def _statements(operations: Iterable[Operation]) -> Iterable[str]:
             case Set(name=name, value=value):
                 yield f"__nixenv_set {name} {quote(value)}"
             case Default(name=name, value=value):
-                # Exported also where it was set and not exported.
+                # Exported also where it was set and not exported; with its value, for Flox to tell
+                # a second shell what the user gave the first.
                 yield (
-                    f'if [ -n "${{{name}+set}}" ]; then export {name}; '
+                    f'if [ -n "${{{name}+set}}" ]; then export {name}="${name}"; '
                     f"else __nixenv_set {name} {quote(value)}; fi"
                 )
             case Prepend(name=name, entries=entries):

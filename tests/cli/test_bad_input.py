@@ -511,3 +511,13 @@ def test_a_snapshot_keeps_the_old_file_until_the_new_one_is_whole(
     assert file.read_text() == "old"
     refused(nixenv("snapshot", "-o", str(tmp_path / "no" / "file")), 1, "could not be written")
     assert os.listdir(file.parent) == ["snapshot.json"]
+
+
+def test_no_name_in_a_message_acts_on_a_terminal(nixenv: Nixenv, tmp_path: Path) -> None:
+    """A profile's path and keys may be anybody's; what would move the cursor is shown as text."""
+    profile = tmp_path / "a\x1b[31mred.toml"
+    profile.write_text('"\\u001b[2J" = 1\n')
+    done = nixenv("export", "--profile", str(profile))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "\x1b" not in done.stderr
+    assert "\\x1b[2J" in done.stderr
