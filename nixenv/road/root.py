@@ -8,8 +8,14 @@ from nixenv.errors import RootError
 from nixenv.storepath import StorePath, enclosing_store_path
 from nixenv.versions import VERSIONED_PYTHON
 
-# What comes with an interpreter, and is no program's module.
-_INSTALLERS = frozenset({"pip", "setuptools", "wheel"})
+# What comes with an interpreter, and is no program's module: its own start, and installers.
+_NOBODYS = frozenset(
+    {
+        *("README.txt", "sitecustomize.py", "usercustomize.py", "__pycache__"),
+        *("pip", "setuptools", "wheel", "pkg_resources"),
+        *("_distutils_hack", "distutils-precedence.pth"),
+    }
+)
 
 
 class ProgramNotFound(RootError):
@@ -229,8 +235,7 @@ def _is_bare_interpreter(file: str) -> bool:
         names = os.listdir(f"{prefix}/lib/{version[0]}/site-packages")
     except OSError:
         return True
-    metadata = (name for name in names if name.endswith((".dist-info", ".egg-info")))
-    return all(name.partition("-")[0] in _INSTALLERS for name in metadata)
+    return all(name in _NOBODYS or name.partition("-")[0] in _NOBODYS for name in names)
 
 
 def _in_store(resolved: str, store_dir: str) -> str:

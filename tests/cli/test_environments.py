@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from fixtures.launchers import Launchers, build_launchers
 from fixtures.private_store import PrivateStore
+from nixenv.road.root import BareInterpreter, find_program_root
 from tests.real_shells import require_tool
 from tests.road.test_launcher_kinds import (
     LAYOUTS,
@@ -174,3 +176,21 @@ def test_a_virtual_environment_on_top_is_kept_where_the_profile_says_so(
     assert "come before those of" in done.stderr
     variables = json.loads(done.stdout)["variables"]
     assert not variables["PATH"].startswith(f"{venv}/bin")
+
+
+def test_an_environment_of_modules_without_metadata_is_no_bare_interpreter(
+    built: Launchers, minor: str, tmp_path: Path
+) -> None:
+    """What is in its site-packages counts, not only what says of itself what it is."""
+    home = tmp_path / "store" / f"{'a' * 32}-python3-env"
+    (home / "bin").mkdir(parents=True)
+    site = home / f"lib/{minor}/site-packages"
+    site.mkdir(parents=True)
+    shutil.copy(f"{built.activated['interpreter']}/bin/{minor}", home / f"bin/{minor}")
+    for name in ("README.txt", "pip", "pip-25.0.dist-info"):
+        (site / name).touch()
+    store_dir = str(tmp_path / "store")
+    with pytest.raises(BareInterpreter):
+        find_program_root(minor, f"{home}/bin", store_dir)
+    (site / "module.py").touch()
+    assert find_program_root(minor, f"{home}/bin", store_dir).path == str(home)
