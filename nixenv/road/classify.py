@@ -17,7 +17,7 @@ from nixenv.road.python import (
     find_pypy,
     order_site_packages,
 )
-from nixenv.road.query import Closure
+from nixenv.road.query import Closure, Origin
 from nixenv.road.redistributables import parse_named_cuda
 from nixenv.storepath import StorePath, store_name
 
@@ -130,12 +130,13 @@ def _find_torch(probe: Probe, sites: Iterable[str]) -> Torch | None:
 
 def tell_source(closure: Closure) -> Iterator[Finding]:
     """Tell that Nix could not list a closure, and who did instead."""
-    if closure.failure is not None:
+    if closure.origin is Origin.STAND_IN:
+        failure = closure.failure
         yield Code.NIX_FAILED.found(
             f"Nix is there and cannot list the closure: {closure.source} was taken, which is of "
             "the whole Flox environment, without order and references",
-            tuple(closure.failure.reason.splitlines()),
-            closure.failure.remedy,
+            tuple(failure.reason.splitlines()) if failure else (),
+            failure.remedy if failure else "ask on the machine that it was recorded on",
             severity=Severity.WARNING,
         )
 

@@ -38,7 +38,9 @@ class Origin(StrEnum):
     NIX = "nix"
     """Nix: this root's closure alone, references first and the root last."""
     REQUISITES = "requisites.txt"
-    """Flox, in ``requisites.txt``: that of the whole environment, sorted by path."""
+    """Flox, in ``requisites.txt``, without Nix: that of the whole environment, sorted by path."""
+    STAND_IN = "requisites.txt for nix"
+    """Flox likewise, where there is a Nix that could not list it."""
 
 
 class Closure(NamedTuple):
@@ -49,7 +51,7 @@ class Closure(NamedTuple):
         paths: Its members, each once, in the order of who listed them.
         origin: Who that was.
         source: What was read, for a person: a command line or a file.
-        failure: Why Nix did not list it, where there is a Nix and Flox's list had to do.
+        failure: Why Nix did not list it, where Flox's list stands in; not kept in a snapshot.
     """
 
     root: StorePath
@@ -111,7 +113,8 @@ def _stand_in(
     if requisites is None:
         raise failure
     try:
-        return _read_requisites(requisites, root, store_dir)._replace(failure=failure)
+        closure = _read_requisites(requisites, root, store_dir)
+        return closure._replace(origin=Origin.STAND_IN, failure=failure)
     except (Unreadable, UnusableClosure):
         raise failure from None
 

@@ -486,14 +486,21 @@ def test_a_snapshot_shows_what_its_sender_saw(
 def test_a_snapshot_means_the_same_whatever_its_file_is_called(
     nixenv: Nixenv, environ: Environ, tmp_path: Path
 ) -> None:
-    """That it was taken with Nix or without is recorded in it."""
+    """Whether there was a Nix, and whether it could work, is recorded in it."""
     files = [str(tmp_path / name) for name in ("requisites.txt", "snapshot.json")]
     without_nix = {**environ, "NIX_BIN": "", "PATH": f"{environ['FLOX_ENV']}/bin"}
-    for given, has_nix in ((environ, True), (without_nix, False)):
+    (tmp_path / "nix-store").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "nix-store").chmod(0o755)
+    broken_nix = {**environ, "PATH": f"{tmp_path}:{environ['PATH']}"}
+    for given, told in (
+        (environ, set()),
+        (without_nix, {"nix-missing"}),
+        (broken_nix, {"nix-failed"}),
+    ):
         nixenv("snapshot", "-o", files[0], environ=given)
         shutil.copy(*files)
         live = inspected(nixenv, given)
-        assert ("nix-missing" not in codes(live)) == has_nix
+        assert {"nix-missing", "nix-failed"}.intersection(codes(live)) == told
         for file in files:
             replayed = inspected(nixenv, environ, "--from", file)
             assert (replayed["verdict"], codes(replayed)) == (live["verdict"], codes(live))

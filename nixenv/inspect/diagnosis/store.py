@@ -41,7 +41,7 @@ def check_store(closure: Closure, probe: Probe, nix_store: str = "nix-store") ->
             _repair(objects, nix_store),
         )
     yield from tell_source(closure)
-    if not has_nix and closure.failure is None:
+    if closure.origin is Origin.REQUISITES:
         yield Code.NIX_MISSING.found(
             "there is no Nix to ask: the closure is the record of the whole Flox environment, "
             "without order and references",
