@@ -1,6 +1,5 @@
 """From the SGLANG_* variables to the server's command and environment, as plain data."""
 
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
@@ -9,6 +8,7 @@ from nixenv.errors import UsageError
 from nixenv.sglang import values
 from nixenv.sglang.arguments import split_words
 from nixenv.sglang.defaults import read_defaults
+from nixenv.sglang.interpreter import find_python
 from nixenv.sglang.model import Resolution
 
 _T = TypeVar("_T")
@@ -50,6 +50,10 @@ _OPTIONS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ("SGLANG_NNODES", "--nnodes", values.parse_count),
     ("SGLANG_NODE_RANK", "--node-rank", values.parse_rank),
     ("SGLANG_DIST_INIT_ADDR", "--dist-init-addr", values.parse_address),
+)
+_NO_PYTHON = (
+    "it is unset, and no activation says which interpreter has SGLang's modules "
+    "(NIXENV_ACTIVATION): activate the environment first, or set it"
 )
 _NODES = ("SGLANG_NNODES", "SGLANG_NODE_RANK", "SGLANG_DIST_INIT_ADDR")
 
@@ -102,9 +106,12 @@ def plan_launch(resolution: Resolution, environ: Mapping[str, str]) -> Launch:
     api_key = reader.read("SGLANG_API_KEY_FILE", read_api_key)
     extra_args = reader.read("SGLANG_EXTRA_ARGS", split_words)
     host, port = options["SGLANG_HOST"], options["SGLANG_PORT"]
-    if reader.problems or host is None or port is None:
+    python = find_python(environ)
+    if python is None:
+        reader.problems.append(Problem("SGLANG_PYTHON", _NO_PYTHON))
+    if reader.problems or host is None or port is None or python is None:
         raise SettingsInvalid(tuple(reader.problems))
-    command = [choose_python(environ), "-m", "sglang.launch_server"]
+    command = [python, "-m", "sglang.launch_server"]
     command += _flag("--model-path", resolution.model)
     command += _flag("--revision", resolution.revision)
     for name, flag, _ in _OPTIONS:
@@ -131,22 +138,6 @@ def server_environment(resolution: Resolution, environ: Mapping[str, str]) -> di
         offline = environ.get("HF_HUB_OFFLINE") or "1"
         inherited |= {"SGLANG_BUNDLED_FROM": resolution.model_id, "HF_HUB_OFFLINE": offline}
     return {**inherited, "SGLANG_MODEL": resolution.model}
-
-
-def choose_python(environ: Mapping[str, str]) -> str:
-    """Choose the interpreter: the one whose modules the environment holds.
-
-    SGLANG_PYTHON; else the version of the first site-packages on PYTHONPATH, where nixenv puts
-    those of the program; else that of the virtual environment; else the one SGLang is built for.
-    """
-    if chosen := environ.get("SGLANG_PYTHON"):
-        return chosen
-    for entry in environ.get("PYTHONPATH", "").split(os.pathsep):
-        if version := re.search(r"/lib/(python3\.\d+t?)/site-packages/?\Z", entry):
-            return version[1]
-    if virtual_env := environ.get("VIRTUAL_ENV"):
-        return os.path.join(virtual_env, "bin", "python")
-    return "python3.12"
 
 
 def read_api_key(file: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from nixenv.files import read_file
+from nixenv.sglang.interpreter import find_python
 
 _VERSION = re.compile(r"""^__version__ *= *["']([0-9]+\.[0-9][0-9A-Za-z.]*)["']""", re.MULTILINE)
 
@@ -43,7 +44,7 @@ def find_transformers(environ: Mapping[str, str]) -> Transformers | None:
     """Find the transformers that the server will import, None where none is in sight.
 
     Args:
-        environ: The server's variables: PYTHONPATH, SGLANG_PYTHON and VIRTUAL_ENV.
+        environ: The server's variables: PYTHONPATH, and what names its interpreter.
     """
     for directory in _site_packages(environ):
         package = os.path.join(directory, "transformers")
@@ -86,10 +87,9 @@ def _sglang_knows(package: str, name: str) -> bool:
 def _site_packages(environ: Mapping[str, str]) -> Iterator[str]:
     """Give the directories of modules in Python's order, as far as variables tell it."""
     yield from filter(os.path.isabs, environ.get("PYTHONPATH", "").split(os.pathsep))
-    prefixes = [environ.get("VIRTUAL_ENV", "")]
-    if os.path.isabs(python := environ.get("SGLANG_PYTHON", "")):
-        prefixes.insert(0, os.path.dirname(os.path.dirname(python)))
-    for prefix in filter(None, prefixes):
+    python = find_python(environ)
+    if python is not None and os.path.isabs(python):
+        prefix = os.path.dirname(os.path.dirname(python))
         yield from glob.iglob(os.path.join(glob.escape(prefix), "lib", "python3*", "site-packages"))
 
 

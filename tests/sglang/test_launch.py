@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nixenv.road.profile import RECORD_VARIABLE
+from nixenv.road.record import ActivationRecord, format_record
 from nixenv.sglang.arguments import format_command
 from nixenv.sglang.launch import (
     Launch,
     SettingsInvalid,
-    choose_python,
     plan_launch,
     server_environment,
 )
@@ -30,7 +31,7 @@ NODES = {
 
 
 def launch(resolution: Resolution = REMOTE, /, **environ: str) -> Launch:
-    return plan_launch(resolution, environ)
+    return plan_launch(resolution, {"SGLANG_PYTHON": "python3.12", **environ})
 
 
 def arguments(resolution: Resolution = REMOTE, /, **environ: str) -> dict[str, str]:
@@ -108,7 +109,7 @@ def test_empty_variables_count_as_unset() -> None:
     """All of them."""
     names = (
         "HOST PORT SERVED_NAME ATTENTION_BACKEND DTYPE TP_SIZE DISABLE_CUDA_GRAPH PREFLIGHT "
-        "PREFERRED_SAMPLING_PARAMS EXTRA_ARGS NNODES NODE_RANK DIST_INIT_ADDR API_KEY_FILE PYTHON"
+        "PREFERRED_SAMPLING_PARAMS EXTRA_ARGS NNODES NODE_RANK DIST_INIT_ADDR API_KEY_FILE"
     )
     assert launch(**{f"SGLANG_{name}": "" for name in names.split()}) == launch()
 
@@ -318,23 +319,26 @@ def test_a_written_command_can_be_pasted(words: list[str]) -> None:
 # The interpreter and the environment --------------------------------------------------------------
 
 
+RECORD = format_record(ActivationRecord("/s/r", "sglang", "/s/py/bin/python3.12", "", {}, {}, {}))
+
+
+def test_the_interpreter_is_that_of_the_activation() -> None:
+    """As the record names it, whatever PYTHONPATH and VIRTUAL_ENV say; the user's choice wins."""
+    misleading = {"PYTHONPATH": "/s/lib/python3.11/site-packages", "VIRTUAL_ENV": "/v"}
+    activated = {RECORD_VARIABLE: RECORD, **misleading}
+    assert plan_launch(REMOTE, activated).command[0] == "/s/py/bin/python3.12"
+    chosen = {**activated, "SGLANG_PYTHON": "/opt/py"}
+    assert plan_launch(REMOTE, chosen).command[0] == "/opt/py"
+
+
 @pytest.mark.parametrize(
-    ("environ", "python"),
-    [
-        ({}, "python3.12"),
-        ({"PYTHONPATH": "/s/a/lib/python3.11/site-packages:/s/b/lib/python3.13/site-packages"},
-         "python3.11"),
-        ({"PYTHONPATH": "/home/me/lib::/s/lib/python3.13/site-packages/"}, "python3.13"),
-        ({"PYTHONPATH": "/s/lib/python3.13/site-packages-old", "VIRTUAL_ENV": ""}, "python3.12"),
-        ({"VIRTUAL_ENV": "/cache/venv"}, "/cache/venv/bin/python"),
-        ({"VIRTUAL_ENV": "/v", "PYTHONPATH": "/s/lib/python3.11/site-packages"}, "python3.11"),
-        ({"SGLANG_PYTHON": "/opt/py", "PYTHONPATH": "/s/lib/python3.11/site-packages"}, "/opt/py"),
-    ],
-)  # fmt: skip
-def test_the_interpreter_fits_the_modules(environ: dict[str, str], python: str) -> None:
-    """The user's choice, else the version of the modules that nixenv set, else SGLang's own."""
-    assert choose_python(environ) == python
-    assert launch(**environ).command[0] == python
+    "record",
+    ["", "damaged", RECORD + " ", RECORD.replace("python:/s/py/bin/python3.12", "python:")],
+)
+def test_no_interpreter_is_guessed(record: str) -> None:
+    """Without an activation, or one that has a Python, it is asked for."""
+    with pytest.raises(SettingsInvalid, match="SGLANG_PYTHON: it is unset, and no activation says"):
+        plan_launch(REMOTE, {RECORD_VARIABLE: record})
 
 
 def test_the_server_does_not_see_the_port_variables() -> None:

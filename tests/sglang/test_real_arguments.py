@@ -9,6 +9,7 @@ import argparse
 import ast
 import json
 import os
+import re
 import shlex
 import socket
 from pathlib import Path
@@ -81,6 +82,18 @@ ALL_PARSED = {
 }
 
 
+# What only our programs, the hook and the manifest read.
+OURS = {
+    f"SGLANG_{name}"
+    for name in (
+        *("MODEL", "HOST", "SERVED_NAME", "ATTENTION_BACKEND", "DTYPE", "TP_SIZE"),
+        *("DISABLE_CUDA_GRAPH", "EXTRA_ARGS", "PREFERRED_SAMPLING_PARAMS", "PREFLIGHT", "NNODES"),
+        *("NODE_RANK", "DIST_INIT_ADDR", "API_KEY_FILE", "PYTHON", "BUNDLED_FROM"),
+        *("MODEL_ENV_FILE", "BANNER"),
+    )
+}
+
+
 def dry_run(activated: Environment, **changes: str) -> list[str]:
     activated.resolve(**changes)
     outcome = activated.serve("--dry-run", **changes)
@@ -128,7 +141,8 @@ def test_a_key_with_a_dash_reaches_the_server(
     """The masked command above is not the one that runs."""
     (tmp_path / "key").write_text("-s3cret")
     launch = plan_launch(
-        Resolution("a/b", "a/b", Origin.HUB), {"SGLANG_API_KEY_FILE": f"{tmp_path}/key"}
+        Resolution("a/b", "a/b", Origin.HUB),
+        {"SGLANG_PYTHON": "python", "SGLANG_API_KEY_FILE": f"{tmp_path}/key"},
     )
     assert parser.parse_args(launch.command[3:]).api_key == "-s3cret"
 
@@ -262,13 +276,17 @@ def test_sglang_reads_none_of_our_variables() -> None:
         for node in ast.walk(ast.parse(read_module(module)))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     } | set(envs())
-    names = (
-        "MODEL HOST SERVED_NAME ATTENTION_BACKEND DTYPE TP_SIZE DISABLE_CUDA_GRAPH EXTRA_ARGS "
-        "PREFERRED_SAMPLING_PARAMS PREFLIGHT NNODES NODE_RANK DIST_INIT_ADDR API_KEY_FILE PYTHON "
-        "BUNDLED_FROM MODEL_ENV_FILE"
-    )
-    assert not {f"SGLANG_{name}" for name in names.split()} & known
+    assert not OURS & known
     assert "SGLANG_PORT" in known
+
+
+def test_nor_does_the_newest() -> None:
+    """In none of its modules; of the profile's caches it knows its own, and keeps what is set."""
+    words: set[str] = set()
+    for module in (newest_modules() / "sglang").rglob("*.py"):
+        words.update(re.findall(r"\bSGLANG_[A-Z_]+", module.read_text(encoding="utf-8")))
+    assert not OURS & words
+    assert {"SGLANG_PORT", "SGLANG_CACHE_DIR", "SGLANG_DG_CACHE_DIR"} <= words
 
 
 def envs() -> list[str]:
@@ -311,6 +329,7 @@ def test_the_stand_in_has_every_flag_that_we_set(
     launch = plan_launch(
         Resolution("a/b", "a/b", Origin.HUB),
         {
+            "SGLANG_PYTHON": "python",
             "SGLANG_ATTENTION_BACKEND": "flashinfer",
             "SGLANG_DTYPE": "auto",
             "SGLANG_TP_SIZE": "2",

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from nixenv.road.profile import RECORD_VARIABLE
+from nixenv.road.record import ActivationRecord, format_record
 from nixenv.sglang.hub import find_user_hub
 from nixenv.sglang.transformers import find_transformers
 from tests.sglang.programs import (
@@ -259,16 +261,17 @@ def test_nothing_is_mended_for_a_transformers_that_reads_it(activated: Environme
     assert "mends" not in activated.resolve(**QWEN).stderr
 
 
-@pytest.mark.parametrize("variable", ["PYTHONPATH", "VIRTUAL_ENV", "SGLANG_PYTHON"])
+@pytest.mark.parametrize("variable", ["PYTHONPATH", RECORD_VARIABLE, "SGLANG_PYTHON"])
 def test_the_transformers_is_the_servers(variable: str, tmp_path: Path) -> None:
     """In either layout of nixenv, and in an environment of the user's own."""
     package = tmp_path / "lib/python3.12/site-packages/transformers"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text('# comment\n__version__ = "4.57.6"\n')
+    python = f"{tmp_path}/bin/python3.12"
     value = {
         "PYTHONPATH": f"relative::/nowhere:{package.parent}",
-        "VIRTUAL_ENV": str(tmp_path),
-        "SGLANG_PYTHON": f"{tmp_path}/bin/python3.12",
+        RECORD_VARIABLE: format_record(ActivationRecord("/r", "p", python, "", {}, {}, {})),
+        "SGLANG_PYTHON": python,
     }[variable]
     found = find_transformers({variable: value})
     assert found is not None
