@@ -4,11 +4,15 @@ import contextlib
 import errno
 import os
 import stat
+import time
+from collections.abc import Callable
 
 from nixenv.errors import OutputFailed
 
-TEMPORARY_PREFIX = ".nixenv-"
-"""What the names of unfinished files begin with."""
+_TEMPORARY_PREFIX = ".nixenv-"
+
+# Seconds. Nothing is in the making for as long: what is older was left by one that was killed.
+_ABANDONED = 3600
 
 
 def read_file(file: str, limit: int) -> bytes:
@@ -65,9 +69,7 @@ def write_atomically(file: str, text: str, mode: int = 0o600, modified: int | No
 
 
 def _replace(target: str, text: str, mode: int, modified: int | None) -> None:
-    # As tempfile.mkstemp names it; importing that costs each cold activation 8 ms.
-    unique = f"{TEMPORARY_PREFIX}{os.getpid()}-{os.urandom(4).hex()}"
-    temporary = os.path.join(os.path.dirname(target), unique)
+    temporary = name_beside(target)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with open(descriptor, "wb") as stream:
@@ -79,3 +81,39 @@ def _replace(target: str, text: str, mode: int, modified: int | None) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def name_beside(target: str) -> str:
+    """Name what is to be renamed to ``target``, or away from it, as nothing beside it is named.
+
+    (As tempfile does it, whose import costs each cold activation 8 ms.)
+    """
+    unique = f"{_TEMPORARY_PREFIX}{os.getpid()}-{os.urandom(8).hex()}"
+    return os.path.join(os.path.dirname(target), unique)
+
+
+def sweep(
+    directory: str,
+    is_useless: Callable[[str], bool],
+    remove: Callable[[str], object] = os.unlink,
+) -> None:
+    """Remove what is of no use any more, and what was never finished; what cannot be, stays.
+
+    Args:
+        directory: What is in it is looked at.
+        is_useless: Says so of a path.
+        remove: Removes one.
+    """
+    names: list[str] = []
+    with contextlib.suppress(OSError):
+        names = os.listdir(directory)
+    for name in names:
+        path = f"{directory}/{name}"
+        with contextlib.suppress(OSError):  # swept by another, or not ours to sweep
+            if _is_abandoned(path) or is_useless(path):
+                remove(path)
+
+
+def _is_abandoned(path: str) -> bool:
+    is_temporary = os.path.basename(path).startswith(_TEMPORARY_PREFIX)
+    return is_temporary and time.time() - os.lstat(path).st_mtime > _ABANDONED

@@ -20,7 +20,17 @@ HOUSE = (
     *("cli", "hook", "prove", "inspect", "sglang"),
     *("request", "stations", "snapshot", "evidence", "linked", "shells", "road"),
     # The words that all use.
-    *("console", "process", "kernel", "ports", "files", "places", "errors", "findings"),
+    *(
+        "console",
+        "process",
+        "kernel",
+        "ports",
+        "directories",
+        "files",
+        "places",
+        "errors",
+        "findings",
+    ),
     *("storepath", "versions", "text", "plain"),
 )
 # Within the road: a station imports an earlier one, never a later one.

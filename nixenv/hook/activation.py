@@ -20,14 +20,12 @@ Bash reads a record many times faster than it parses a quoted word, and PYTHONPA
 kilobytes.
 """
 
-import contextlib
 import os
-import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from nixenv.errors import OutputFailed
-from nixenv.files import TEMPORARY_PREFIX, read_file, write_atomically
+from nixenv.files import read_file, sweep, write_atomically
 from nixenv.hook.sight import HEAD, Asked, Sight
 from nixenv.places import FARM_RECORD, find_private_directory, make_private_directory
 from nixenv.road.plan import MakeDirectory, compute
@@ -45,9 +43,6 @@ _ROOT = 5
 
 # A value of this many characters is worth a record of its own.
 _LONG = 200
-
-# An hour: no activation takes as long, so what is older was left by one that was killed.
-_ABANDONED = 3600
 
 # What is read of an activation file that may be swept.
 _FILE_LIMIT = 64 << 20
@@ -98,7 +93,7 @@ def keep_activation(asked: Asked, sight: Sight, moment: int, prepared: "Prepared
     except OSError as error:
         raise OutputFailed(directory, error.strerror or str(error)) from error
     write_atomically(file, "".join(f"{record}\0" for record in records), modified=moment)
-    _sweep(directory)
+    sweep(directory, _is_useless)
 
 
 def _warn(findings: "Iterable[Finding]") -> str:
@@ -149,18 +144,9 @@ def _is_whole(farm: str) -> Iterator[str]:
         yield f"-d {quote(directory)} && {_unchanged(directory)}"
 
 
-def _sweep(directory: str) -> None:
-    with contextlib.suppress(OSError), os.scandir(directory) as entries:
-        for entry in entries:
-            with contextlib.suppress(OSError):  # swept by another, or not ours to sweep
-                if entry.is_file(follow_symlinks=False) and _is_stale(entry):
-                    os.unlink(entry.path)
-
-
-def _is_stale(entry: "os.DirEntry[str]") -> bool:
-    if entry.name.startswith(TEMPORARY_PREFIX):
-        return time.time() - entry.stat().st_mtime > _ABANDONED
-    return entry.name.startswith("activation-") and not os.path.exists(_read_root(entry.path))
+def _is_useless(file: str) -> bool:
+    name = os.path.basename(file)
+    return name.startswith("activation-") and not os.path.exists(_read_root(file))
 
 
 def _read_root(file: str) -> str:

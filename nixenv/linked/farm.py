@@ -13,8 +13,6 @@ import filecmp
 import hashlib
 import json
 import os
-import secrets
-import shutil
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,8 +20,9 @@ from typing import Any
 
 from attrs import asdict, frozen
 
+from nixenv.directories import put_directory, remove_directory
 from nixenv.errors import NixError, OutputFailed, Unreadable
-from nixenv.files import TEMPORARY_PREFIX, read_file
+from nixenv.files import read_file, sweep
 from nixenv.kernel import describe_process, find_lock_holders
 from nixenv.linked.tree import Conflict, Entry, Link
 from nixenv.places import FARM_RECORD, find_directory_distrust, make_private_directory
@@ -32,9 +31,6 @@ from nixenv.road.nix import repair_command
 from nixenv.road.probe import StoreObjectsMissing
 
 _LOCK = ".lock"
-
-# An hour: no build takes as long, so what is older was left by one that was killed.
-_ABANDONED = 3600
 
 # That of a farm of 10,000 store objects has 10 MiB.
 _RECORD_LIMIT = 256 << 20
@@ -147,7 +143,7 @@ def ensure_farm(directory: str, plan: Callable[[], FarmPlan], patience: Patience
         with _lock(parent, patience):
             if find_problems(directory):  # else another built it while we waited
                 _build(directory, plan)
-                _sweep(parent)
+                sweep(parent, _is_useless, remove_directory)
     except OSError as error:
         raise OutputFailed(directory, error.strerror or str(error)) from error
 
@@ -232,14 +228,13 @@ def _build(directory: str, plan: Callable[[], FarmPlan]) -> None:
         planned = plan()
     except OSError as error:
         raise Unreadable(str(error.filename), error.strerror or str(error)) from error
-    temporary = _temporary_beside(directory)
-    os.mkdir(temporary, 0o755)  # whatever the mask: others may read it, and not write
-    try:
-        _write(temporary, directory, planned)
-        _put_in_place(temporary, directory)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    # Others may read it, whatever the mask, and not write.
+    put_directory(
+        directory,
+        lambda scratch: _write(scratch, directory, planned),
+        lambda: not find_problems(directory),
+        mode=0o755,
+    )
 
 
 def _write(temporary: str, directory: str, plan: FarmPlan) -> None:
@@ -277,46 +272,10 @@ def _write_file(path: str, file: File) -> None:
         stream.write(os.fsencode(file.text))
 
 
-def _put_in_place(temporary: str, directory: str) -> None:
-    # Where there is no lock, another may have been first; what it built is the same.
-    if os.path.lexists(directory) and find_problems(directory):
-        _remove(directory)
-    try:
-        os.rename(temporary, directory)
-    except OSError:
-        if find_problems(directory):
-            raise
-        shutil.rmtree(temporary)
-
-
-def _remove(directory: str) -> None:
-    """Remove what is in a farm's place; nobody sees it half-removed where that can be had."""
-    aside = _temporary_beside(directory)
-    try:
-        os.rename(directory, aside)
-    except OSError:
-        aside = directory  # a directory in the lower layer of an overlay cannot be renamed
-    if os.path.isdir(aside) and not os.path.islink(aside):
-        shutil.rmtree(aside)
-    else:
-        os.unlink(aside)
-
-
-def _sweep(parent: str) -> None:
-    for name in os.listdir(parent):
-        directory = f"{parent}/{name}"
-        with contextlib.suppress(OSError):  # swept by another, or not ours
-            if name.startswith(TEMPORARY_PREFIX):
-                if time.time() - os.lstat(directory).st_mtime > _ABANDONED:
-                    shutil.rmtree(directory)
-            elif not _is_of_use(directory):
-                _remove(directory)
-
-
-def _is_of_use(directory: str) -> bool:
-    """Say whether a farm could be used again; what is no farm is not for us to judge."""
+def _is_useless(directory: str) -> bool:
+    """Say whether a farm cannot be used again; what is no farm is not for us to judge."""
     record = _read_record(directory)
-    return record is None or all(map(os.path.lexists, record["members"]))
+    return record is not None and not all(map(os.path.lexists, record["members"]))
 
 
 def _read_record(directory: str) -> dict[str, Any] | None:
@@ -358,11 +317,6 @@ def _wait_for_lock(descriptor: int, file: str, patience: Patience) -> None:
 
 def _name_holders(file: str) -> str:
     return ", ".join(map(describe_process, find_lock_holders(file))) or "another process"
-
-
-def _temporary_beside(directory: str) -> str:
-    # Not mkdtemp: it hides the directory from others, and this one becomes the farm.
-    return f"{os.path.dirname(directory)}/{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
 
 
 def _differs(conflict: Conflict) -> bool:

@@ -5,14 +5,11 @@ templates by the model's path (0.5.9, srt/parser/conversation.py), so the shadow
 name, and the rest of its path stands before it.
 """
 
-import contextlib
-import errno
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
+from nixenv.directories import put_directory
 from nixenv.errors import Unreadable
 from nixenv.places import make_private_directory
 from nixenv.sglang.cache import CacheUnwritable, entry_name
@@ -70,13 +67,12 @@ def make_shadow(shadow: Shadow) -> None:
     try:
         make_private_directory(cache)
         if not _is_intact(shadow):
-            with _scratch_directory(cache) as scratch:
-                built = os.path.join(scratch, "built")
-                _build(shadow, os.path.join(built, os.path.basename(shadow.directory)))
-                if not _move(built, shadow.entry) and not _is_intact(shadow):
-                    # A damaged one is in the way: out with it, unless another resolver did that.
-                    _move(shadow.entry, os.path.join(scratch, "damaged"))
-                    _move(built, shadow.entry)
+            name = os.path.basename(shadow.directory)
+            put_directory(
+                shadow.entry,
+                lambda scratch: _build(shadow, os.path.join(scratch, name)),
+                lambda: _is_intact(shadow),
+            )
     except OSError as error:
         what = "the model in a form that SGLang can read"
         detail = error.strerror or str(error)
@@ -114,23 +110,3 @@ def _is_intact(shadow: Shadow) -> bool:
         } and os.listdir(shadow.entry) == [os.path.basename(directory)]
     except (OSError, UnicodeDecodeError):
         return False
-
-
-def _move(source: str, target: str) -> bool:
-    """Rename a directory unless there is nothing to rename, or the target is taken."""
-    try:
-        os.rename(source, target)
-    except OSError as error:
-        if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.ENOENT}:
-            return False
-        raise
-    return True
-
-
-@contextlib.contextmanager
-def _scratch_directory(directory: str) -> Iterator[str]:
-    scratch = tempfile.mkdtemp(dir=directory, prefix=".building-")
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)

@@ -201,8 +201,8 @@ def test_a_resolver_killed_half_way_disturbs_nobody(model: Path, tmp_path: Path)
     """What it left is neither taken nor in the way."""
     directory = tmp_path / "shadows"
     shadow = shadow_of(model, directory)
-    shadow.parent.rename(directory / ".building-killed")
-    (directory / ".building-killed" / shadow.name / CONFIG_NAME).unlink()
+    shadow.parent.rename(directory / ".nixenv-killed")
+    (directory / ".nixenv-killed" / shadow.name / CONFIG_NAME).unlink()
     assert shadow_of(model, directory) == shadow
     assert (shadow / CONFIG_NAME).is_file()
 
