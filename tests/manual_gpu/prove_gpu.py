@@ -9,17 +9,15 @@ fail the step that it should.
 
 import json
 import os
-import shutil
-import subprocess
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nixenv.road.query import Closure
-from tests.manual_gpu.toolkit_root import find_toolkit, split_toolkit
+from tests.manual_gpu.machine_closure import make_closure, run_nixenv
+from tests.manual_gpu.toolkit_root import find_toolkit, without_nvcc
 
 PROFILE = """\
 binary = "torchrun"
@@ -35,64 +33,25 @@ TORCH_EXTENSIONS_DIR = "torch-extensions"
 
 def make_environment(base: Path) -> tuple[Closure, dict[str, str]]:
     """Make the closure, and the variables in which nixenv finds it and no CUDA of the machine."""
-    _, closure = split_toolkit(find_toolkit(), base / "store")
-    root = Path(closure.root)
-    site = root / f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
-    site.mkdir(parents=True)
-    for directory in dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))):
-        for entry in Path(directory).iterdir():
-            # What loads CUDA's libraries has to lie in the store itself: they find each other by
-            # their own real places.
-            if entry.name in {"nvidia", "torch"}:
-                shutil.copytree(entry, site / entry.name, copy_function=_link_or_copy)
-            elif not (site / entry.name).is_symlink() and entry.suffix != ".pth":
-                (site / entry.name).symlink_to(entry)
-    (root / "bin").mkdir()
-    program = root / "bin/torchrun"
-    program.write_text(f"#!{sys.executable}\nfrom torch.distributed.run import main\nmain()\n")
-    program.chmod(0o755)
-    (base / "flox").mkdir()
-    (base / "flox/requisites.txt").write_text("".join(f"{path}\n" for path in closure.paths))
+    closure, variables = make_closure(base)
     (base / "profile.toml").write_text(PROFILE)
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("CUDA", "NVCC", "CPATH", "LIBRARY_PATH", "CC", "CXX", "PYTHON"))
     }
-    search_path = [
-        entry
-        for entry in kept["PATH"].split(os.pathsep)
-        if not os.path.exists(os.path.join(entry, "nvcc"))
-    ]
     return closure, {
         **kept,
-        "PATH": os.pathsep.join(search_path),
-        "NIX_STORE_DIR": str(base / "store"),
-        "FLOX_ENV": str(base / "flox"),
-        "FLOX_ENV_CACHE": str(base / "cache"),
+        **variables,
+        "PATH": without_nvcc(kept["PATH"]),
         "NIXENV_PROFILE": str(base / "profile.toml"),
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
 
 
 def prove(root: str, layout: str, environ: Mapping[str, str]) -> list[dict[str, Any]]:
     """Run `nixenv prove --json`, and print a line for each step."""
-    # With the modules of this process, whatever Python's variables are.
-    start = f"import sys; sys.path[:] = {sys.path!r}; from nixenv.cli import main; main()"
-    command = (sys.executable, "-I", "-c", start, "prove", "torchrun", "--root", root, "--json")
-    done = subprocess.run(
-        [*command, "--layout", layout],
-        env=dict(environ),
-        capture_output=True,
-        text=True,
-        check=False,
+    done = run_nixenv(
+        *("prove", "torchrun", "--root", root, "--json", "--layout", layout), environ=environ
     )
     if done.returncode not in (0, 1):
         sys.stdout.write(done.stderr)

@@ -9,6 +9,7 @@ One line a check, PASS or FAIL; exit status 1 when one failed.
 """
 
 import argparse
+import enum
 import os
 import re
 import shutil
@@ -106,6 +107,35 @@ int main() {{
 }}
 """
 
+# What makeBinaryWrapper compiles: nvcc is called by the name that the wrapper was called by.
+COMPILED_WRAPPER = """\
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+int main(int argc, char **argv) {{
+  const char *before = getenv("PATH");
+  char *path;
+  if (asprintf(&path, "{gcc}/bin%s%s", before ? ":" : "", before ? before : "") < 0) return 127;
+  setenv("PATH", path, 1);
+  execv("{nvcc}/bin/.nvcc-wrapped", argv);
+  return 127;
+}}
+"""
+
+SCRIPT_WRAPPER = """\
+#!/bin/bash
+set -e
+export NVCC_CCBIN="${{NVCC_CCBIN:-{gcc}/bin/g++}}"
+exec -a {nvcc}/bin/nvcc {nvcc}/bin/.nvcc-wrapped "$@"
+"""
+
+
+class Wiring(enum.Enum):
+    """How nvcc finds its host compiler and the rest of the toolkit, by the revision of nixpkgs."""
+
+    BINDIR = "a compiled wrapper; compiler-bindir in the profile"
+    SCRIPT = "a shell wrapper that execs nvcc under its own store path; a profile with all of it"
+
 
 @frozen
 class Splitter:
@@ -155,7 +185,9 @@ class Splitter:
         return path
 
 
-def split_toolkit(source: Path, store: Path) -> tuple[Splitter, Closure]:
+def split_toolkit(
+    source: Path, store: Path, wiring: Wiring = Wiring.BINDIR
+) -> tuple[Splitter, Closure]:
     """Split a toolkit as nixpkgs does, and put a root, an interpreter and tools beside it."""
     said = subprocess.run([source / "bin/nvcc", "-V"], capture_output=True, text=True, check=True)
     match = re.search(r"V(\d+\.\d+\.\d+)", said.stdout)
@@ -165,7 +197,7 @@ def split_toolkit(source: Path, store: Path) -> tuple[Splitter, Closure]:
     splitter.program("ninja-1.0", "ninja")
     _split_includes(splitter)
     _split_libraries(splitter)
-    _make_nvcc(splitter, gcc)
+    _make_nvcc(splitter, gcc, wiring)
     python = splitter.object(f"python3-{PYTHON}.0")
     (python / "bin").mkdir()
     (python / f"bin/python{PYTHON}").symlink_to(sys.executable)
@@ -203,37 +235,69 @@ def _split_libraries(splitter: Splitter) -> None:
     """Shared libraries and the driver's stub; a closure has no static ones."""
     libraries = (splitter.source / "lib64").resolve()
     for entry in libraries.glob("*.so*"):
-        target = splitter.part(_owner(entry.name), "-lib") / "lib"
-        target.mkdir(exist_ok=True)
-        (target / entry.name).symlink_to(entry.resolve())
+        target = splitter.part(_owner(entry.name), "-lib") / "lib" / entry.name
+        target.parent.mkdir(exist_ok=True)
+        if entry.is_symlink():
+            target.symlink_to(entry.readlink())
+        else:
+            link_or_copy(entry, target)
     stubs = splitter.part("cuda_cudart", "-stubs") / "lib/stubs"
     stubs.mkdir(parents=True)
     shutil.copy(libraries / "stubs/libcuda.so", stubs)
 
 
-def _make_nvcc(splitter: Splitter, gcc: Path) -> None:
-    """Do to nvcc and its profile what nixpkgs does: nvcc keeps the name that it was called by."""
+def link_or_copy(source: Path | str, target: Path | str) -> None:
+    """Give a file a second name, or copy it where that is on another file system."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _make_nvcc(splitter: Splitter, gcc: Path, wiring: Wiring) -> None:
+    """Do to nvcc what nixpkgs does: a wrapper in its place, and a profile that names the store."""
     nvcc = splitter.part("cuda_nvcc")
     shutil.copytree(splitter.source / "bin", nvcc / "bin", ignore_dangling_symlinks=True)
     shutil.copytree(splitter.source / "nvvm", nvcc / "nvvm", ignore_dangling_symlinks=True)
     (nvcc / "bin/nvcc").rename(nvcc / "bin/.nvcc-wrapped")
-    wrapper = f"""\
-#!/bin/bash
-PATH={gcc}/bin:$PATH
-exec -a "$0" {nvcc}/bin/.nvcc-wrapped "$@"
-"""
-    (nvcc / "bin/nvcc").write_text(wrapper)
-    (nvcc / "bin/nvcc").chmod(0o755)
     profile = nvcc / "bin/nvcc.profile"
-    text = profile.read_text().replace("$(_TARGET_SIZE_)", "")
+    text = _point_into_store(profile.read_text(), splitter, nvcc)
+    if wiring is Wiring.BINDIR:
+        text += f"compiler-bindir = {gcc}/bin\n"
+        source = nvcc / "wrapper.c"
+        source.write_text(COMPILED_WRAPPER.format(gcc=gcc, nvcc=nvcc))
+        build = ("gcc", "-D_GNU_SOURCE", str(source), "-o", str(nvcc / "bin/nvcc"))
+        subprocess.run(build, check=True)
+        source.unlink()
+    else:
+        text = _name_all_of_it(text, splitter, nvcc)
+        (nvcc / "bin/nvcc").write_text(SCRIPT_WRAPPER.format(gcc=gcc, nvcc=nvcc))
+        (nvcc / "bin/nvcc").chmod(0o755)
+    profile.write_text(text)
+
+
+def _point_into_store(profile: str, splitter: Splitter, nvcc: Path) -> str:
+    """Rewrite nvcc.profile as nixpkgs has done for long."""
     cccl = splitter.part("cuda_cccl")
+    text = profile.replace("$(_TARGET_SIZE_)", "")
     text = text.replace("$(TOP)/$(_TARGET_DIR_)/include/cccl", f"{cccl}/include/cccl")
     text = text.replace("$(TOP)/$(_TARGET_DIR_)/include", f"{nvcc}/include")
     text = text.replace("$(TOP)/nvvm/", f"{nvcc}/nvvm/")
-    profile.write_text(
+    return (
         f'{text}\nLIBRARIES =+ $(_SPACE_) "-L{nvcc}/nvvm/lib"\n'
-        f'INCLUDES =+ $(_SPACE_) "-I{nvcc}/nvvm/include"\ncompiler-bindir = {gcc}/bin\n'
+        f'INCLUDES =+ $(_SPACE_) "-I{nvcc}/nvvm/include"\n'
     )
+
+
+def _name_all_of_it(profile: str, splitter: Splitter, nvcc: Path) -> str:
+    """Rewrite nvcc.profile as nixpkgs does since 2026: with cudart, and crt beside nvcc's own."""
+    cudart = {output: splitter.part("cuda_cudart", output) for output in ("-dev", "-lib", "-stubs")}
+    (nvcc / "include").mkdir(exist_ok=True)
+    (nvcc / "include/crt").symlink_to(splitter.part("cuda_crt") / "include/crt")
+    own = f'"-I{nvcc}/include"'
+    text = profile.replace(own, f'"-I{cudart["-dev"]}/include" {own}')
+    text = text.replace("$(TOP)/$(_TARGET_DIR_)/lib/stubs", f"{cudart['-stubs']}/lib/stubs")
+    return text.replace('$(TOP)/$(_TARGET_DIR_)/lib"', f'{cudart["-lib"]}/lib"')
 
 
 def go_the_road(
@@ -265,13 +329,16 @@ def _surroundings() -> dict[str, str]:
     for name in list(environ):
         if name.startswith(("CUDA", "NVCC", "CPATH", "LIBRARY_PATH", "CC", "CXX", "C_INCLUDE")):
             del environ[name]
-    keep = [
-        entry
-        for entry in environ.get("PATH", "").split(os.pathsep)
-        if not os.path.exists(os.path.join(entry, "nvcc"))
-    ]
-    environ["PATH"] = os.pathsep.join(keep)
+    environ["PATH"] = without_nvcc(environ["PATH"])
     return environ
+
+
+def without_nvcc(search_path: str) -> str:
+    """Take the directories that have an nvcc off a PATH."""
+    entries = search_path.split(os.pathsep)
+    return os.pathsep.join(
+        entry for entry in entries if not os.path.exists(os.path.join(entry, "nvcc"))
+    )
 
 
 @frozen
