@@ -118,6 +118,10 @@ class Code(StrEnum):
     GPU_TOO_OLD = "gpu-too-old", Severity.ERROR, Severity.WARNING
     GPU_NEWER_THAN_TOOLKIT = "gpu-newer-than-toolkit", Severity.WARNING
     GPU_LIBCUDA_UNREACHABLE = "gpu-libcuda-unreachable", Severity.ERROR
+    SERVER_PARALLEL_UNFIT = "server-parallel-unfit", Severity.ERROR
+    MODEL_MISSING = "model-missing", Severity.ERROR
+    MODEL_TOO_LARGE = "model-too-large", Severity.ERROR
+    MODEL_NEEDS_NEWER_GPU = "model-needs-newer-gpu", Severity.ERROR, Severity.WARNING
     SHARED_MEMORY_SMALL = "shared-memory-small", Severity.WARNING
     LIMIT_LOW = "limit-low", Severity.NOTE
     ENVIRONMENT_NOT_ACTIVE = "environment-not-active", Severity.NOTE

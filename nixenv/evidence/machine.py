@@ -20,6 +20,7 @@ from nixenv.evidence.caches import (
 from nixenv.evidence.gpu import GpuDriver, query_driver
 from nixenv.evidence.limits import Limits, probe_limits
 from nixenv.evidence.nvcc_flags import split_flags, take_ccbin
+from nixenv.evidence.serving import Server
 from nixenv.evidence.tools import ToolState, try_tools
 from nixenv.kernel import describe_process, find_open, read_kernel_file
 from nixenv.places import StoreDirInvalid, find_store_dir
@@ -90,6 +91,7 @@ class Machine:
         ports: The ports.
         foreign_files: What search paths offer from outside the store that may replace what the
             closure has.
+        server: What the server is told to do; None where the program is no known server.
     """
 
     architecture: str
@@ -107,6 +109,7 @@ class Machine:
     caches: CacheContents = field(factory=CacheContents)
     ports: tuple[PortState, ...] = ()
     foreign_files: tuple[ForeignFile, ...] = ()
+    server: Server | None = None
 
 
 RECORDED = (

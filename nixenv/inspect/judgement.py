@@ -14,6 +14,7 @@ from nixenv.inspect.diagnosis.gpu import check_gpu
 from nixenv.inspect.diagnosis.limits import check_limits
 from nixenv.inspect.diagnosis.python import check_launcher, check_python
 from nixenv.inspect.diagnosis.python_shell import check_shell
+from nixenv.inspect.diagnosis.server import check_server
 from nixenv.inspect.diagnosis.store import check_store, find_lost
 from nixenv.inspect.diagnosis.surroundings import check_surroundings
 from nixenv.inspect.report import (
@@ -111,6 +112,7 @@ def _check_machine(
     torch_cuda = seen.inventory.torch_cuda if seen.inventory else None
     codes = seen.contents.files.gpu_codes
     yield from check_gpu(machine, seen.toolkit_version, store_name(root), torch_cuda, codes)
+    yield from check_server(machine)
     if seen.toolkit_version is not None:
         yield from check_limits(machine)
     yield from check_environment(

@@ -15,6 +15,7 @@ from nixenv.evidence.distributions import probe_distributions
 from nixenv.evidence.graph import Graph, query_graph
 from nixenv.evidence.machine import Machine, probe_machine
 from nixenv.evidence.toolkit_files import probe_toolkit_files, query_gpu_codes
+from nixenv.inspect.serving import look_at_server
 from nixenv.linked.inspection import FarmState, look_at_farms
 from nixenv.places import Layout, find_cache_dir
 from nixenv.process import PATIENT, Patience
@@ -236,7 +237,7 @@ def look_at_machine(
     set_to = {name: value for name, value in variables.items() if value is not None}
     # SGLANG_PORT is what sglang listens on; other ports may be those of servers that it talks to.
     server = re.sub(r"[^A-Z0-9]", "_", (profile.binary or "").upper())
-    return probe_machine(
+    machine = probe_machine(
         environ,
         names=tuple(variables),
         python=seen.python_version if seen else None,
@@ -251,6 +252,7 @@ def look_at_machine(
         },
         libraries=_loaded_names(seen),
     )
+    return evolve(machine, server=look_at_server(profile.binary, {**environ, **set_to}))
 
 
 def _loaded_names(seen: Survey | None) -> frozenset[str]:

@@ -13,7 +13,7 @@ from nixenv.sglang.defaults import read_defaults
 NEEDED = "8.9"
 """The compute capability that the default model needs: that of the first GPUs with FP8."""
 
-ALTERNATIVE = "SGLANG_MODEL=Qwen/Qwen3-4B SGLANG_DTYPE=half flox activate"
+ALTERNATIVE = "SGLANG_MODEL=Qwen/Qwen3-4B SGLANG_DTYPE=half"
 """What runs on each GPU before that, a T4 included; docs/operating-sglang.md has larger ones."""
 
 # GPUs of the generations from Kepler to Ampere, as the driver names them. What came later, such as
@@ -50,4 +50,5 @@ def describe_incapable(requested: str, gpus: list[str]) -> str | None:
     """Say that the default model will not run here, None where it will, or where it is another."""
     if requested.partition("@")[0] != read_defaults()["SGLANG_MODEL"] or not gpus:
         return None
-    return f"needs compute capability {NEEDED}, which {' and '.join(gpus)} has not: {ALTERNATIVE}"
+    names = " and ".join(gpus)
+    return f"needs compute capability {NEEDED}, which {names} has not: {ALTERNATIVE} flox activate"

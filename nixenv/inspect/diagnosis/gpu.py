@@ -220,8 +220,7 @@ def _check_hidden(machine: Machine) -> Iterator[Finding]:
     visible = machine.variables.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         return
-    names = list(filter(None, map(str.strip, visible.split(",")))) or [""]
-    known = list(itertools.takewhile(lambda name: _is_there(name, machine.driver.gpus), names))
+    names, known = _split_visible(visible, machine.driver.gpus)
     # -1 behind others ends the list, on purpose.
     if len(known) < len(names) and not (known and names[len(known)] in _NO_GPU):
         yield Code.GPU_HIDDEN.found(
@@ -232,6 +231,18 @@ def _check_hidden(machine: Machine) -> Iterator[Finding]:
             (f"CUDA_VISIBLE_DEVICES={visible}",),
             "`unset CUDA_VISIBLE_DEVICES`",
         )
+
+
+def _split_visible(visible: str, gpus: Sequence[Gpu]) -> tuple[Sequence[str], Sequence[str]]:
+    """Give the names in CUDA_VISIBLE_DEVICES, and those of them that CUDA takes."""
+    names = list(filter(None, map(str.strip, visible.split(",")))) or [""]
+    return names, list(itertools.takewhile(lambda name: _is_there(name, gpus), names))
+
+
+def count_visible(machine: Machine) -> int:
+    """Count the GPUs that programs see, of those that nvidia-smi tells."""
+    visible, gpus = machine.variables.get("CUDA_VISIBLE_DEVICES"), machine.driver.gpus
+    return len(gpus) if visible is None else len(_split_visible(visible, gpus)[1])
 
 
 def _is_there(name: str, gpus: Sequence[Gpu]) -> bool:
