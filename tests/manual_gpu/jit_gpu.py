@@ -7,8 +7,9 @@ in each of two revisions, and in each layout the programs of jit_programs.py com
 nixenv's environment: no variable tells of the machine's CUDA, and while they run its toolkit is
 hidden below an empty directory.
 
-One line a program, PASS or FAIL, with the seconds that it took beside the others and the CUDA
-libraries that it has loaded; exit status 1 when one failed.
+One line a program: PASS, with the seconds that it took beside the others and the CUDA libraries
+that it has loaded; TOLD, where it fails in layout store as `nixenv inspect` says that its package
+must; or FAIL. Exit status 1 when one failed.
 """
 
 import argparse
@@ -17,18 +18,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from tests.manual_gpu.jit_programs import PROGRAMS, TELL_LOADED
+from tests.manual_gpu.jit_programs import PROGRAMS, TELL_LOADED, Program
 from tests.manual_gpu.machine_closure import make_closure, run_nixenv
 from tests.manual_gpu.toolkit_root import PYTHON, Wiring, find_toolkit, without_nvcc
 
 WHEELS = Path(__file__).parents[2] / ".cache/gpu-wheels"
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SITE_PACKAGES = f"lib/python{PYTHON}/site-packages"
 LIMIT = 300
 """Seconds for a program."""
 
@@ -38,14 +40,14 @@ class Outcome:
     """What became of a program.
 
     Attributes:
-        passed: Whether it ended well, with libraries of the closure alone.
+        verdict: PASS where it ended well, with libraries of the closure alone; TOLD; FAIL.
         seconds: How long it ran.
-        told: What it loaded, or how it failed.
+        said: What it loaded, or how it failed.
     """
 
-    passed: bool
+    verdict: str
     seconds: float
-    told: str
+    said: str
 
 
 def export(root: str, layout: str, before: Mapping[str, str]) -> dict[str, str]:
@@ -84,49 +86,71 @@ def run_program(
             timeout=LIMIT,
         )
     except subprocess.TimeoutExpired:
-        return Outcome(passed=False, seconds=LIMIT, told="out of time")
+        return Outcome("FAIL", LIMIT, "out of time")
     seconds = time.monotonic() - begun
     *_, last = done.stdout.strip().splitlines() or [""]
     if done.returncode != 0 or not last.startswith("loaded"):
-        return Outcome(passed=False, seconds=seconds, told=done.stdout[-4000:])
-    loaded = last.split()[1:]
-    own = all(Path(library).is_relative_to(base) for library in loaded)
-    return Outcome(own, seconds, " ".join(loaded).replace(f"{base}/", ""))
+        return Outcome("FAIL", seconds, done.stdout[-4000:])
+    loaded = [Path(library) for library in last.split()[1:]]
+    own = all(library.is_relative_to(base) for library in loaded)
+    return Outcome("PASS" if own else "FAIL", seconds, ", ".join(map(str, loaded)))
 
 
-def check_layout(root: str, layout: str, before: Mapping[str, str], base: Path) -> bool:
-    """Run all programs at once in one layout, and print a line for each."""
+def find_told(root: str, layout: str, before: Mapping[str, str]) -> str:
+    """Give what inspect says of packages that do not find in CUDA_HOME what they look for."""
+    done = run_nixenv(
+        *("inspect", "--root", root, "--profile", "sglang", "--layout", layout, "--json"),
+        environ=before,
+    )
+    findings = json.loads(done.stdout)["findings"]
+    return "\n".join(
+        line
+        for finding in findings
+        if finding["code"] == "cuda-home-partial"
+        for line in finding["evidence"]
+    )
+
+
+def check_layout(
+    root: str, layout: str, before: Mapping[str, str], base: Path, programs: Sequence[Program]
+) -> bool:
+    """Run programs side by side in one layout, and print a line for each."""
     scratch = base / layout
     (scratch / "home").mkdir(parents=True)
-    environ = export(
-        root,
-        layout,
-        {**before, "HOME": f"{scratch}/home", "FLOX_ENV_CACHE": f"{scratch}/cache"},
-    )
-    for name in ("CUDA_HOME", "CUDA_PATH", "CUDA_LIB_PATH", "CPATH", "LIBRARY_PATH", "CC", "CXX"):
-        sys.stdout.write(f"  {name}={environ.get(name, '(not set)').replace(f'{base}/', '')}\n")
-    files = {}
-    for number, (name, (text, *_)) in enumerate(PROGRAMS.items()):
-        files[name] = scratch / f"program_{number}.py"
-        files[name].write_text(text + TELL_LOADED)
+    before = {**before, "HOME": f"{scratch}/home", "FLOX_ENV_CACHE": f"{scratch}/cache"}
+    environ = export(root, layout, before)
+    foreign = sorted(name for name, value in environ.items() if "/usr/local/cuda" in value)
+    assert not foreign, f"these tell of the machine's CUDA: {foreign}"
+    told = find_told(root, layout, before)
 
-    def run(name: str) -> Outcome:
-        return run_program(files[name], PROGRAMS[name][1:], environ, base)
+    def run(program: Program) -> Outcome:
+        file = scratch / f"{program.name.replace(' ', '_')}.py"
+        file.write_text(program.text + TELL_LOADED)
+        outcome = run_program(file, program.arguments, environ, base)
+        if outcome.verdict == "FAIL" and f"{program.package} looks for" in told:
+            *_, last = outcome.said.strip().splitlines()
+            return evolve(outcome, verdict="TOLD", said=f"{last}\n  inspect: {told}")
+        return outcome
 
-    with ThreadPoolExecutor(len(PROGRAMS)) as pool:
-        outcomes = list(zip(PROGRAMS, pool.map(run, PROGRAMS), strict=True))
-    for name, outcome in outcomes:
-        verdict = "PASS" if outcome.passed else "FAIL"
-        sys.stdout.write(f"{verdict} {outcome.seconds:5.1f} s  {layout}: {name}: {outcome.told}\n")
+    with ThreadPoolExecutor(16) as pool:
+        outcomes = list(pool.map(run, programs))
+    for program, outcome in zip(programs, outcomes, strict=True):
+        said = outcome.said.replace(f"{base}/", "").replace(SITE_PACKAGES, "…")
+        sys.stdout.write(
+            f"{outcome.verdict} {outcome.seconds:5.1f} s  {layout}: {program.name}: {said}\n"
+        )
     sys.stdout.flush()
-    return all(outcome.passed for _, outcome in outcomes)
+    return all(outcome.verdict != "FAIL" for outcome in outcomes)
 
 
 def main() -> int:
     """Run it all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--wheels", type=Path, default=WHEELS, help="where the wheels are")
-    wheels = sorted(parser.parse_args().wheels.glob("*.whl"))
+    parser.add_argument("--only", default="", help="the programs with this word in their name")
+    arguments = parser.parse_args()
+    wheels = sorted(arguments.wheels.glob("*.whl"))
+    programs = [program for program in PROGRAMS if arguments.only in program.name]
     work = Path(tempfile.mkdtemp(prefix="nixenv-jit-")).resolve()
     sys.stdout.write(f"wheels: {', '.join(wheel.name for wheel in wheels)}\n")
     good = True
@@ -136,7 +160,7 @@ def main() -> int:
         before = {"PATH": without_nvcc(SEARCH_PATH), "LANG": "C.UTF-8", **variables}
         for layout in ("store", "linked"):
             sys.stdout.write(f"\nnvcc: {wiring.value}; layout {layout}\n")
-            good &= check_layout(closure.root, layout, before, base)
+            good &= check_layout(closure.root, layout, before, base, programs)
     sys.stdout.write(f"{'PASSED' if good else 'FAILED'}\n")
     return int(not good)
 

@@ -3,6 +3,8 @@
 Text, not code: the closure's interpreter runs them, with modules that no developer needs to have.
 """
 
+from typing import NamedTuple
+
 KERNEL = """\
 #include <cub/block/block_reduce.cuh>
 #include <cuda_fp16.h>
@@ -141,18 +143,34 @@ module.get_function("total")((1,), (256,), (numbers, out, cupy.int32(1000)))
 assert out.item() == 499500
 '''
 
-PROGRAMS: dict[str, tuple[str, ...]] = {
-    "torch.utils.cpp_extension.load, C++ and CUDA": (_TORCH_EXTENSION,),
-    "triton": (_TRITON,),
-    "torch.compile, on GPU and CPU": (_INDUCTOR,),
-    "torch.compile with cpp_wrapper": (_INDUCTOR_WRAPPER,),
-    "tvm_ffi.cpp.load_inline": (_TVM_FFI,),
-    "flashinfer.rmsnorm": (_FLASHINFER_NORM,),
-    "flashinfer.single_decode_with_kv_cache": (_FLASHINFER_DECODE,),
-    "cupy.RawModule with cub, by nvcc": (_CUPY, "nvcc"),
-    "cupy.RawModule with cub, by NVRTC": (_CUPY, "nvrtc"),
-}
-"""By name: the program, and its arguments."""
+
+class Program(NamedTuple):
+    """A program for the closure's interpreter.
+
+    Attributes:
+        name: What it tries.
+        package: Whose compiler that is.
+        text: Its text.
+        arguments: Its command line.
+    """
+
+    name: str
+    package: str
+    text: str
+    arguments: tuple[str, ...] = ()
+
+
+PROGRAMS = (
+    Program("torch.utils.cpp_extension.load, C++ and CUDA", "torch", _TORCH_EXTENSION),
+    Program("triton", "triton", _TRITON),
+    Program("torch.compile, on GPU and CPU", "torch", _INDUCTOR),
+    Program("torch.compile with cpp_wrapper", "torch", _INDUCTOR_WRAPPER),
+    Program("tvm_ffi.cpp.load_inline", "tvm_ffi", _TVM_FFI),
+    Program("flashinfer.rmsnorm", "flashinfer", _FLASHINFER_NORM),
+    Program("flashinfer.single_decode_with_kv_cache", "flashinfer", _FLASHINFER_DECODE),
+    Program("cupy.RawModule with cub, by nvcc", "cupy", _CUPY, ("nvcc",)),
+    Program("cupy.RawModule with cub, by NVRTC", "cupy", _CUPY, ("nvrtc",)),
+)
 
 TELL_LOADED = """
 print("loaded", *sorted({

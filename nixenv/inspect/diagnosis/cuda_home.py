@@ -39,8 +39,14 @@ _READERS = (
         Severity.NOTE,
         "12",
     ),
-    # cupy/cuda/compiler.py: NVRTC reads no CPATH
-    _Reader("cupy", ("include/cuda_fp16.h",), "to compile kernels with NVRTC", Severity.WARNING),
+    # cupy/_core/core.pyx: NVRTC reads no CPATH. Since 14.1 cuda.pathfinder names the directory, by
+    # this header: in site-packages (but PYTHONPATH is none), CUDA_PATH, then on the machine
+    _Reader(
+        "cupy",
+        ("include/cuda_runtime.h",),
+        "to compile kernels, and takes the machine's where there is one",
+        Severity.WARNING,
+    ),
     # numba/cuda/cuda_paths.py, cuda/pathfinder/_dynamic_libs
     _Reader("numba", ("nvvm/lib64/libnvvm.so",), "to compile kernels", Severity.WARNING),
     _Reader("numba_cuda", ("nvvm/lib64/libnvvm.so",), "to compile kernels", Severity.WARNING),
