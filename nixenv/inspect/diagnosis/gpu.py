@@ -4,7 +4,7 @@ import itertools
 import os
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from nixenv.evidence.gpu import Gpu, GpuDriver, Platform
 from nixenv.evidence.machine import Machine
@@ -401,13 +401,10 @@ def _check_libcuda(machine: Machine) -> Iterator[Finding]:
             "install the driver's CUDA library (Debian: libcuda1; Ubuntu: libnvidia-compute); in a "
             "container, set NVIDIA_DRIVER_CAPABILITIES=compute,utility when it is started"
         )
-    elif "FLOX_ENV" in machine.variables:
-        remedy = (
-            "`unset FLOX_NOSET_LD_AUDIT`, and activate the Flox environment again; in its "
-            "manifest, `cuda-detection` under [options] must not be false"
-        )
     else:
         remedy = _link_to_driver(os.path.dirname(driver.host_libcuda), driver.platform)
+        if "FLOX_ENV" in machine.variables:
+            remedy = _remedy_in_flox(machine.variables, remedy)
     yield Code.GPU_LIBCUDA_UNREACHABLE.found(
         "programs of the store do not find libcuda.so.1, the driver's library: to them there is "
         "no GPU",
@@ -418,6 +415,21 @@ def _check_libcuda(machine: Machine) -> Iterator[Finding]:
             "/run/opengl-driver/lib: not there, or without it",
         ),
         remedy,
+    )
+
+
+def _remedy_in_flox(variables: Mapping[str, str], link: str) -> str:
+    # In run mode, the default of pods, Flox never sets LD_AUDIT: activating again changes nothing.
+    if variables.get("FLOX_NOSET_LD_AUDIT"):
+        return "`unset FLOX_NOSET_LD_AUDIT`, and activate the Flox environment again"
+    if variables.get("LD_AUDIT"):
+        return (
+            "activate the Flox environment again; in its manifest, `cuda-detection` under "
+            "[options] must not be false"
+        )
+    return (
+        "run mode leaves the driver out: activate in dev mode, `flox activate --mode dev`, a pod "
+        f'by the annotation `flox.dev/activate-mode: "dev"`; or stay in run mode, and {link}'
     )
 
 

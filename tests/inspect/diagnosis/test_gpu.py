@@ -336,10 +336,21 @@ def test_a_libcuda_that_is_not_on_the_machine() -> None:
     assert "NVIDIA_DRIVER_CAPABILITIES" in found.remedy
 
 
-def test_a_libcuda_that_flox_would_find() -> None:
-    """It is Flox that looks for it, at activation."""
-    (found,) = check(evolve(DRIVER, libcuda=None), FLOX_ENV="/e")
-    assert "activate the Flox environment again" in found.remedy
+@pytest.mark.parametrize(
+    ("variables", "remedies"),
+    [
+        ({"LD_AUDIT": "/f/ld-floxlib.so"}, ("activate the Flox environment again", "[options]")),
+        ({"FLOX_NOSET_LD_AUDIT": "1"}, ("`unset FLOX_NOSET_LD_AUDIT`, and activate",)),
+        ({}, ("`flox activate --mode dev`", "flox.dev/activate-mode", "export LD_LIBRARY_PATH=")),
+    ],
+    ids=["dev mode", "dev mode, turned off", "run mode"],
+)
+def test_a_libcuda_that_flox_would_find(
+    variables: dict[str, str], remedies: tuple[str, ...]
+) -> None:
+    """It is Flox that looks for it, at activation, and in dev mode alone."""
+    (found,) = check(evolve(DRIVER, libcuda=None), FLOX_ENV="/e", **variables)
+    assert all(remedy in found.remedy for remedy in remedies)
 
 
 @pytest.fixture
