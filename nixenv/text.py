@@ -11,6 +11,15 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def shorten(text: str, longest: int = 300) -> str:
+    """Cut what somebody else wrote to what a person would read of it.
+
+    >>> shorten("abcdef", 3)
+    'abc... (6 characters)'
+    """
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
+
+
 def as_code(command: str) -> str:
     r"""Mark what is to be typed or pasted, for `split_code`.
 

@@ -31,7 +31,8 @@ JSON_FLAGS = (
 """Flags whose value is JSON."""
 
 _MASK = "***"
-_PASSWORD_IN_URL = re.compile(r"(?<=://)[^/?#\s@]*:[^/?#\s@]*(?=@)")
+# A user with a password, and the signature that opens Azure's storage.
+_SECRET_IN_URL = re.compile(r"(?<=://)[^/?#\s@]*:[^/?#\s@]*(?=@)|(?<=[?&]sig=)[^&\s]+")
 
 
 def split_words(text: str) -> list[str]:
@@ -74,8 +75,17 @@ def format_command(command: Iterable[str]) -> str:
             shown.append(f"{flag}={_MASK}" if equals else flag)
             is_secret = not equals
         else:
-            shown.append(_PASSWORD_IN_URL.sub(_MASK, word))
+            shown.append(mask_urls(word))
     return shlex.join(shown)
+
+
+def mask_urls(text: str) -> str:
+    """Mask what of the URLs in a text is secret.
+
+    >>> mask_urls("redis://me:pass@host/name")
+    'redis://***@host/name'
+    """
+    return _SECRET_IN_URL.sub(_MASK, text)
 
 
 def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from nixenv.errors import NixenvError, OutputFailed
 from nixenv.files import write_atomically
 from nixenv.places import find_distrust, make_private_directory
+from nixenv.sglang.arguments import mask_urls
 from nixenv.sglang.cache import CacheUnwritable, entry_name, locate_cache
 from nixenv.sglang.model import Origin, Resolution
-from nixenv.text import decode_word, encode_word
+from nixenv.text import decode_word, encode_word, shorten
 
 
 class EnvFileUnusable(NixenvError):
@@ -26,12 +27,15 @@ class EnvFileUnusable(NixenvError):
 
     def _texts(self) -> tuple[str, str]:
         return (
-            f"{self.file} {self.detail}",
+            mask_urls(f"{self.file} {self.detail}"),
             "run sglang-resolve-model with the same variables; it writes the file anew",
         )
 
 
 _DIRECTORY = "sglang-models"
+
+# Bytes: more than the longest variables need, each byte of theirs written as three.
+_LONGEST = 1 << 20
 _LINE = re.compile(r"([A-Z_]+)=((?:[A-Za-z0-9/._:@+,=-]|%[0-9A-F]{2})+)")
 
 
@@ -40,7 +44,7 @@ def locate_env_file(requested: str, environ: Mapping[str, str]) -> str:
     override = environ.get("SGLANG_MODEL_ENV_FILE")
     if override:
         return os.path.abspath(override)
-    name = entry_name(requested, os.fsencode(requested)) + ".env"
+    name = entry_name(mask_urls(requested), os.fsencode(requested)) + ".env"
     return os.path.join(locate_cache(_DIRECTORY, environ), name)
 
 
@@ -83,11 +87,13 @@ def read_env_file(file: str, requested: str) -> Resolution:
                 raise EnvFileUnusable(file, "is no file")
             if distrust := find_distrust(status):
                 raise EnvFileUnusable(file, distrust)
-            content = stream.read()
+            content = stream.read(_LONGEST + 1)
     except FileNotFoundError:
         raise EnvFileUnusable(file, f"is not there yet for {requested!r}") from None
     except OSError as error:
         raise EnvFileUnusable(file, f"cannot be read: {error.strerror}") from error
+    if len(content) > _LONGEST:
+        raise EnvFileUnusable(file, f"has more than {_LONGEST} bytes")
     try:
         resolution = parse_resolution(content)
     except ValueError as error:
@@ -122,7 +128,8 @@ def parse_resolution(content: bytes) -> Resolution:
     for number, line in enumerate(lines[:-1], start=1):
         parsed = _LINE.fullmatch(line)
         if parsed is None:
-            raise ValueError(f"line {number} is no NAME=value of this file's encoding: {line!r}")
+            shown = repr(shorten(line))
+            raise ValueError(f"line {number} is no NAME=value of this file's encoding: {shown}")
         values[parsed[1]] = decode_word(parsed[2])
     model = values.get("SGLANG_MODEL", "")
     resolution = Resolution(

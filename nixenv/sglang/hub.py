@@ -119,7 +119,8 @@ def name_of(path: str) -> str:
     parent, name = os.path.split(os.path.normpath(path))
     repository = os.path.basename(os.path.dirname(parent))
     if os.path.basename(parent) == "snapshots" and repository.startswith("models--"):
-        return repository.rpartition("--")[2]
+        own = repository.rpartition("--")[2]
+        return own if own.strip(".") else name
     return name
 
 

@@ -49,6 +49,9 @@ _RENAMED_LAYERS = {
     "zamba2": "layers_block_type",
 }
 
+# How 5 writes the numbers that JSON has no word for.
+_FLOATS = {"Infinity": float("inf"), "-Infinity": float("-inf"), "NaN": float("nan")}
+
 # Tokenizers of 4.57.6 that put the post-processor of tokenizer.json aside and make their own, and
 # whether that adds the token for the beginning unless told otherwise. None adds one for the end.
 _REBUILT = {
@@ -151,7 +154,7 @@ def _mend_value(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     if value.keys() == {"__float__"}:
-        return float(str(value["__float__"]))
+        return _FLOATS.get(str(value["__float__"]), value)
     if "model_type" in value:
         return mend_config(value)
     return {name: _mend_value(item) for name, item in value.items()}
@@ -197,14 +200,21 @@ def _added_tokens(processor: object) -> tuple[list[str], list[str]]:
         return [], []
     before: list[str] = []
     after: list[str] = []
-    for part in processor.get("processors", [processor]):
+    for part in _objects_in(processor.get("processors", [processor])):
         here = before
-        for piece in part.get("single", ()) if part.get("type") == "TemplateProcessing" else ():
+        is_template = part.get("type") == "TemplateProcessing"
+        for piece in _objects_in(part.get("single")) if is_template else ():
             if "Sequence" in piece:
                 here = after
-            elif "SpecialToken" in piece:
-                here.append(str(piece["SpecialToken"].get("id")))
+            elif isinstance(token := piece.get("SpecialToken"), Mapping):
+                here.append(str(token.get("id")))
     return before, after
+
+
+def _objects_in(value: object) -> list[Document]:
+    """Give the objects of a list; anything else is nothing that tokenizers would take."""
+    items = value if isinstance(value, list) else []
+    return [item for item in items if isinstance(item, Mapping)]
 
 
 def _content(token: object) -> str | None:

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from nixenv.errors import UsageError
-from nixenv.sglang.arguments import find_option
+from nixenv.sglang.arguments import find_option, mask_urls
 from nixenv.sglang.defaults import value_of
 from nixenv.sglang.hub import (
     BundledModelUnusable,
@@ -18,6 +18,7 @@ from nixenv.sglang.hub import (
     is_model_id,
     is_revision,
 )
+from nixenv.text import shorten
 
 # What SGLang 0.5.9 and 0.5.23 connect to (srt/connector/__init__.py).
 _URL = re.compile(
@@ -31,9 +32,10 @@ class ModelNameInvalid(UsageError):
     value: str
 
     def _texts(self) -> tuple[str, str]:
+        shown = mask_urls(shorten(self.value))
         return (
-            f"SGLANG_MODEL: {self.value!r} is neither a directory, nor a .gguf file, nor a URL "
-            "that SGLang reads, nor a Hugging Face ID",
+            f"SGLANG_MODEL: {shown!r} is neither a directory, nor a .gguf file, nor a URL that "
+            "SGLang reads, nor a Hugging Face ID",
             "set it to the directory that holds the model's config.json, to ORG/NAME or "
             "ORG/NAME@REVISION (letters, digits, '-', '_' and '.'), or to a URL such as "
             "s3://BUCKET/NAME",

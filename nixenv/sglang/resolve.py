@@ -7,6 +7,7 @@ import click
 
 from nixenv import __version__
 from nixenv.console import emit, run_program, say
+from nixenv.sglang.arguments import mask_urls
 from nixenv.sglang.banner import describe_origin, describe_server
 from nixenv.sglang.capability import describe_incapable, find_gpus_without_fp8
 from nixenv.sglang.envfile import locate_env_file, write_env_file
@@ -51,7 +52,7 @@ def describe(resolved: Resolved) -> str:
     lines = [f"{resolution.requested} ({describe_origin(resolution)}){place}", *resolved.notes]
     if incapable := describe_incapable(resolution.requested, find_gpus_without_fp8()):
         lines.append(f"warning: {resolution.requested} {incapable}")
-    return f"\n{PROGRAM}: ".join(lines)
+    return mask_urls(f"\n{PROGRAM}: ".join(lines))
 
 
 def main() -> NoReturn:

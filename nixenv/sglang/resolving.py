@@ -26,7 +26,7 @@ from nixenv.sglang.mending import (
     mend_tokenizer_config,
 )
 from nixenv.sglang.model import Origin, Resolution, find_model, is_model_path, requested_model
-from nixenv.sglang.shadow import Shadow, plan_shadow
+from nixenv.sglang.shadow import Shadow, list_files, plan_shadow
 from nixenv.sglang.transformers import (
     Transformers,
     find_transformers,
@@ -34,13 +34,16 @@ from nixenv.sglang.transformers import (
     knows_tokenizer,
 )
 from nixenv.sglang.weights import ModelIncomplete, find_missing_weights, has_weights
+from nixenv.text import shorten
 
 _CONFIG = "config.json"
 _TOKENIZER_CONFIG = "tokenizer_config.json"
 _TOKENIZER = "tokenizer.json"
 
-# The largest tokenizers have some 30 MB.
-_LONGEST = 256 << 20
+# How many bytes these files may have; the largest in use have 1 MB and 35 MB. To read JSON can take
+# forty times its size in memory, and the line for the prompt waits for it.
+_LONGEST_CONFIG = 16 << 20
+_LONGEST_TOKENIZER = 64 << 20
 
 # Flags with which SGLang does not read the model's own tokenizer.
 _OTHER_TOKENIZER = ("--tokenizer-path", "--skip-tokenizer-init")
@@ -55,7 +58,7 @@ class TokenizerUnknown(NixenvError):
 
     def _texts(self) -> tuple[str, str]:
         return (
-            f"{self.model} has a tokenizer of the class {self.name}, which transformers "
+            f"{self.model} has a tokenizer of the class {shorten(self.name)}, which transformers "
             f"{self.version} of this SGLang does not know: the server could not start",
             "serve a model that this SGLang knows, or name a tokenizer of the same vocabulary "
             "that it can read: SGLANG_EXTRA_ARGS='--tokenizer-path DIRECTORY'",
@@ -206,33 +209,54 @@ def _mend(directory: str, environ: Mapping[str, str]) -> _Mended:
     transformers = find_transformers(environ)
     if _reads_all(transformers):
         return _Mended({}, ())
-    read = {name: _read_json(directory, name) for name in (_CONFIG, _TOKENIZER_CONFIG)}
+    names = (_CONFIG, _TOKENIZER_CONFIG)
+    read = {name: _read_json(directory, name, _LONGEST_CONFIG) for name in names}
     notes = tuple(why for _, why in read.values() if why is not None)
     before = {name: document for name, (document, _) in read.items() if document is not None}
-    after: dict[str, Document] = dict(before)
+    try:
+        mended = _mend_documents(before, directory, transformers, environ)
+    except RecursionError:
+        why = _describe_unreadable(
+            " or ".join(os.path.join(directory, name) for name in before), "it is nested too deeply"
+        )
+        return _Mended({}, (*notes, why))
+    return mended._replace(notes=(*notes, *mended.notes))
+
+
+def _mend_documents(
+    before: Mapping[str, Document],
+    directory: str,
+    transformers: Transformers | None,
+    environ: Mapping[str, str],
+) -> _Mended:
+    notes: list[str] = []
+    after = dict(before)
     if _CONFIG in after:
         after[_CONFIG] = mend_config(after[_CONFIG])
-        notes = (*notes, *_judge_model_type(after[_CONFIG], directory, transformers))
+        notes += _judge_model_type(after[_CONFIG], directory, transformers)
     if _TOKENIZER_CONFIG in after:
-        mended = _mend_tokenizer(after[_TOKENIZER_CONFIG], directory)
+        mended, why = _mend_tokenizer(after[_TOKENIZER_CONFIG], directory)
         _require_known_tokenizer(mended, directory, transformers, environ)
         after[_TOKENIZER_CONFIG] = mended
+        notes += [why] if why is not None else []
     files = {
         name: json.dumps(document, indent=2) + "\n"
         for name, document in after.items()
         if document != before[name]
     }
-    return _Mended(files, notes)
+    return _Mended(files, tuple(notes))
 
 
-def _mend_tokenizer(config: Document, directory: str) -> Document:
+def _mend_tokenizer(config: Document, directory: str) -> tuple[Document, str | None]:
+    """Mend a tokenizer_config.json, and say why its tokenizer.json cannot be read."""
+    why = None
     mended = mend_tokenizer_config(config)
-    mended = mend_prefix_space(mended, os.listdir(directory))
+    mended = mend_prefix_space(mended, list_files(directory))
     if is_rebuilt(mended):
-        tokenizer, _ = _read_json(directory, _TOKENIZER)
+        tokenizer, why = _read_json(directory, _TOKENIZER, _LONGEST_TOKENIZER)
         if tokenizer is not None:
             mended = mend_added_tokens(mended, tokenizer)
-    return mended
+    return mended, why
 
 
 def _require_known_tokenizer(
@@ -260,28 +284,30 @@ def _judge_model_type(
     if knows_model_type(transformers, name):
         return ()
     return (
-        f"warning: {directory} is a model of the type {name!r}, which neither transformers "
-        f"{transformers.version} nor the SGLang beside it knows\n"
+        f"warning: {directory} is a model of the type {shorten(name)!r}, which neither "
+        f"transformers {transformers.version} nor the SGLang beside it knows\n"
         "  next: if the server does not start, serve another model, or a newer SGLang",
     )
 
 
-def _read_json(directory: str, name: str) -> tuple[dict[str, Any] | None, str | None]:
+def _read_json(directory: str, name: str, limit: int) -> tuple[dict[str, Any] | None, str | None]:
     """Read a JSON object; None where there is none, and why it cannot be read."""
     file = os.path.join(directory, name)
     try:
-        document = json.loads(read_file(file, _LONGEST))
+        document = json.loads(read_file(file, limit))
     except FileNotFoundError:
         return None, None
     except OSError as error:
         return None, _describe_unreadable(file, error.strerror or str(error))
     except (ValueError, RecursionError) as error:
         return None, _describe_unreadable(file, str(error))
-    return (document, None) if isinstance(document, dict) else (None, None)
+    if not isinstance(document, dict):
+        return None, _describe_unreadable(file, "it holds something else")
+    return document, None
 
 
 def _describe_unreadable(file: str, detail: str) -> str:
     return (
-        f"warning: {file} cannot be read as JSON: {detail}\n"
+        f"warning: {file} cannot be read as a JSON object: {detail}\n"
         "  next: the model is served as it is; if the server rejects it, start here"
     )

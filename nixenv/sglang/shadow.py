@@ -49,7 +49,8 @@ def plan_shadow(model: str, name: str, files: Mapping[str, str], cache: str) -> 
     Raises:
         Unreadable: the model's directory may not be listed.
     """
-    links = _links_to(model, files)
+    names = list_files(model)
+    links = {name: os.path.join(model, name) for name in names if name not in files}
     content = (model, name, *(part for item in sorted(files.items()) for part in item), *links)
     label = model.lstrip("/")[-60:]
     entry = os.path.join(cache, entry_name(label, *map(os.fsencode, content)))
@@ -79,12 +80,16 @@ def make_shadow(shadow: Shadow) -> None:
         raise CacheUnwritable(what, cache, detail, "FLOX_ENV_CACHE") from error
 
 
-def _links_to(model: str, files: Mapping[str, str]) -> dict[str, str]:
+def list_files(model: str) -> list[str]:
+    """Name the entries of a model's directory, in order.
+
+    Raises:
+        Unreadable: it may not be listed.
+    """
     try:
-        names = sorted(os.listdir(model))
+        return sorted(os.listdir(model))
     except OSError as error:
         raise Unreadable(model, error.strerror or str(error)) from error
-    return {name: os.path.join(model, name) for name in names if name not in files}
 
 
 def _build(shadow: Shadow, directory: str) -> None:

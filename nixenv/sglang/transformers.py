@@ -15,6 +15,9 @@ from nixenv.sglang.interpreter import find_python
 
 _VERSION = re.compile(r"""^__version__ *= *["']([0-9]+\.[0-9][0-9A-Za-z.]*)["']""", re.MULTILINE)
 
+_CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
+_MODEL_TYPE = re.compile(r"""model_type[^=\n]*=\s*["']([^"'\n]+)["']""")
+
 # Where the names are: the tables of the Auto classes, and the modules of the models.
 _TOKENIZERS = "models/auto/tokenization_auto.py"
 _CONFIGURATIONS = "models/auto/configuration_auto.py"
@@ -63,9 +66,8 @@ def knows_tokenizer(transformers: Transformers, name: str) -> bool:
     if any(f'"{candidate}"' in table for candidate in names):
         return True
     # A few classes are in no table.
-    wanted = re.compile(rf"^class (?:{'|'.join(map(re.escape, names))})\b", re.MULTILINE)
     modules = os.path.join(glob.escape(transformers.directory), "models", "*", "tokenization_*.py")
-    return any(wanted.search(_read(module) or "") for module in glob.iglob(modules))
+    return any(names & set(_CLASS.findall(_read(module) or "")) for module in glob.iglob(modules))
 
 
 def knows_model_type(transformers: Transformers, name: str) -> bool:
@@ -80,8 +82,8 @@ def knows_model_type(transformers: Transformers, name: str) -> bool:
 def _sglang_knows(package: str, name: str) -> bool:
     """Look through SGLang's own configurations; without them nothing can be said."""
     modules = glob.glob(os.path.join(glob.escape(package), "srt", "configs", "*.py"))
-    wanted = re.compile(rf"""model_type[^=\n]*=\s*["']{re.escape(name)}["']""")
-    return not modules or any(wanted.search(_read(module) or "") for module in modules)
+    known = (_MODEL_TYPE.findall(_read(module) or "") for module in modules)
+    return not modules or any(name in names for names in known)
 
 
 def _site_packages(environ: Mapping[str, str]) -> Iterator[str]:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from nixenv.errors import NixenvError
 from nixenv.files import read_file
+from nixenv.text import shorten
 
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
 _INDICES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 
 # An index names each tensor; the largest models have some hundred thousand.
-_LONGEST_INDEX = 256 << 20
+_LONGEST_INDEX = 64 << 20
 _SHOWN = 5
 
 
@@ -23,7 +24,7 @@ class ModelIncomplete(NixenvError):
 
     def _texts(self) -> tuple[str, str, Sequence[str]]:
         more = len(self.missing) - _SHOWN
-        shown = [*self.missing[:_SHOWN], *([f"and {more} more"] if more > 0 else [])]
+        shown = [*map(shorten, self.missing[:_SHOWN]), *([f"and {more} more"] if more > 0 else [])]
         return (
             f"{self.model} is incomplete: weights that it names are not there:",
             "download or copy the model again; a link to weights must lead to a file "

@@ -51,6 +51,8 @@ def place_model(activated: Environment, kind: str) -> str:
             make_model(activated.hub.parent / "Tiny")
         case "directory":
             make_model(activated.home / "model")
+        case "directory of a file's name":
+            make_model(activated.home / "tiny.gguf")
         case "file":
             (activated.home / "model.gguf").write_bytes(b"GGUF")
         case "cached":
@@ -59,6 +61,7 @@ def place_model(activated: Environment, kind: str) -> str:
         "bundled": DEFAULT_ID,
         "flat": "acme/Tiny",
         "directory": f"{activated.home}/model",
+        "directory of a file's name": f"{activated.home}/tiny.gguf",
         "file": f"{activated.home}/model.gguf",
         "cached": "Qwen/Qwen3-8B",
         "remote": "s3://bucket/name",
@@ -67,7 +70,11 @@ def place_model(activated: Environment, kind: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "kind", ["bundled", "flat", "directory", "file", "cached", "remote", "unknown"]
+    "kind",
+    [
+        *("bundled", "flat", "directory", "directory of a file's name", "file", "cached"),
+        *("remote", "unknown"),
+    ],
 )
 def test_it_agrees_with_the_resolver(kind: str, activated: Environment) -> None:
     """The same words for where the model comes from; and it makes nothing."""
@@ -85,6 +92,21 @@ def test_a_model_that_cannot_be_served_is_told_in_the_line(
 ) -> None:
     """With the resolver's reason; whatever bytes the value has, the line is printable."""
     assert banner(activated, SGLANG_MODEL=model).startswith("sglang: cannot serve: SGLANG_MODEL: ")
+
+
+def test_a_directory_is_called_one(activated: Environment) -> None:
+    """Whatever its name."""
+    model = place_model(activated, "directory of a file's name")
+    assert "(local directory)" in banner(activated, SGLANG_MODEL=model)
+
+
+def test_the_line_is_short_whatever_a_model_says(activated: Environment) -> None:
+    """It becomes a variable: with one of 128 KiB no program could be started in the shell."""
+    index = {"weight_map": {"a": "\x1b" * 1_000_000}}
+    model = make_model(activated.home / "model", model__safetensors__index__json=index)
+    assert len(banner(activated, SGLANG_MODEL=str(model))) < 2000
+    assert len(banner(activated, SGLANG_MODEL="x" * 100_000)) < 2000
+    assert len(banner(activated, SGLANG_HOST="x" * 100_000)) < 2000
 
 
 def test_hostile_addresses_are_shown_and_do_nothing(activated: Environment) -> None:

@@ -108,6 +108,18 @@ WRONG = {
 }
 
 
+def test_a_file_without_end_is_refused(activated: Environment) -> None:
+    """By its size, and without showing it."""
+    file = activated.home / "huge.env"
+    file.touch(mode=0o600)
+    for size in (1 << 40, 1 << 20):
+        os.truncate(file, size)
+        outcome = activated.serve(SGLANG_MODEL="a/b", SGLANG_MODEL_ENV_FILE=str(file))
+        assert (outcome.status, outcome.stdout) == (1, b"")
+        assert "next: run sglang-resolve-model" in outcome.stderr
+        assert len(outcome.stderr) < 2000
+
+
 @pytest.mark.parametrize("text", WRONG.values(), ids=WRONG.keys())
 def test_a_damaged_file_is_refused_and_never_run(text: str, activated: Environment) -> None:
     """Exit code 1, the file's name and the next step; no line of it is executed."""

@@ -15,7 +15,16 @@ from nixenv.sglang.mending import (
     mend_prefix_space,
     mend_tokenizer_config,
 )
-from tests.sglang.programs import Environment, bundle_model, make_model, read_values
+from tests.sglang.programs import (
+    TOKENIZER,
+    Environment,
+    bundle_model,
+    make_model,
+    program,
+    read_values,
+    run,
+    without_root_rights,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -314,7 +323,7 @@ def test_what_is_no_json_is_left_alone_with_a_warning(
     snapshot = bundle_model(activated, **{name.replace(".", "__"): text})
     outcome = activated.resolve()
     assert outcome.status == 0
-    assert f"warning: {snapshot}/{name} cannot be read as JSON" in outcome.stderr
+    assert f"warning: {snapshot}/{name} cannot be read as a JSON object" in outcome.stderr
     assert "next: the model is served as it is" in outcome.stderr
     assert read_values(outcome)["SGLANG_MODEL"] == str(snapshot)
 
@@ -325,11 +334,118 @@ def test_bytes_that_are_no_text_are_no_json(activated: Environment) -> None:
     (model / "tokenizer_config.json").write_bytes(b'{"tokenizer_class": "\xff"}')
     outcome = activated.resolve(SGLANG_MODEL=str(model))
     assert outcome.status == 0
-    assert "cannot be read as JSON" in outcome.stderr
+    assert "cannot be read as a JSON object" in outcome.stderr
 
 
 @pytest.mark.parametrize("document", [[1], "TokenizersBackend", 3, None])
 def test_json_that_is_no_object_is_none_of_ours(document: object, activated: Environment) -> None:
-    """Nothing is mended, and nothing fails."""
+    """Nothing is mended, and nothing fails; it is told."""
     snapshot = bundle_model(activated, tokenizer_config__json=json.dumps(document))
-    assert read_values(activated.resolve())["SGLANG_MODEL"] == str(snapshot)
+    outcome = activated.resolve()
+    assert read_values(outcome)["SGLANG_MODEL"] == str(snapshot)
+    assert "tokenizer_config.json cannot be read as a JSON object" in outcome.stderr
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+@pytest.mark.parametrize("depth", [300, 900, 3000])
+def test_what_is_nested_deeply_is_mended_or_left_alone(
+    depth: int, file: str, activated: Environment
+) -> None:
+    """Whichever of our steps comes to the end of the stack first."""
+    deep = '{"tokenizer_class": "TokenizersBackend", "a": ' + "[" * depth + "]" * depth + "}"
+    model = make_model(activated.home / "model", **{file.replace(".", "__"): deep})
+    outcome = activated.resolve(SGLANG_MODEL=str(model))
+    assert outcome.status == 0
+    is_mended = read_values(outcome)["SGLANG_MODEL"] != str(model)
+    assert is_mended or depth == 300 or "cannot be read as a JSON object" in outcome.stderr
+
+
+def test_a_file_without_end_is_not_read(activated: Environment) -> None:
+    """A device, and what is far larger than any model's: the line at the prompt waits for it."""
+    model = make_model(activated.home / "model")
+    (model / "tokenizer_config.json").symlink_to("/dev/zero")
+    with (model / "config.json").open("wb") as stream:
+        stream.truncate(1 << 40)
+    outcome = activated.resolve(SGLANG_MODEL=str(model))
+    assert read_values(outcome)["SGLANG_MODEL"] == str(model)
+    assert "tokenizer_config.json cannot be read as a JSON object: it is no regular file" in (
+        outcome.stderr
+    )
+    assert "config.json cannot be read as a JSON object: it has more than 16777216 bytes" in (
+        outcome.stderr
+    )
+
+
+def test_a_tokenizer_that_cannot_be_read_is_told(activated: Environment) -> None:
+    """Only where something of it had to be known."""
+    tokenizer = {"tokenizer_class": "LlamaTokenizer", "backend": "tokenizers"}
+    files = {"tokenizer_config__json": tokenizer, "tokenizer__json": "{"}
+    model = make_model(activated.home / "model", **files)
+    outcome = activated.resolve(SGLANG_MODEL=str(model))
+    assert outcome.status == 0
+    assert f"warning: {model}/tokenizer.json cannot be read as a JSON object" in outcome.stderr
+
+
+def test_a_directory_that_may_not_be_listed_is_named(activated: Environment) -> None:
+    """With what to look at; its files could be opened by their names."""
+    model = make_model(activated.home / "model", tokenizer_config__json=TOKENIZER)
+    model.chmod(0o300)
+    outcome = run(
+        without_root_rights(*program("resolve")), activated.environ({"SGLANG_MODEL": str(model)})
+    )
+    model.chmod(0o700)
+    assert (outcome.status, outcome.stdout) == (1, b"")
+    assert f"error: {model} cannot be read: Permission denied\n  next: " in outcome.stderr
+
+
+WRONG = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    *("model_type", "rope_parameters", "rope_theta", "full_attention", "type"),
+                    *("__float__", "processors", "single", "SpecialToken", "id", "Sequence"),
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+KINDS = st.sampled_from(["llama", "gpt_neox", "phi3", "gemma3_text", "granitemoehybrid", "t5"])
+CLASSES = st.sampled_from(["LlamaTokenizer", "TokenizersBackend", "T5TokenizerFast"])
+
+
+@given(
+    config=st.fixed_dictionaries(
+        {},
+        optional={
+            "model_type": KINDS | WRONG,
+            **dict.fromkeys(("rope_parameters", "layer_types", "text_config", "a"), WRONG),
+        },
+    ),
+    tokenizer=st.fixed_dictionaries(
+        {"tokenizer_class": CLASSES | WRONG},
+        optional=dict.fromkeys(
+            (
+                *("extra_special_tokens", "additional_special_tokens", "add_prefix_space"),
+                *("model_specific_special_tokens", "bos_token", "eos_token", "backend"),
+            ),
+            WRONG,
+        ),
+    ),
+    processor=WRONG
+    | st.fixed_dictionaries({"type": st.just("TemplateProcessing"), "single": WRONG}),
+)
+def test_values_of_any_type_are_mended_or_left(
+    config: dict[str, object], tokenizer: dict[str, object], processor: object
+) -> None:
+    """Somebody else wrote the files: nothing in them makes us fail."""
+    assert isinstance(mend_config(config), dict)
+    mended = mend_prefix_space(mend_tokenizer_config(tokenizer), ["tokenizer.json"])
+    assert is_rebuilt(mended) in (True, False)
+    document = {**mended, "tokenizer_class": "LlamaTokenizer"}
+    assert "tokenizer_class" in mend_added_tokens(document, {"post_processor": processor})

@@ -14,7 +14,9 @@ from tests.sglang.programs import (
     Environment,
     bundle_model,
     make_model,
+    program,
     read_values,
+    run,
 )
 
 
@@ -197,11 +199,32 @@ def test_a_gguf_file_is_a_model(activated: Environment) -> None:
     ],
 )
 def test_a_url_that_sglang_reads_is_passed_on(url: str, activated: Environment) -> None:
-    """As it is; a password in it is not shown."""
+    """As it is."""
     served = activated.serve("--dry-run", SGLANG_MODEL=url)
     assert served.status == 0
-    assert b"pass@" not in served.stdout
     assert find_model(url, {}) == Resolution(url, url, Origin.REMOTE)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://me:s3cret@host:6379/name",
+        "https://account.blob.core.windows.net/container/name?se=1&sig=s3cret&sp=r",
+        "ftp://me:s3cret@host/name",
+    ],
+)
+def test_what_is_secret_in_a_url_is_shown_nowhere(url: str, activated: Environment) -> None:
+    """Nor in the name of a file; not even where it is nothing that SGLang reads."""
+    model = {"SGLANG_MODEL": url}
+    for outcome in (
+        activated.serve(**model),
+        activated.resolve(**model),
+        run([*program("resolve"), "--banner"], activated.environ(model)),
+        activated.serve("--dry-run", **model),
+    ):
+        assert "s3cret" not in outcome.stderr
+        assert b"s3cret" not in outcome.stdout
+    assert not [file for file in activated.cache.rglob("*") if "s3cret" in file.name]
 
 
 # Revisions ----------------------------------------------------------------------------------------

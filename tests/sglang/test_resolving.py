@@ -70,6 +70,16 @@ def test_an_index_that_is_none_is_the_servers_business(text: str, activated: Env
     assert "Traceback" not in outcome.stderr
 
 
+def test_a_name_without_end_is_shown_cut(activated: Environment) -> None:
+    """Somebody else wrote the index."""
+    index = {"weight_map": {"a": "x" * 1_000_000}}
+    model = make_model(activated.home / "model", model__safetensors__index__json=index)
+    outcome = activated.resolve(SGLANG_MODEL=str(model))
+    assert outcome.status == 1
+    assert "xxx... (1000000 characters)\n" in outcome.stderr
+    assert len(outcome.stderr) < 2000
+
+
 # The user's own Hugging Face cache ----------------------------------------------------------------
 
 
@@ -176,6 +186,14 @@ def test_the_shadow_has_the_models_own_name(base: str, activated: Environment) -
     assert activated.resolve_shadow(**requested).name == "llava-v1.5-7b"
 
 
+@pytest.mark.parametrize("repository", ["models--a--..", "models--a--.", "models--a--", "models--"])
+def test_a_repository_without_a_name_gives_none(repository: str, activated: Environment) -> None:
+    """Least of all one that leads out of the shadow's entry."""
+    snapshot = activated.home / repository / "snapshots" / COMMIT
+    make_model(snapshot, tokenizer_config__json=TOKENIZER)
+    assert activated.resolve_shadow(SGLANG_MODEL=str(snapshot)).name == COMMIT
+
+
 # Classes that the server's transformers lacks -----------------------------------------------------
 
 
@@ -208,6 +226,25 @@ def test_a_tokenizer_that_is_not_known_is_refused_by_name(activated: Environment
         outcome.stderr
     )
     assert "transformers 4.57.6 of this SGLang does not know" in outcome.stderr
+
+
+def test_names_of_any_kind_and_length_are_looked_up(activated: Environment) -> None:
+    """As text, not as patterns; they are shown cut."""
+    install(activated)
+    for name in (".*", "(", "a\nb", "a" * 5_000_000):
+        model = make_model(
+            activated.home / str(hash(name)),
+            config__json={"model_type": name},
+            tokenizer_config__json={"tokenizer_class": name},
+        )
+        outcome = activated.resolve(SGLANG_MODEL=str(model))
+        assert outcome.status == 1
+        assert "has a tokenizer of the class " in outcome.stderr
+        (model / "tokenizer_config.json").unlink()
+        outcome = activated.resolve(SGLANG_MODEL=str(model))
+        assert outcome.status == 0
+        assert "is a model of the type " in outcome.stderr
+        assert len(outcome.stderr) < 2000
 
 
 @pytest.mark.parametrize(
