@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.closure import SglangClosure, build_sglang_closure
+from fixtures.jit import JitPrograms, build_jit_programs
 from fixtures.private_store import PrivateStore
 from tests.real_shells import SEARCH_PATH, require_tool
 
@@ -21,6 +22,15 @@ def sglang(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SglangClosure]:
     require_tool("nix-store")
     store = PrivateStore.create(tmp_path_factory.mktemp("nix"))
     yield build_sglang_closure(store)
+    store.delete()
+
+
+@pytest.fixture(scope="session")
+def jit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JitPrograms]:
+    """Programs with the real compiler of CUDA 13.0, in a store of their own."""
+    require_tool("nix-store")
+    store = PrivateStore.create(tmp_path_factory.mktemp("jit"))
+    yield build_jit_programs(store)
     store.delete()
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import frozen
 
-from tests.wheels import fetch
+from fixtures.wheels import fetch
 
 REQUIREMENTS = Path(__file__).with_name("tools.txt")
 PACKAGES = ("kubernetes-models@5.1.0", "@kubernetes-models/prometheus-operator@6.0.0")

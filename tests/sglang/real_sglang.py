@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from unittest import mock
 
-from tests.wheels import fetch
+from fixtures.wheels import fetch
 
 WHEELS = Path(__file__).with_name("wheels")
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from fixtures.wheels import fetch
 from nixenv.sglang.resolving import resolve_model
 from nixenv.sglang.shadow import make_shadow
-from tests.wheels import fetch
 
 HERE = Path(__file__).parent
 READER = "4.57.6"
