@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.wheels import fetch_wheels
 from tests.real_shells import require_tool
 
 
-def demo(path: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def demo(path: str, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "fixtures.demo", *arguments],
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": path, **more},
         capture_output=True,
         text=True,
         check=False,
@@ -36,7 +37,28 @@ def test_what_happened_stands_above_the_view() -> None:
     *lines, empty, verdict = done.stdout.splitlines()[:7]
     words = [line[:11].rstrip() for line in lines]
     assert words == ["Activated", "Imported", "Compiled", "Linked", "Go on"]
+    assert "kernel.cu for sm_90, by nvcc of CUDA 13.0" in lines[2]
     assert (empty, verdict) == ("", "sglang: works with warnings")
+
+
+def test_without_network_no_kernel_is_said_to_be_compiled(tmp_path: Path) -> None:
+    """CUDA 13.0 cannot be fetched: it goes on with the stand-in of 12.8, and says that."""
+    kept = fetch_wheels().nvcc.parent
+    (tmp_path / kept.name).symlink_to(kept)
+    done = demo(os.environ["PATH"], "--wheels", str(tmp_path), PIP_NO_INDEX="1")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()[:6]
+    words = [line[:11].rstrip() for line in lines]
+    assert words == ["Activated", "Imported", "Missing", "Compiled", "Linked", "Go on"]
+    assert "stand-in of CUDA 12.8" in lines[2]
+    assert "kernel" not in lines[3]
+
+
+def test_without_network_and_without_anything_kept_a_recording_is_shown(tmp_path: Path) -> None:
+    """As without Nix."""
+    done = demo(os.environ["PATH"], "--wheels", str(tmp_path), PIP_NO_INDEX="1")
+    assert done.returncode == 0
+    assert done.stdout.startswith("Missing    the network, for CUDA's files")
 
 
 def test_without_nix_a_recording_is_shown(path_without_nix: str) -> None:
