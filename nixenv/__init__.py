@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nixenv.request import export as export
     from nixenv.request import prepare as prepare
     from nixenv.road.classify import classify as classify
+    from nixenv.road.plan import Append as Append
     from nixenv.road.plan import Default as Default
     from nixenv.road.plan import Environment as Environment
     from nixenv.road.plan import MakeDirectory as MakeDirectory
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Append": "road.plan",
     "Default": "road.plan",
     "Environment": "road.plan",
     "Finding": "findings",

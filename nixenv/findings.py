@@ -131,6 +131,7 @@ class Code(StrEnum):
     TOOL_BROKEN = "tool-broken", Severity.ERROR
     COMPILER_FLAGS_FOREIGN = "compiler-flags-foreign", Severity.WARNING
     ARCHITECTURE_LIST_UNFIT = "architecture-list-unfit", Severity.ERROR, Severity.WARNING
+    PROFILE_VALUE_LEFT_OUT = "profile-value-left-out", Severity.WARNING, Severity.NOTE
     VALUE_NEAR_LIMIT = "value-near-limit", Severity.WARNING
     VALUE_TOO_LONG = "value-too-long", Severity.ERROR
     ENVIRONMENT_IMPOSSIBLE = "environment-impossible", Severity.ERROR

@@ -6,7 +6,7 @@ docs/architecture.md. The environment is an argument.
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,9 +20,10 @@ from nixenv.places import (
     make_private_directory,
 )
 from nixenv.process import PATIENT, Patience
-from nixenv.road.profile import BUILT_IN, RECORD_VARIABLE, Profile, load_profile
+from nixenv.road.profile import BUILT_IN, Profile, load_profile
 from nixenv.road.query import Closure, query_closure
 from nixenv.road.root import Root, find_named_root, find_program_root
+from nixenv.road.variables import RECORD_VARIABLE
 
 if TYPE_CHECKING:
     from nixenv import stations
@@ -53,8 +54,22 @@ class NothingSelected(UsageError):
 
     def _texts(self) -> tuple[str, str]:
         return (
-            f"no program to look up: the profile {self.profile} names none",
-            "name one (`nixenv export PROGRAM`), or --root PATH, or `binary` in the profile",
+            f"no program to look up: the profile {self.profile} names neither one nor a root",
+            "name one (`nixenv export PROGRAM`), or --root PATH, or `binary` or `root` in the "
+            "profile",
+        )
+
+
+class FloxEnvMissing(UsageError):
+    """The profile's root is in the Flox environment, and there is none."""
+
+    profile: str
+    root: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"the profile {self.profile} takes the root {self.root}, and FLOX_ENV is not set",
+            "activate the Flox environment, or name a root: --root PATH",
         )
 
 
@@ -70,6 +85,9 @@ class SelectionContradicts(UsageError):
 DEFAULT_PROFILE = "sglang"
 """The profile when nothing says which."""
 
+OTHER_PROFILE = "python-cuda"
+"""The profile of a program or root that no built-in one is for."""
+
 FARMS = "nixenv/linked"
 """Where the farms of layout ``linked`` lie, below the cache directory."""
 
@@ -82,13 +100,13 @@ class Selection(NamedTuple):
 
     Attributes:
         binary: The program to look up on PATH.
-        root: The store path to take instead.
+        root: The store path to take instead, or a link to one, before the profile's.
         snapshot: The snapshot file to replay instead.
         profile: A built-in profile's name, or a file.
         python: The Python version ``X.Y``, before the profile's.
         cuda: The CUDA version ``X.Y``, before the profile's.
         cache_dir: The directory of the profile's cache directories, and of the farms.
-        layout: ``store`` or ``linked``; None for the first.
+        layout: ``store`` or ``linked``; None for the profile's, else the first.
     """
 
     binary: str | None = None
@@ -163,20 +181,32 @@ def find_root(selection: Selection, environ: Mapping[str, str]) -> tuple[Root, P
         UsageError: nothing names one.
         ProfileInvalid, Unreadable: the profile cannot be used.
     """
-    profile = load_profile(_choose_profile(selection.profile, selection.binary, environ))
-    return _find_root(selection, profile.name, profile.binary, environ), profile
+    start = begin(selection, environ)
+    return start.root, start.profile or load_profile(start.name)
 
 
 def _find_root(
-    selection: Selection, profile: str, binary: str | None, environ: Mapping[str, str]
+    selection: Selection,
+    profile: str,
+    expected: tuple[str | None, str | None],
+    environ: Mapping[str, str],
 ) -> Root:
-    program = binary if selection.binary is None else selection.binary
-    store_dir = find_store_dir(environ)
+    """Find the root; ``expected`` is the program and the root that the profile names."""
+    binary, root = expected
+    store_dir, flox_env = find_store_dir(environ), environ.get("FLOX_ENV")
     if selection.root is not None:
-        return find_named_root(selection.root, selection.binary, store_dir, binary)
-    if program is not None:
-        return find_program_root(program, search_path(environ), store_dir, environ.get("FLOX_ENV"))
-    raise NothingSelected(profile)
+        how = "named with --root"
+        return find_named_root(selection.root, selection.binary, store_dir, binary, how)
+    if root is not None:
+        if "{flox_env}" in root and not flox_env:
+            raise FloxEnvMissing(profile, root)
+        named = root.replace("{flox_env}", flox_env or "")
+        how = f"named by the profile {profile}"
+        return find_named_root(named, selection.binary, store_dir, binary, how)
+    program = binary if selection.binary is None else selection.binary
+    if program is None:
+        raise NothingSelected(profile)
+    return find_program_root(program, search_path(environ), store_dir, flox_env)
 
 
 def search_path(environ: Mapping[str, str]) -> str:
@@ -211,11 +241,11 @@ def begin(selection: Selection, environ: Mapping[str, str]) -> Start:
     Raises:
         NixenvError: there is no such root, or no such profile.
     """
-    name = _choose_profile(selection.profile, selection.binary, environ)
+    name = _choose_profile(selection, selection.binary, environ)
     # One that is built in has its program told, and can be read while Nix is at work.
     profile = None if name in BUILT_IN else load_profile(name)
-    binary = BUILT_IN[name] if profile is None else profile.binary
-    return Start(_find_root(selection, name, binary, environ), name, profile)
+    expected = BUILT_IN[name] if profile is None else (profile.binary, profile.root)
+    return Start(_find_root(selection, name, expected, environ), name, profile)
 
 
 def gather(
@@ -278,12 +308,19 @@ def plan(
         inventory = inventory._replace(on_top=on_top)
     cache_dir = os.path.abspath(selection.cache_dir or find_cache_dir(environ))
     farms = None
-    if selection.layout == Layout.LINKED:
+    if choose_layout(selection, profile) == Layout.LINKED:
         from nixenv.road.farms import place_farms  # noqa: PLC0415 -- hashlib; only this layout
 
         farms = place_farms(inventory, find_private_directory(cache_dir, FARMS))
     own = _place_caches(profile, cache_dir)
-    return inventory, stations.plan_environment(inventory, own, cache_dir, farms), farms
+    flox_env = environ.get("FLOX_ENV")
+    environment = stations.plan_environment(inventory, own, cache_dir, farms, flox_env)
+    return inventory, environment, farms
+
+
+def choose_layout(selection: Selection, profile: Profile) -> str:
+    """Say which layout is meant: the one that was asked for, else the profile's, else store."""
+    return selection.layout or profile.layout or Layout.STORE
 
 
 def _place_caches(profile: Profile, cache_dir: str) -> Profile:
@@ -335,10 +372,20 @@ def prepare(
         (
             *stations.tell_source(material.closure),
             *stations.find_ambiguities(inventory, linked=farms is not None),
+            *_tell_left_out(inventory, material.profile, environ),
         ),
         material,
         is_own and stations.holds_all(record, planned),
     )
+
+
+def _tell_left_out(
+    inventory: "Inventory", profile: Profile, environ: Mapping[str, str]
+) -> "Iterator[Finding]":
+    """Tell of values that are left out; what nobody can miss is for `inspect` to show."""
+    for finding in stations.tell_left_out(inventory, profile, environ.get("FLOX_ENV")):
+        if finding.severity != stations.Severity.NOTE:
+            yield finding
 
 
 def _find_python(inventory: "Inventory", farms: "Farms | None") -> str:
@@ -426,7 +473,7 @@ def replay(selection: Selection, environ: Mapping[str, str]) -> "tuple[Material,
     if snapshot.program and program != snapshot.program:
         detail = f"{file} is a snapshot of {snapshot.program}, not of {program}"
         raise SelectionContradicts(detail)
-    profile = load_profile(_choose_profile(selection.profile, program, environ))
+    profile = load_profile(_choose_profile(selection, program, environ))
     launcher = snapshot.probe.launcher
     recorded = launcher.steps[0].file if launcher and launcher.steps else None
     root = Root(snapshot.closure.root, snapshot.program, f"recorded in {file}", file=recorded)
@@ -446,14 +493,23 @@ def find_project_profile(environ: Mapping[str, str]) -> str | None:
     return file if os.path.lexists(file) else None
 
 
-def _choose_profile(name: str | None, binary: str | None, environ: Mapping[str, str]) -> str:
+def _choose_profile(selection: Selection, binary: str | None, environ: Mapping[str, str]) -> str:
     """Say which profile to load: a built-in one's name, or a file."""
-    if name is not None:
-        return name
+    if selection.profile is not None:
+        return selection.profile
     project = find_project_profile(environ)
     if project is not None:
         return project
-    if binary is None:
-        return DEFAULT_PROFILE
-    program = os.path.basename(binary)
-    return program if program in BUILT_IN else "python-cuda"
+    if binary is not None:
+        return _find_profile_for(os.path.basename(binary).__eq__)
+    if selection.root is not None:
+        # As find_named_root follows it, but for what is wrong with it, which that will say.
+        programs = os.path.join(os.path.realpath(selection.root), "bin")
+        return _find_profile_for(lambda name: os.path.lexists(os.path.join(programs, name)))
+    return DEFAULT_PROFILE
+
+
+def _find_profile_for(is_there: Callable[[str], bool]) -> str:
+    """Give the one built-in profile whose program is there."""
+    fit = [name for name, (binary, _) in BUILT_IN.items() if binary and is_there(binary)]
+    return fit[0] if len(fit) == 1 else OTHER_PROFILE

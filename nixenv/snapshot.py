@@ -22,8 +22,10 @@ from nixenv.evidence.toolkit_files import ToolkitFiles
 from nixenv.places import Layout
 from nixenv.plain import make_converter
 from nixenv.road.probe import Probe, StoreObject
-from nixenv.road.profile import VARIABLE_NAME, Profile, ProfileInvalid, parse_profile, to_document
+from nixenv.road.profile import Profile, parse_profile, to_document
+from nixenv.road.profile_table import ProfileInvalid
 from nixenv.road.query import Closure, Origin
+from nixenv.road.variables import is_variable_name
 from nixenv.storepath import StorePath, enclosing_store_path, parse_store_path
 from nixenv.text import printable
 from nixenv.versions import MINOR_VERSION, PYTHON_VERSION
@@ -289,7 +291,7 @@ def _check_modules(probe: Probe, store_dir: str, file: str) -> None:
             if not PYTHON_VERSION.fullmatch(version):
                 raise SnapshotInvalid(file, f"{version!r} is no version X.Y")
         for name, _ in launcher.carried:
-            if not VARIABLE_NAME.fullmatch(name):
+            if not is_variable_name(name):
                 raise SnapshotInvalid(file, f"{name!r} is no name of an environment variable")
         for place in launcher.places:
             _check_plain(place.directory, file)
@@ -314,7 +316,7 @@ def _check_names(machine: Machine | None, file: str) -> None:
         *machine.nvcc_compilers,
     )
     for name in names:
-        if not VARIABLE_NAME.fullmatch(name):
+        if not is_variable_name(name):
             raise SnapshotInvalid(file, f"{name!r} is no name of an environment variable")
 
 

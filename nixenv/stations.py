@@ -3,7 +3,9 @@
 `nixenv.request` loads it while Nix is at work.
 """
 
+from nixenv.findings import Severity
 from nixenv.road.classify import classify, find_ambiguities, tell_source
+from nixenv.road.named import tell_left_out
 from nixenv.road.on_top import find_on_top
 from nixenv.road.plan import (
     Environment,
@@ -29,6 +31,7 @@ __all__ = (
     "Environment",
     "MakeDirectory",
     "Set",
+    "Severity",
     "apply",
     "classify",
     "compute",
@@ -46,5 +49,6 @@ __all__ = (
     "render",
     "require_complete",
     "resolve",
+    "tell_left_out",
     "tell_source",
 )

@@ -37,7 +37,8 @@ HOUSE = (
 STATIONS = (
     *("root", "nix", "query", "launcher", "disk", "modules", "nvcc", "prefix", "cuda_files"),
     *("probe", "choice", "python", "redistributables", "cuda_parts", "cuda", "host_compiler"),
-    *("on_top", "classify", "names", "profile", "farms", "plan", "record"),
+    *("on_top", "classify", "variables", "names", "profile_table", "profile"),
+    *("farms", "named", "plan", "record"),
 )
 
 
@@ -251,6 +252,7 @@ def test_nix_is_asked_before_the_stations_are_imported(
         "nixenv.road.profile",
         "nixenv.request",
         "nixenv.road.root",
+        "nixenv.road.variables",
         "nixenv.storepath",
         "nixenv.versions",
     }
@@ -293,6 +295,7 @@ def test_an_activation_loads_what_it_needs_and_no_more(
         "nixenv.road.choice",
         "nixenv.road.cuda_files",
         "nixenv.road.prefix",
+        "nixenv.road.named",
         "nixenv.road.names",
         "nixenv.road.redistributables",
         "nixenv.road.cuda_parts",
@@ -310,10 +313,12 @@ def test_an_activation_loads_what_it_needs_and_no_more(
         "nixenv.process",
         "nixenv.road.probe",
         "nixenv.road.profile",
+        "nixenv.road.profile_table",
         "nixenv.road.python",
         "nixenv.request",
         "nixenv.road.record",
         "nixenv.road.root",
+        "nixenv.road.variables",
         "nixenv.shells",
         "nixenv.stations",
         "nixenv.shells.kept",

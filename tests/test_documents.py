@@ -64,11 +64,9 @@ def test_the_example_of_a_profile_is_one() -> None:
     """All of its keys are known, and every part of the schema is in it."""
     (example,) = blocks("docs/profiles.md", "toml")
     profile = parse_profile(tomllib.loads(example), "example")
-    assert (profile.binary, profile.cuda, profile.cache) == (
-        "comfyui",
-        "12.8",
-        {"TRITON_CACHE_DIR": "triton"},
-    )
+    assert (profile.binary, profile.cuda, profile.layout) == ("comfyui", "12.8", "linked")
+    tables = ("cache", "defaults", "fixed", "prepended", "appended", "removed")
+    assert all(getattr(profile, table) for table in tables)
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/flox.md"])

@@ -76,6 +76,8 @@ def describe(operation: Operation) -> str:
             return f"{name}={value}"
         case nixenv.Prepend(name, entries):
             return f"{name}={os.pathsep.join(entries)}:"
+        case nixenv.Append(name, entries):
+            return f"{name}=:{os.pathsep.join(entries)}"
         case nixenv.Remove(name, entries):
             return f"{name} without {os.pathsep.join(entries)}"
         case nixenv.Unset(name):
@@ -91,6 +93,7 @@ def test_operations_are_there_to_match_on() -> None:
             nixenv.Set("A", "1"),
             nixenv.Default("B", "2"),
             nixenv.Prepend("C", ("/a", "/b")),
+            nixenv.Append("C", ("/d",)),
             nixenv.Remove("C", ("/c",)),
             nixenv.Unset("D"),
             nixenv.MakeDirectory("/e"),
@@ -100,6 +103,7 @@ def test_operations_are_there_to_match_on() -> None:
         "A=1",
         "B=2",
         "C=/a:/b:",
+        "C=:/d",
         "C without /c",
         "D",
         "/e",

@@ -29,7 +29,8 @@ from nixenv.road.launcher import Kind, Launcher, Place, Step
 from nixenv.road.modules import FloxModules, ModuleDirectory
 from nixenv.road.names import find_names
 from nixenv.road.probe import Fault, Probe, StoreObject
-from nixenv.road.profile import PATH_PARTS, Profile
+from nixenv.road.profile import Profile
+from nixenv.road.profile_table import PATH_PARTS
 from nixenv.road.query import Closure, Origin
 from nixenv.snapshot import Request, Snapshot, dump_snapshot, parse_snapshot
 from nixenv.storepath import StorePath
@@ -213,6 +214,8 @@ requests = st.builds(
         Profile,
         texts,
         st.none() | st.just("sglang"),
+        st.none() | st.sampled_from(("/r", "{flox_env}")),
+        st.none() | st.sampled_from(("store", "linked")),
         st.lists(st.sampled_from(PATH_PARTS), unique=True).map(tuple),
         st.booleans(),
         asked_version,
@@ -226,6 +229,10 @@ requests = st.builds(
             st.one_of(texts.filter(lambda text: not find_names(text)), st.just("{cuda_lib}")),
             max_size=2,
         ),
+        st.dictionaries(st.just("HELD"), st.just("{root}/x")),
+        st.dictionaries(st.just("FRONT"), st.just("/a:/b")),
+        st.dictionaries(st.just("BACK"), st.just("{cuda_home}/bin")),
+        st.just(()) | st.just(("GONE",)),
     ),
     st.sampled_from(("store", "linked")),
     st.none() | texts.map("/{}".format),

@@ -10,6 +10,7 @@ from click.core import ParameterSource
 from nixenv.places import Layout
 from nixenv.process import parse_limit
 from nixenv.request import Selection, list_inherited_settings
+from nixenv.road.profile import BUILT_IN
 from nixenv.versions import MINOR_VERSION, PYTHON_VERSION
 
 if TYPE_CHECKING:
@@ -45,7 +46,13 @@ class _Seconds(click.ParamType[float]):
 def selection_options(command: Command) -> Command:
     """Add the options that say which closure, and which of its choices."""
     decorators = (
-        click.option("--root", metavar="PATH", help="Take this store path; look nothing up."),
+        click.option(
+            "--root",
+            metavar="PATH",
+            envvar="NIXENV_ROOT",
+            show_envvar=True,
+            help="Take this store path, or what this link leads to, such as $FLOX_ENV.",
+        ),
         click.option(
             "--from",
             "snapshot",
@@ -57,7 +64,7 @@ def selection_options(command: Command) -> Command:
             metavar="NAME|FILE",
             envvar="NIXENV_PROFILE",
             show_envvar=True,
-            help="sglang, vllm, python-cuda or a file.",
+            help=f"One of {', '.join(BUILT_IN)}, or a file.",
         ),
         click.option(
             "--python",
@@ -75,8 +82,8 @@ def selection_options(command: Command) -> Command:
             type=click.Choice([layout.value for layout in Layout]),
             envvar="NIXENV_LAYOUT",
             show_envvar=True,
-            help="Where the values point: into the store (the default), or to farms of links in "
-            "the cache directory.",
+            help="Where the values point: into the store (unless the profile says otherwise), or "
+            "to farms of links in the cache directory.",
         ),
         click.option(
             "--timeout",
@@ -98,7 +105,10 @@ def binary_argument(command: Command) -> Command:
 
 
 def selection_of(options: dict[str, Any]) -> Selection:
-    """Make the request of the options, without what another environment's variables say."""
+    """Make the request of the options, without what another environment's variables say.
+
+    A snapshot has its own root: that of the environment is for live requests.
+    """
     source = click.get_current_context().get_parameter_source
     inherited = list_inherited_settings(os.environ)
     foreign = {
@@ -106,4 +116,6 @@ def selection_of(options: dict[str, Any]) -> Selection:
         for name in options
         if source(name) is ParameterSource.ENVIRONMENT and f"NIXENV_{name.upper()}" in inherited
     }
+    if options["snapshot"] and source("root") is ParameterSource.ENVIRONMENT:
+        foreign.add("root")
     return Selection(**{name: None if name in foreign else options[name] for name in options})

@@ -85,7 +85,7 @@ def look(asked: Asked, profile: str, root: Root, environ: Mapping[str, str]) -> 
     Raises:
         OSError: something of it is not there any more.
     """
-    named = [environ.get("FLOX_ENV"), asked.root, asked.nixenv, root.found]
+    named = [environ.get("FLOX_ENV"), root.named, asked.nixenv, root.found]
     unchanged = [os.path.realpath(asked.nixenv, strict=True)]
     homes = [environ.get("VIRTUAL_ENV", "")]
     if root.found is not None:

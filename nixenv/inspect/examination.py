@@ -11,9 +11,8 @@ from nixenv.evidence.nix_failure import explain_nix_failure
 from nixenv.inspect.judgement import judge, judge_failure
 from nixenv.inspect.report import Report
 from nixenv.inspect.survey import Step, Survey, look, look_at_machine
-from nixenv.places import Layout
 from nixenv.process import PATIENT, Patience
-from nixenv.request import Material, Selection, find_root
+from nixenv.request import Material, Selection, choose_layout, find_root
 
 
 class Examination(NamedTuple):
@@ -57,7 +56,7 @@ def examine(
         root, profile = find_root(selection, environ)
         failure = explain_nix_failure(error, root.path, environ)
         machine = look_at_machine(profile, environ)
-        layout = selection.layout or Layout.STORE
+        layout = choose_layout(selection, profile)
         return Examination(judge_failure(root, profile.name, layout, failure, machine), None, error)
     step("judgement")
     return Examination(judge(seen), seen)

@@ -28,6 +28,7 @@ from nixenv.inspect.report import (
 from nixenv.inspect.survey import Survey
 from nixenv.road.classify import find_ambiguities
 from nixenv.road.cuda import CudaNotFound
+from nixenv.road.named import tell_left_out
 from nixenv.road.plan import VariableTooLong
 from nixenv.road.python import (
     PythonAmbiguous,
@@ -95,6 +96,7 @@ def _check(seen: Survey, lost: Collection[StorePath]) -> Iterator[Finding]:
     if seen.inventory is not None:
         yield from check_launcher(material.probe)
         yield from find_ambiguities(seen.inventory, linked=seen.layout == "linked")
+        yield from tell_left_out(seen.inventory, material.profile, seen.before.get("FLOX_ENV"))
         yield from check_python(
             seen.inventory,
             contents.sites,

@@ -19,7 +19,7 @@ from nixenv.inspect.serving import look_at_server
 from nixenv.linked.inspection import FarmState, look_at_farms
 from nixenv.places import Layout, find_cache_dir
 from nixenv.process import PATIENT, Patience
-from nixenv.request import Material, Selection, gather, plan, replay
+from nixenv.request import Material, Selection, choose_layout, gather, plan, replay
 from nixenv.road.classify import Inventory
 from nixenv.road.cuda import CudaNotFound
 from nixenv.road.nix import find_nix_store
@@ -131,7 +131,7 @@ def look(
 def _look_at_snapshot(selection: Selection, environ: Mapping[str, str]) -> Survey:
     material, snapshot = replay(selection, environ)
     before = {} if snapshot.machine is None else snapshot.machine.variables
-    layout = selection.layout or Layout.STORE
+    layout = choose_layout(selection, material.profile)
     seen = Survey(material, snapshot.contents, before, snapshot.machine, layout=layout)
     if snapshot.request is not None:
         selection, seen = _ask_again(selection, seen, snapshot.request)
@@ -156,7 +156,7 @@ def _request(selection: Selection, profile: Profile, environ: Mapping[str, str])
             cache_dir = find_cache_dir(environ)
     return Request(
         profile,
-        selection.layout or Layout.STORE,
+        choose_layout(selection, profile),
         None if cache_dir is None else os.path.abspath(cache_dir),
         selection.python,
         selection.cuda,
@@ -173,7 +173,8 @@ def _ask_again(selection: Selection, seen: Survey, request: Request) -> tuple[Se
     if selection.profile is None:
         material = material._replace(profile=request.profile)
     # The rest of what was given there, files and directories, is for its sender to know.
-    command = _export_command(Selection(layout=layout, python=python, cuda=cuda))
+    told = None if layout == choose_layout(Selection(), material.profile) else layout
+    command = _export_command(Selection(layout=told, python=python, cuda=cuda))
     return asked, seen._replace(
         material=material, layout=layout, request=request, export_command=command
     )
@@ -275,7 +276,7 @@ def _export_command(selection: Selection) -> str:
         "--python": selection.python,
         "--cuda": selection.cuda,
         "--cache-dir": selection.cache_dir,
-        "--layout": selection.layout if selection.layout != Layout.STORE else None,
+        "--layout": selection.layout,
     }
     given = [word for option, value in options.items() if value for word in (option, value)]
     return shlex.join(["nixenv", "export", *filter(None, [selection.binary]), *given])

@@ -8,7 +8,6 @@ from attrs import evolve
 from nixenv import request
 from nixenv.evidence.gpu import query_driver
 from nixenv.inspect.examination import examine
-from nixenv.places import Layout
 from nixenv.process import PATIENT, Patience
 from nixenv.prove.caches import find_cache_directories, try_build_files, try_cache
 from nixenv.prove.compilers import try_compilers
@@ -50,7 +49,10 @@ def prove(
         report(step)
         steps.append(step)
     root = prepared.material.root
-    proof = Proof(root.program, root.path, selection.layout or Layout.STORE, tuple(steps))
+    profile = prepared.material.profile
+    layout = request.choose_layout(selection, profile)
+    proof = Proof(root.program, root.path, layout, tuple(steps))
+    selection = selection._replace(profile=selection.profile or profile.name)
     return _explained(proof, selection, final, patience) if proof.failed else proof
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 from nixenv.road.classify import Inventory
 from nixenv.road.cuda import CudaToolkit
+from nixenv.road.named import find_named
 from nixenv.road.names import substitute
-from nixenv.road.profile import RESERVED, VARIABLE_NAME, Profile
+from nixenv.road.profile import Profile
+from nixenv.road.variables import RESERVED, is_variable_name
 
 if TYPE_CHECKING:
     from nixenv.road.farms import Farms
@@ -117,6 +119,14 @@ class Prepend(NamedTuple):
 
 
 @_unlike_others
+class Append(NamedTuple):
+    """Put entries behind those of a path list, unless they are in it; empty entries are dropped."""
+
+    name: str
+    entries: tuple[str, ...]
+
+
+@_unlike_others
 class Remove(NamedTuple):
     """Take entries off a path list, and the variable away when none is left."""
 
@@ -131,7 +141,7 @@ class MakeDirectory(NamedTuple):
     path: str
 
 
-Operation = Unset | Set | Default | Prepend | Remove | MakeDirectory
+Operation = Unset | Set | Default | Prepend | Append | Remove | MakeDirectory
 
 
 class Environment(tuple[Operation, ...]):
@@ -164,9 +174,11 @@ def _checked(operation: Operation) -> Operation:
             raise ValueInvalid(name, "a NUL byte cannot stand in an environment variable")
         case Prepend(name=name, entries=entries):
             operation = Prepend(name, _check_entries(name, entries))
+        case Append(name=name, entries=entries):
+            operation = Append(name, _check_entries(name, entries))
         case Remove(name=name, entries=entries):
             operation = Remove(name, _check_entries(name, entries))
-    if not VARIABLE_NAME.fullmatch(operation.name):
+    if not is_variable_name(operation.name):
         raise ValueInvalid(repr(operation.name), "is no name of an environment variable")
     return operation
 
@@ -183,7 +195,11 @@ def _check_entries(name: str, entries: Iterable[str]) -> tuple[str, ...]:
 
 
 def plan_environment(
-    inventory: Inventory, profile: Profile, cache_dir: str, farms: "Farms | None" = None
+    inventory: Inventory,
+    profile: Profile,
+    cache_dir: str,
+    farms: "Farms | None" = None,
+    flox_env: str | None = None,
 ) -> Environment:
     """Plan layout ``store``, where every value points into the store, or layout ``linked``.
 
@@ -192,6 +208,7 @@ def plan_environment(
         profile: What the environment wants beyond that.
         cache_dir: The absolute directory below which the profile's cache directories lie.
         farms: The farms of layout ``linked``, there or not; None for layout ``store``.
+        flox_env: The directory of the Flox environment.
 
     Raises:
         ValueInvalid: a value that no variable can hold.
@@ -205,62 +222,11 @@ def plan_environment(
         (
             *layout,
             *_plan_cache(profile, cache_dir),
-            *_plan_defaults(profile, find_named(inventory, cache_dir, farms)),
-            # Last, so that a profile that names a compiler is heard.
+            *_plan_values(profile, find_named(inventory, cache_dir, farms, flox_env)),
             *_plan_compiler(inventory, profile),
             *_plan_carried(inventory, profile),
         )
     )
-
-
-def find_named(
-    inventory: Inventory, cache_dir: str, farms: "Farms | None" = None
-) -> dict[str, str | None]:
-    """Say what the names in a profile's values stand for; None for what the closure lacks.
-
-    In layout ``linked``, where a farm has it, that is the farm's.
-
-    Args:
-        inventory: What the closure offers.
-        cache_dir: The absolute directory of writable state.
-        farms: The farms of layout ``linked``; None for layout ``store``.
-    """
-    interpreter, toolkit = inventory.interpreter, inventory.cuda
-    modules = tuple(part.directory for part in inventory.site_packages)
-    home = toolkit.home if toolkit else None
-    found = {
-        "cache": cache_dir,
-        "root": inventory.root,
-        "interpreter": interpreter.executable if interpreter else None,
-        "site_packages": _joined(modules),
-        "include_dirs": _joined(toolkit.include_dirs) if toolkit else None,
-        "library_dirs": _joined(toolkit.library_dirs) if toolkit else None,
-        "cuda_lib": toolkit.cudart if toolkit else None,
-        "cuda_home": home,
-        "nvcc": home and f"{home}/bin/nvcc",
-        "ptxas": toolkit.find_tool("ptxas") if toolkit else None,
-        "cuobjdump": toolkit.find_tool("cuobjdump") if toolkit else None,
-    }
-    places = {} if farms is None else _find_in_farms(farms, interpreter and interpreter.version)
-    return {name: value and places.get(name, value) for name, value in found.items()}
-
-
-def _find_in_farms(farms: "Farms", python: str | None) -> dict[str, str]:
-    """Say where in the farms that is which they hold."""
-    places = {}
-    if farms.virtualenv is not None:
-        places["interpreter"] = f"{farms.virtualenv}/bin/python{python}"
-        places["site_packages"] = f"{farms.virtualenv}/lib/python{python}/site-packages"
-    root = farms.toolkit
-    if root is not None:
-        places |= {"cuda_home": root, "include_dirs": f"{root}/include"}
-        places |= dict.fromkeys(("cuda_lib", "library_dirs"), f"{root}/lib")
-        places |= {name: f"{root}/bin/{name}" for name in ("nvcc", "ptxas", "cuobjdump")}
-    return places
-
-
-def _joined(directories: Iterable[str]) -> str | None:
-    return os.pathsep.join(directories) or None
 
 
 def resolve(environment: Environment, environ: Mapping[str, str]) -> dict[str, str | None]:
@@ -306,6 +272,9 @@ def compute(environment: Environment, environ: Mapping[str, str]) -> dict[str, s
             case Prepend(name=name, entries=entries):
                 before = (final.get(name, environ.get(name)) or "").split(os.pathsep)
                 final[name] = os.pathsep.join(_once(filter(None, [*entries, *before])))
+            case Append(name=name, entries=entries):
+                before = (final.get(name, environ.get(name)) or "").split(os.pathsep)
+                final[name] = os.pathsep.join(_once(filter(None, [*before, *entries])))
             case Remove(name=name, entries=entries):
                 before = (final.get(name, environ.get(name)) or "").split(os.pathsep)
                 left = (entry for entry in before if entry and entry not in entries)
@@ -404,20 +373,37 @@ def _plan_cuda(toolkit: CudaToolkit | None) -> Iterable[Operation]:
 
 def _plan_compiler(inventory: Inventory, profile: Profile) -> Iterable[Operation]:
     if profile.compiler and inventory.host_compiler is not None:
-        yield Default("CC", inventory.host_compiler.cc)
-        yield Default("CXX", inventory.host_compiler.cxx)
+        compiler = inventory.host_compiler
+        for name, program in (("CC", compiler.cc), ("CXX", compiler.cxx)):
+            if name not in profile.variables:
+                yield Default(name, program)
 
 
-def _plan_defaults(profile: Profile, found: Mapping[str, str | None]) -> Iterable[Operation]:
-    for name, text in profile.defaults.items():
+def _plan_values(profile: Profile, found: Mapping[str, str | None]) -> Iterable[Operation]:
+    """Give what the profile says of variables, but for what names something that is not there."""
+    yield from map(Unset, profile.removed)
+    for name, value in _substituted(profile.fixed, found):
+        yield Set(name, value)
+    for name, value in _substituted(profile.prepended, found):
+        yield Prepend(name, tuple(value.split(os.pathsep)))
+    for name, value in _substituted(profile.appended, found):
+        yield Append(name, tuple(value.split(os.pathsep)))
+    for name, value in _substituted(profile.defaults, found):
+        yield Default(name, value)
+
+
+def _substituted(
+    values: Mapping[str, str], found: Mapping[str, str | None]
+) -> Iterable[tuple[str, str]]:
+    for name, text in values.items():
         value = substitute(text, found)
         if value is not None:
-            yield Default(name, value)
+            yield name, value
 
 
 def _plan_carried(inventory: Inventory, profile: Profile) -> Iterable[Operation]:
     """Give what the program's launcher sets: who starts ``python -m`` must not lose it."""
-    known = {*RESERVED, *profile.cache, *profile.defaults}
+    known = RESERVED | profile.variables
     for name, value in inventory.program.carried if inventory.program else ():
         if name not in known:
             yield Default(name, value)

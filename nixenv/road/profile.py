@@ -1,13 +1,16 @@
 """Profiles: what an environment wants beyond what the closure says. One TOML schema for all."""
 
 import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nixenv.errors import NixenvError, Unreadable, UsageError
-from nixenv.versions import MINOR_VERSION, PYTHON_VERSION
+from nixenv import __version__
+from nixenv.errors import Unreadable, UsageError
+from nixenv.versions import PYTHON_VERSION
+
+if TYPE_CHECKING:
+    from nixenv.road.profile_table import Table
 
 
 class ProfileNotFound(UsageError):
@@ -23,55 +26,15 @@ class ProfileNotFound(UsageError):
         )
 
 
-class ProfileInvalid(NixenvError):
-    """A profile that is not what the schema wants."""
-
-    file: str
-    key: str
-    detail: str
-
-    def _texts(self) -> tuple[str, str]:
-        where = f"{self.file}: {self.key}" if self.key else self.file
-        return (
-            f"{where}: {self.detail}",
-            "correct it there; docs/profiles.md lists the keys and their types",
-        )
-
-
-BUILT_IN: Mapping[str, str | None] = {"python-cuda": None, "sglang": "sglang", "vllm": "vllm"}
-"""The profiles that come with nixenv, files of the same format, and the program of each.
-
-With the program known before its profile is read, Nix is asked a few milliseconds earlier.
-"""
-
-PATH_PARTS = ("nvcc", "ninja", "host-compiler", "cuda-tools")
-"""What may follow the interpreter on PATH."""
-
-RECORD_VARIABLE = "NIXENV_ACTIVATION"
-"""The variable with the activation record (`nixenv.road.record`)."""
-
-RESERVED = frozenset(
-    (
-        RECORD_VARIABLE,
-        *("PATH", "PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE", "VIRTUAL_ENV"),
-        *("CUDA_HOME", "CUDA_PATH", "CPATH", "LIBRARY_PATH", "IFS"),
-        # What they name runs in every program, shell or Python that starts afterwards.
-        *("LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH", "BASH_ENV", "ENV", "PROMPT_COMMAND"),
-        "PYTHONSTARTUP",
-    )
-)
-"""Variables that are no profile's to set: nixenv's own, what shells live by, what runs code."""
-
-VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-_TOML_TYPES: Mapping[type, str] = {
-    str: "a string",
-    bool: "a boolean",
-    int: "an integer",
-    float: "a float",
-    list: "a list",
-    dict: "a table",
+BUILT_IN: Mapping[str, tuple[str | None, str | None]] = {
+    "python-cuda": (None, None),
+    "sglang": ("sglang", None),
+    "vllm": ("vllm", None),
 }
+"""The profiles that come with nixenv, files of the same format, and the program and root of each.
+
+With these known before its profile is read, Nix is asked a few milliseconds earlier.
+"""
 
 _DIRECTORY = os.path.join(os.path.dirname(os.path.dirname(__file__)), "profiles")
 
@@ -82,7 +45,9 @@ class Profile(NamedTuple):
     Attributes:
         name: A built-in profile's name, or the file's path.
         binary: The program to look up when the command line names none.
-        path: Whose ``bin`` follows the interpreter's on PATH, of `PATH_PARTS`.
+        root: The root where the command line names none: an absolute path, or ``{flox_env}``.
+        layout: The layout where the command line names none.
+        path: Whose ``bin`` follows the interpreter's on PATH, of ``PATH_PARTS``.
         compiler: Whether CC and CXX default to the closure's gcc wrapper.
         python: The Python version ``X.Y``; None to find it out.
         python_required: Whether a closure without Python is an error.
@@ -92,10 +57,16 @@ class Profile(NamedTuple):
         cuda_required: Whether a closure without nvcc is an error.
         cache: Variable to directory below the cache directory; a value the user set wins.
         defaults: Variable to value, with names in it; a value the user set wins.
+        fixed: Variable to value, with names in it, whatever the user has set.
+        prepended: Variable to entries that come before those of the user, separated by colons.
+        appended: Variable to entries that come behind those of the user.
+        removed: Variables that are unset.
     """
 
     name: str
     binary: str | None = None
+    root: str | None = None
+    layout: str | None = None
     path: tuple[str, ...] = ()
     compiler: bool = False
     python: str | None = None
@@ -105,6 +76,16 @@ class Profile(NamedTuple):
     cuda_required: bool = False
     cache: Mapping[str, str] = MappingProxyType({})
     defaults: Mapping[str, str] = MappingProxyType({})
+    fixed: Mapping[str, str] = MappingProxyType({})
+    prepended: Mapping[str, str] = MappingProxyType({})
+    appended: Mapping[str, str] = MappingProxyType({})
+    removed: tuple[str, ...] = ()
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The variables that it has a word on."""
+        tables = (self.cache, self.defaults, self.fixed, self.prepended, self.appended)
+        return frozenset((*self.removed, *(name for table in tables for name in table)))
 
 
 def load_profile(name: str) -> Profile:
@@ -117,56 +98,114 @@ def load_profile(name: str) -> Profile:
     """
     import tomllib  # noqa: PLC0415 -- not before Nix is asked, see above
 
+    from nixenv.road.profile_table import ProfileInvalid, find_line  # noqa: PLC0415 -- as above
+
     file = os.path.join(_DIRECTORY, f"{name}.toml") if name in BUILT_IN else name
     if name not in BUILT_IN and not os.path.exists(file):
         raise ProfileNotFound(name, tuple(BUILT_IN))
     if os.path.exists(file) and not os.path.isfile(file):
         raise Unreadable(file, "it is no regular file")
+    text = ""
     try:
         with open(file, "rb") as stream:
-            document = tomllib.load(stream)
+            text = stream.read().decode()
+        return parse_profile(tomllib.loads(text), name)
     except OSError as error:
         raise Unreadable(file, error.strerror or str(error)) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ProfileInvalid(file, "", f"this is no TOML: {error}") from error
-    return parse_profile(document, name)
+        raise ProfileInvalid(file, "", f"this is no TOML: {error}", None) from error
+    except ProfileInvalid as error:
+        line = find_line(text, error.key)
+        raise ProfileInvalid(error.file, error.key, error.detail, line) from None
 
 
-def parse_profile(document: Mapping[str, Any], name: str) -> Profile:
-    """Check a TOML document against the schema. Pure.
+def parse_profile(document: Mapping[str, Any], name: str, base: Profile | None = None) -> Profile:
+    """Check a TOML document against the schema.
+
+    Args:
+        document: The document.
+        name: The profile's name, or its file.
+        base: The profile that it extends, unless it names a built-in one itself, which is loaded.
 
     Raises:
         ProfileInvalid: it names the key and what is wanted there.
     """
-    table = _Table(document, name)
-    python = table.table("python")
-    cuda = table.table("cuda")
-    cache = table.table("cache")
-    defaults = table.table("defaults")
+    from nixenv.road.profile_table import Table  # noqa: PLC0415 -- as above
+
+    table = Table(document, name)
+    table.require_version("minimum-version", __version__)
+    base = _load_base(table, base or Profile(name))
+    python, cuda = table.table("python"), table.table("cuda")
     profile = Profile(
         name=name,
-        binary=table.string("binary"),
-        path=table.parts("path"),
-        compiler=table.boolean("compiler"),
-        python=python.version("version", PYTHON_VERSION),
-        python_required=python.boolean("required"),
-        keep_virtualenv=python.boolean("keep-virtualenv"),
-        cuda=cuda.version("version"),
-        cuda_required=cuda.boolean("required"),
-        cache={key: cache.subdirectory(key) for key in cache.variables()},
-        defaults={key: defaults.text(key) for key in defaults.variables()},
+        binary=table.string("binary", base.binary),
+        root=table.root("root", base.root),
+        layout=table.layout("layout", base.layout),
+        path=table.parts("path", base.path),
+        compiler=table.boolean("compiler", base.compiler),
+        python=python.version("version", base.python, PYTHON_VERSION),
+        python_required=python.boolean("required", base.python_required),
+        keep_virtualenv=python.boolean("keep-virtualenv", base.keep_virtualenv),
+        cuda=cuda.version("version", base.cuda),
+        cuda_required=cuda.boolean("required", base.cuda_required),
+        **_parse_variables(table, base),
     )
     for part in (table, python, cuda):
         part.refuse_unknown()
-    for key in profile.cache.keys() & profile.defaults.keys():
-        raise ProfileInvalid(name, f"defaults.{key}", "it stands under [cache] as well")
     return profile
 
 
+def _load_base(table: "Table", otherwise: Profile) -> Profile:
+    """Load the built-in profile that another one extends, if it says so."""
+    base = table.string("extends")
+    if base is None:
+        return otherwise
+    if base not in BUILT_IN:
+        raise table.invalid("extends", f"takes one of {', '.join(BUILT_IN)}, not {base!r}")
+    return load_profile(base)
+
+
+_VARIABLE_TABLES: Mapping[str, tuple[str, str]] = {
+    "cache": ("cache", "subdirectory"),
+    "defaults": ("defaults", "text"),
+    "set": ("fixed", "text"),
+    "prepend": ("prepended", "entries"),
+    "append": ("appended", "entries"),
+    "unset": ("removed", "removed"),
+}
+"""The tables of variables: by its key, the attribute of `Profile`, and what takes its values."""
+
+
+def _parse_variables(table: "Table", base: Profile) -> dict[str, Any]:
+    """Take the tables of variables: what is said of one here replaces what the base says of it."""
+    own: dict[str, dict[str, str]] = {}
+    places: dict[str, str] = {}
+    for key, (attribute, kind) in _VARIABLE_TABLES.items():
+        part = table.table(key)
+        for name in part.variables():
+            if name in places:
+                raise part.invalid(name, f"it stands under [{places[name]}] as well")
+            places[name] = key
+        own[attribute] = {name: getattr(part, kind)(name) for name in part.variables()}
+    inherited = {
+        attribute: {name: value for name, value in _items(base, attribute) if name not in places}
+        for attribute in own
+    }
+    merged = {attribute: {**inherited[attribute], **own[attribute]} for attribute in own}
+    return {**merged, "removed": tuple(merged["removed"])}
+
+
+def _items(profile: Profile, attribute: str) -> Iterable[tuple[str, str]]:
+    held = getattr(profile, attribute)
+    return held.items() if isinstance(held, Mapping) else zip(held, held, strict=True)
+
+
 def to_document(profile: Profile) -> dict[str, Any]:
-    """Give the TOML document of a profile: what `parse_profile` takes."""
+    """Give the TOML document of a profile: what `parse_profile` takes, and nothing is extended."""
     return _told(
         binary=profile.binary,
+        root=profile.root,
+        layout=profile.layout,
         path=list(profile.path),
         compiler=profile.compiler,
         python={
@@ -176,97 +215,13 @@ def to_document(profile: Profile) -> dict[str, Any]:
         cuda=_told(version=profile.cuda, required=profile.cuda_required),
         cache=dict(profile.cache),
         defaults=dict(profile.defaults),
+        set=dict(profile.fixed),
+        prepend=dict(profile.prepended),
+        append=dict(profile.appended),
+        unset=dict.fromkeys(profile.removed, True),
     )
 
 
 def _told(**keys: object) -> dict[str, Any]:
     # TOML has no null: what is not there is not said.
     return {key: value for key, value in keys.items() if value is not None}
-
-
-class _Table:
-    """One TOML table, whose keys are taken one by one, so that what is left is unknown."""
-
-    def __init__(self, document: Mapping[str, Any], file: str, prefix: str = "") -> None:
-        self._left = dict(document)
-        self._known: list[str] = []
-        self._file = file
-        self._prefix = prefix
-
-    def _invalid(self, key: str, detail: str) -> ProfileInvalid:
-        return ProfileInvalid(self._file, f"{self._prefix}{key}", detail)
-
-    def _take(self, key: str, kind: type, wanted: str) -> Any:
-        self._known.append(key)
-        value = self._left.pop(key, None)
-        if value is not None and type(value) is not kind:
-            raise self._invalid(key, f"wants {wanted}, not {_toml_type(value)}")
-        return value
-
-    def table(self, key: str) -> "_Table":
-        return _Table(self._take(key, dict, "a table") or {}, self._file, f"{key}.")
-
-    def boolean(self, key: str) -> bool:
-        return bool(self._take(key, bool, "true or false"))
-
-    def string(self, key: str) -> str | None:
-        value = self._take(key, str, "a string")
-        if value == "":
-            raise self._invalid(key, "is empty")
-        return None if value is None else str(value)
-
-    def version(self, key: str, pattern: "re.Pattern[str]" = MINOR_VERSION) -> str | None:
-        value = self.string(key)
-        if value is not None and not pattern.fullmatch(value):
-            raise self._invalid(key, f"wants a version X.Y, not {value!r}")
-        return value
-
-    def parts(self, key: str) -> tuple[str, ...]:
-        values = self._take(key, list, "a list of strings") or ()
-        for value in values:
-            if value not in PATH_PARTS:
-                raise self._invalid(key, f"knows {', '.join(PATH_PARTS)}, not {value!r}")
-        return tuple(dict.fromkeys(values))
-
-    def variables(self) -> tuple[str, ...]:
-        for key in self._left:
-            if not VARIABLE_NAME.fullmatch(key):
-                raise self._invalid(key, "is no name of an environment variable")
-            if key in RESERVED or key.startswith("__nixenv"):
-                raise self._invalid(key, "is not for a profile to set")
-        return tuple(self._left)
-
-    def value(self, key: str) -> str:
-        value = str(self._take(key, str, "a string") or "")
-        if "\0" in value:
-            raise self._invalid(key, "holds a NUL, which no environment variable can")
-        return value
-
-    def text(self, key: str) -> str:
-        """Take a value with names in it (`nixenv.road.names`)."""
-        from nixenv.road.names import NAMES, find_names  # noqa: PLC0415 -- not before Nix is asked
-
-        value = self.value(key)
-        for name in find_names(value):
-            if name not in NAMES:
-                known = ", ".join(f"{{{name}}}" for name in NAMES)
-                detail = f"has an unknown name {{{name}}}; known are {known}"
-                raise self._invalid(key, f"{detail}; as it stands, write {{{{{name}}}}}")
-        return value
-
-    def subdirectory(self, key: str) -> str:
-        value = self.value(key)
-        parts = value.split("/")
-        if value.startswith("/") or any(part in ("", ".", "..") for part in parts):
-            raise self._invalid(key, f"wants a plain path below the cache directory, not {value!r}")
-        return value
-
-    def refuse_unknown(self) -> None:
-        for key in self._left:
-            raise self._invalid(
-                key, f"is no key of a profile; known here: {', '.join(self._known)}"
-            )
-
-
-def _toml_type(value: object) -> str:
-    return _TOML_TYPES.get(type(value), "a date or time")

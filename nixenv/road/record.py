@@ -18,8 +18,8 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from nixenv.road.plan import Environment, Operation, Prepend, Remove, Unset, compute
-from nixenv.road.profile import RECORD_VARIABLE
+from nixenv.road.plan import Append, Environment, Operation, Prepend, Remove, Unset, compute
+from nixenv.road.variables import RECORD_VARIABLE
 from nixenv.text import decode_word, encode_word
 
 SETTINGS = ("NIXENV_PROFILE", "NIXENV_LAYOUT", "NIXENV_ROOT")
@@ -48,7 +48,7 @@ class ActivationRecord(NamedTuple):
         environment: ``$FLOX_ENV``; empty outside of Flox.
         settings: Of `SETTINGS`, the digest of the value and of the environment that it is for.
         values: Variable to digest of the value that was set.
-        entries: Variable to digests of the entries that were put in front.
+        entries: Variable to digests of the entries that were added to it.
     """
 
     root: str
@@ -177,9 +177,9 @@ def list_inherited(record: ActivationRecord, environ: Mapping[str, str]) -> tupl
 
 
 def _list_entries(environment: Environment) -> dict[str, list[str]]:
-    """Give, of each path list, the entries that the environment puts in front."""
+    """Give, of each path list, the entries that the environment adds."""
     alone = compute(environment, {})
-    names = (o.name for o in environment.operations if isinstance(o, Prepend))
+    names = (o.name for o in environment.operations if isinstance(o, Prepend | Append))
     return {name: (alone[name] or "").split(os.pathsep) for name in names}
 
 

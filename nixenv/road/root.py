@@ -98,6 +98,7 @@ class Root(NamedTuple):
         how: How the root was found, for a person.
         found: The program's file on the search path, where it was looked up there.
         file: The program's file in the store, behind the links that lead there; None when unknown.
+        named: The root as it was named, where it was.
     """
 
     path: StorePath
@@ -105,6 +106,7 @@ class Root(NamedTuple):
     how: str
     found: str | None = None
     file: str | None = None
+    named: str | None = None
 
 
 def find_executable(name: str, search_path: str) -> str | None:
@@ -152,7 +154,11 @@ def find_program_root(
 
 
 def find_named_root(
-    path: str, program: str | None, store_dir: str, expected: str | None = None
+    path: str,
+    program: str | None,
+    store_dir: str,
+    expected: str | None = None,
+    how: str = "named",
 ) -> Root:
     """Take the root that the user names: a store path, a path inside one, or a link to one.
 
@@ -161,6 +167,7 @@ def find_named_root(
         program: The program that the user named as well, if any.
         store_dir: The store directory.
         expected: The program that is meant where the root has it: the profile's.
+        how: Who named it, for a person.
 
     Raises:
         ProgramNotFound: the root does not have the program that the user named.
@@ -182,10 +189,8 @@ def find_named_root(
     has_program = bool(name) and os.path.lexists(os.path.join(programs, name))
     if program is not None and not has_program:
         raise ProgramNotFound(program, programs)
-    how = "named with --root"
-    if not has_program:
-        return Root(root, None, how)
-    return Root(root, name, how, file=os.path.join(programs, name))
+    file = os.path.join(programs, name) if has_program else None
+    return Root(root, name if has_program else None, how, file=file, named=path)
 
 
 def _candidates(name: str, search_path: str) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from nixenv.errors import NixenvError
 from nixenv.road.plan import (
+    Append,
     Default,
     Environment,
     MakeDirectory,
@@ -79,16 +80,17 @@ def render_dotenv(environment: Environment, environ: Mapping[str, str]) -> str:
 
 
 def _operation(operation: Operation) -> dict[str, object]:
+    kind = type(operation).__name__.lower()
     match operation:
         case Unset(name=name):
-            return {"operation": "unset", "name": name}
-        case Set(name=name, value=value):
-            return {"operation": "set", "name": name, "value": value}
-        case Default(name=name, value=value):
-            return {"operation": "default", "name": name, "value": value}
-        case Prepend(name=name, entries=entries):
-            return {"operation": "prepend", "name": name, "entries": list(entries)}
-        case Remove(name=name, entries=entries):
-            return {"operation": "remove", "name": name, "entries": list(entries)}
+            return {"operation": kind, "name": name}
+        case Set(name=name, value=value) | Default(name=name, value=value):
+            return {"operation": kind, "name": name, "value": value}
+        case (
+            Prepend(name=name, entries=entries)
+            | Append(name=name, entries=entries)
+            | Remove(name=name, entries=entries)
+        ):
+            return {"operation": kind, "name": name, "entries": list(entries)}
         case MakeDirectory(path=path):
             return {"operation": "make-directory", "path": path}

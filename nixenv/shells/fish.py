@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from nixenv.road.plan import (
+    Append,
     Default,
     Environment,
     MakeDirectory,
@@ -61,6 +62,9 @@ def _statements(operations: Iterable[Operation]) -> Iterable[str]:
                 yield f'set -gx {name} "${name}"'
             case Prepend(name=name, entries=entries):
                 yield f"""__nixenv_join {quote(":".join(entries))} "${name}" ''"""
+                yield f'set -gx {name} "$__nixenv_list"'
+            case Append(name=name, entries=entries):
+                yield f"""__nixenv_join '' "${name}":{quote(":".join(entries))} ''"""
                 yield f'set -gx {name} "$__nixenv_list"'
             case Remove(name=name, entries=entries):
                 yield f"""__nixenv_join '' "${name}" {quote(":".join(entries))}"""

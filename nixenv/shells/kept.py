@@ -9,18 +9,27 @@ an empty entry. Not PATH, which is empty for nobody: who attaches has one of its
 from collections.abc import Callable, Iterable
 from itertools import groupby
 
-from nixenv.road.plan import Default, Environment, MakeDirectory, Operation, Prepend, Set, Unset
+from nixenv.road.plan import (
+    Append,
+    Default,
+    Environment,
+    MakeDirectory,
+    Operation,
+    Prepend,
+    Set,
+    Unset,
+)
 
 # Bash splits no word in an assignment or after `case`; a long value in quotes takes three times as
 # long there.
 _JOIN = """\
-for __nixenv_entry in ${{{name}-}}; do
+for __nixenv_entry in ${{{rest}-}}; do
   case :$__nixenv_list: in
     *":$__nixenv_entry:"*) ;;
     *) __nixenv_list+=${{__nixenv_entry:+:$__nixenv_entry}} ;;
   esac
 done
-{unset}{name}=$__nixenv_list
+{unset}{name}=${{__nixenv_list#:}}
 """
 
 
@@ -66,7 +75,13 @@ def _one_by_one(operations: Iterable[Operation], word: Callable[[str], str]) -> 
             case Prepend(name=name, entries=entries):
                 lines.append(f"__nixenv_list={word(':'.join(entries))}\n")
                 unset = "" if name == "PATH" else f"unset {name}\n"
-                lines.append(_JOIN.format(name=name, unset=unset))
+                lines.append(_JOIN.format(name=name, rest=name, unset=unset))
+            case Append(name=name, entries=entries):
+                lines.append(
+                    f"__nixenv_list= __nixenv_entry=${{{name}-}}:{word(':'.join(entries))}\n"
+                )
+                rest = "__nixenv_entry"
+                lines.append(_JOIN.format(name=name, rest=rest, unset=f"unset {name}\n"))
             case _:
                 pass
     return "".join(lines)

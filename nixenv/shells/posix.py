@@ -7,6 +7,7 @@ starts no process unless a directory is missing.
 from collections.abc import Iterable, Mapping
 
 from nixenv.road.plan import (
+    Append,
     Default,
     Environment,
     MakeDirectory,
@@ -75,6 +76,8 @@ def _statements(operations: Iterable[Operation]) -> Iterable[str]:
                 )
             case Prepend(name=name, entries=entries):
                 yield f"""__nixenv_join {name} {quote(":".join(entries))} "${{{name}-}}" ''"""
+            case Append(name=name, entries=entries):
+                yield f"""__nixenv_join {name} '' "${{{name}-}}":{quote(":".join(entries))} ''"""
             case Remove(name=name, entries=entries):
                 yield f"""__nixenv_join {name} '' "${{{name}-}}" {quote(":".join(entries))}"""
             case MakeDirectory():

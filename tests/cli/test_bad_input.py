@@ -303,12 +303,14 @@ def test_a_profile_of_a_wrong_type(nixenv: Nixenv, tmp_path: Path) -> None:
     file = tmp_path / "own.toml"
     file.write_text("[cuda]\nrequired = 1\n")
     done = nixenv("export", "--profile", str(file))
-    refused(done, 1, f"{file}: cuda.required: wants true or false, not an integer")
+    refused(done, 1, f"{file}:2: cuda.required: wants true or false, not an integer")
 
 
 def test_a_profile_that_names_no_program(nixenv: Nixenv) -> None:
     """Usage: nothing to look up."""
-    refused(nixenv("export", "--profile", "python-cuda"), 2, "the profile python-cuda names none")
+    refused(
+        nixenv("export", "--profile", "python-cuda"), 2, "the profile python-cuda names neither"
+    )
 
 
 @pytest.fixture

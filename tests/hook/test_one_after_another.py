@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from fixtures.closure import SglangClosure, describe_interpreter
 from nixenv import Selection
 from nixenv.request import export
-from nixenv.road.profile import RECORD_VARIABLE
 from nixenv.road.record import parse_record
+from nixenv.road.variables import RECORD_VARIABLE
 from tests.conftest import Nixenv
 from tests.hook.scene import HOOK, Environ, activate, environment_after
 from tests.real_shells import EVAL, evaluate

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nixenv import (
+    Append,
     Default,
     Environment,
     MakeDirectory,
@@ -20,12 +21,13 @@ from nixenv import (
     resolve,
 )
 from nixenv.road.choice import Choice, Reason
-from nixenv.road.classify import Inventory
+from nixenv.road.classify import Inventory, Program
 from nixenv.road.cuda import CudaToolkit
 from nixenv.road.farms import Farms
 from nixenv.road.host_compiler import HostCompiler
+from nixenv.road.named import find_named, tell_left_out
 from nixenv.road.names import NAMES
-from nixenv.road.plan import VARIABLE_LIMIT, VariableTooLong, find_named
+from nixenv.road.plan import VARIABLE_LIMIT, VariableTooLong
 from nixenv.road.profile import Profile
 from nixenv.road.python import Interpreter, SitePackages
 from tests.closures import store_path
@@ -116,6 +118,7 @@ def test_a_name_stands_for_what_was_found() -> None:
         "cuda_home": NVCC,
         "cuda_lib": "/l",
         "cuobjdump": "/tools/bin/cuobjdump",
+        "flox_env": None,
         "include_dirs": "/i",
         "interpreter": f"{PYTHON}/bin/python3.12",
         "library_dirs": "/l",
@@ -139,11 +142,66 @@ def test_a_name_stands_for_what_was_found() -> None:
 
 def test_a_value_of_what_the_closure_lacks_is_left_out() -> None:
     """An empty one would be a wrong one."""
-    profile = Profile("p", defaults={"CUDA_LIB_PATH": "{cuda_lib}", "A": "{root}", "B": "{{x}}"})
+    missing = {"CUDA_LIB_PATH": "{cuda_lib}"}
+    profile = Profile("p", defaults={**missing, "A": "{root}", "B": "{{x}}"})
+    others = Profile("p", fixed=missing, prepended=missing, appended=missing)
     for farms in (None, Farms("/venv", None)):
         operations = plan_environment(CPU_ONLY, profile, "/cache", farms).operations
         defaults = [operation for operation in operations if isinstance(operation, Default)]
         assert defaults == [Default("A", INVENTORY.root), Default("B", "{x}")]
+        nothing = plan_environment(CPU_ONLY, Profile("p"), "/cache", farms)
+        assert plan_environment(CPU_ONLY, others, "/cache", farms) == nothing
+
+
+def test_what_is_left_out_is_told() -> None:
+    """A note where the closure has no CUDA at all; a warning where its CUDA lacks that part."""
+    values = {"A": "{cuobjdump}", "B": "{interpreter}", "C": "{flox_env}/lib", "D": "{cache}"}
+    profile = Profile("p", fixed=values)
+    told = {finding.summary: finding.severity for finding in tell_left_out(CPU_ONLY, profile)}
+    assert told == {
+        "A is not set: there is no {cuobjdump} here": "note",
+        "C is not set: there is no {flox_env} here": "warning",
+    }
+    assert INVENTORY.cuda is not None
+    bare = INVENTORY._replace(cuda=INVENTORY.cuda._replace(tools=()), interpreter=None)
+    findings = [*tell_left_out(bare._replace(site_packages=()), profile, "/flox")]
+    assert [(found.summary[0], found.severity) for found in findings] == [
+        ("A", "warning"),
+        ("B", "note"),
+    ]
+    assert [*tell_left_out(INVENTORY, profile, "/flox")] == []
+
+
+users = st.dictionaries(st.sampled_from("ABCDEFG"), st.sampled_from(("mine", "", "/x:/y", "/p")))
+
+
+@given(users)
+def test_who_wins(mine: dict[str, str]) -> None:
+    """[set] and [unset] hold, [cache] and [defaults] give way, the launcher gives way to all."""
+    profile = Profile(
+        "p",
+        compiler=True,
+        cache={"A": "a"},
+        defaults={"B": "b"},
+        fixed={"C": "c", "CC": "cc"},
+        prepended={"D": "/p:/q"},
+        appended={"E": "/p:/q"},
+        removed=("F", "CXX"),
+    )
+    carried = tuple((name, "carried") for name in "ABCDEFG")
+    inventory = INVENTORY._replace(program=Program("x", "/x", carried))
+    environment = plan_environment(inventory, profile, "/cache")
+    once = apply(environment, mine)
+    given = (*filter(None, mine.get("D", "").split(":")),)
+    behind = (*filter(None, mine.get("E", "").split(":")),)
+    assert once["A"] == mine.get("A", "/cache/a")
+    assert once["B"] == mine.get("B", "b")
+    assert (once["C"], once["CC"]) == ("c", "cc")
+    assert once["D"].split(":") == [*dict.fromkeys(("/p", "/q", *given))]
+    assert once["E"].split(":") == [*dict.fromkeys((*behind, "/p", "/q"))]
+    assert not {"F", "CXX"} & once.keys()
+    assert once["G"] == mine.get("G", "carried")
+    assert apply(environment, once) == once
 
 
 def test_a_profile_that_asks_for_nothing_gets_no_tools() -> None:
@@ -174,7 +232,8 @@ def test_a_store_directory_with_a_colon_is_refused() -> None:
 
 def test_operations_of_different_kinds_differ() -> None:
     """To set a variable and to give it a default are two things, whatever they have in common."""
-    kinds = (Set("A", "b"), Default("A", "b"), Unset("A"), MakeDirectory("A"), ("A", "b"))
+    lists = (Prepend("A", ("b",)), Append("A", ("b",)))
+    kinds = (*lists, Set("A", "b"), Default("A", "b"), Unset("A"), MakeDirectory("A"), ("A", "b"))
     for one, other in itertools.combinations(kinds, 2):
         assert one != other
         assert not one == other  # noqa: SIM201 -- both are of the classes themselves
@@ -191,6 +250,7 @@ operations = st.one_of(
     st.builds(Set, names, texts),
     st.builds(Default, names, texts),
     st.builds(Prepend, names, entries.map(tuple)),
+    st.builds(Append, names, entries.map(tuple)),
 )
 
 
@@ -201,7 +261,7 @@ def apply(environment: Environment, environ: dict[str, str]) -> dict[str, str]:
 
 @given(operation=operations, environ=st.dictionaries(names, texts))
 def test_resolving_twice_is_resolving_once(
-    operation: Unset | Set | Default | Prepend, environ: dict[str, str]
+    operation: Unset | Set | Default | Prepend | Append, environ: dict[str, str]
 ) -> None:
     """An operation on its own result changes nothing."""
     environment = Environment((operation,))
@@ -211,7 +271,7 @@ def test_resolving_twice_is_resolving_once(
 
 @given(planned=st.lists(operations, max_size=6), environ=st.dictionaries(names, texts))
 def test_operations_see_what_those_before_them_made(
-    planned: list[Unset | Set | Default | Prepend], environ: dict[str, str]
+    planned: list[Unset | Set | Default | Prepend | Append], environ: dict[str, str]
 ) -> None:
     """Resolving them all is resolving one after the other."""
     step = environ

@@ -4,18 +4,22 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nixenv import load_profile
 from nixenv.errors import Unreadable
-from nixenv.road.profile import BUILT_IN, ProfileInvalid, ProfileNotFound
+from nixenv.road.profile import BUILT_IN, ProfileNotFound, parse_profile, to_document
+from nixenv.road.profile_table import ProfileInvalid
 
 
-@pytest.mark.parametrize(("name", "binary"), BUILT_IN.items())
-def test_the_program_of_a_built_in_profile_is_the_one_in_its_file(
-    name: str, binary: str | None
+@pytest.mark.parametrize(("name", "told"), BUILT_IN.items())
+def test_program_and_root_of_a_built_in_profile_are_those_in_its_file(
+    name: str, told: tuple[str | None, str | None]
 ) -> None:
-    """It is told beside the name, so that the file need not be read to look it up."""
-    assert load_profile(name).binary == binary
+    """They are told beside the name, so that the file need not be read to look them up."""
+    profile = load_profile(name)
+    assert (profile.binary, profile.root) == told
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -31,15 +35,67 @@ def test_a_users_file_says_everything(tmp_path: Path) -> None:
     """All keys of the schema arrive."""
     file = tmp_path / "nixenv.toml"
     file.write_text(
+        'minimum-version = "0.1"\nroot = "{flox_env}"\nlayout = "linked"\n'
         'binary = "comfyui"\npath = ["ninja", "nvcc"]\ncompiler = true\n'
         '[python]\nversion = "3.12"\n[cuda]\nversion = "12.8"\nrequired = true\n'
         '[cache]\nTRITON_CACHE_DIR = "jit/triton"\n[defaults]\nPORT = "8188"\n'
+        '[set]\nA = "{root}"\n[prepend]\nLD_LIBRARY_PATH = "{library_dirs}:{flox_env}/lib"\n'
+        '[append]\nXDG_DATA_DIRS = "{root}/share:/usr/share"\n[unset]\nB = true\n'
     )
     profile = load_profile(str(file))
     assert (profile.binary, profile.path, profile.compiler) == ("comfyui", ("ninja", "nvcc"), True)
     assert (profile.python, profile.cuda, profile.cuda_required) == ("3.12", "12.8", True)
     assert profile.cache == {"TRITON_CACHE_DIR": "jit/triton"}
     assert profile.defaults == {"PORT": "8188"}
+    assert (profile.root, profile.layout) == ("{flox_env}", "linked")
+    assert profile.fixed == {"A": "{root}"}
+    assert profile.prepended == {"LD_LIBRARY_PATH": "{library_dirs}:{flox_env}/lib"}
+    assert profile.appended == {"XDG_DATA_DIRS": "{root}/share:/usr/share"}
+    assert profile.removed == ("B",)
+    assert profile.variables == {"TRITON_CACHE_DIR", "PORT", "A", *profile.prepended} | {
+        *("XDG_DATA_DIRS", "B")
+    }
+
+
+def test_a_profile_extends_a_built_in_one(tmp_path: Path) -> None:
+    """What it says replaces what the other says, variable by variable, in whatever table."""
+    file = tmp_path / "nixenv.toml"
+    base = load_profile("vllm")
+    file.write_text(
+        'extends = "vllm"\npath = []\n[python]\nrequired = false\n'
+        '[set]\nTRITON_CACHE_DIR = "/t"\n[unset]\nTVM_FFI_GPU_BACKEND = true\n'
+    )
+    profile = load_profile(str(file))
+    assert (profile.binary, profile.path, profile.python_required) == ("vllm", (), False)
+    assert (profile.compiler, profile.cuda_required) == (True, True)
+    assert profile.cache == {n: v for n, v in base.cache.items() if n != "TRITON_CACHE_DIR"}
+    assert profile.fixed == {"TRITON_CACHE_DIR": "/t"}
+    assert profile.removed == ("TVM_FFI_GPU_BACKEND",)
+    assert not profile.defaults.keys() & profile.removed
+
+
+TABLES = ("cache", "defaults", "set", "prepend", "append", "unset")
+documents = st.dictionaries(st.sampled_from("ABCDE"), st.sampled_from(TABLES)).map(
+    lambda places: {
+        table: {
+            name: table == "unset" or f"{name}-{table}" for name in places if places[name] == table
+        }
+        for table in TABLES
+    }
+)
+
+
+@given(documents, documents)
+def test_of_two_profiles_the_one_that_extends_wins(
+    lower: dict[str, dict[str, str | bool]], upper: dict[str, dict[str, str | bool]]
+) -> None:
+    """Each variable stands in one table: the one that the upper says, else the lower's."""
+    base = parse_profile(lower, "base")
+    found = to_document(parse_profile(upper, "upper", base))
+    told = {name: (table, value) for table in TABLES for name, value in lower[table].items()}
+    told |= {name: (table, value) for table in TABLES for name, value in upper[table].items()}
+    assert told == {n: (table, value) for table in TABLES for n, value in found[table].items()}
+    assert to_document(parse_profile(found, "upper")) == found
 
 
 @pytest.mark.parametrize(
@@ -77,6 +133,33 @@ def test_a_users_file_says_everything(tmp_path: Path) -> None:
         ("[cache]\nA = ''", "cache.A: wants a plain path"),
         ("[cache]\nA = 'a'\n[defaults]\nA = 'b'", "defaults.A: it stands under .cache. as well"),
         ("a = ", "this is no TOML: Invalid value"),
+        ("extends = 'nixenv.toml'", "extends: takes one of .*vllm.*, not 'nixenv.toml'"),
+        ("root = 'result'", "root: wants an absolute path, or .* {flox_env}, not 'result'"),
+        ("root = '{flox_env}/{cache}'", "root: wants an absolute path"),
+        ("root = '$FLOX_ENV'", "root: no shell reads it, .*: write {flox_env}"),
+        ("layout = 'flat'", "layout: wants store or linked, not 'flat'"),
+        ("minimum-version = '99'", "minimum-version: it needs nixenv 99 or newer, and this is"),
+        ("minimum-version = '99'\nnewer = 1", "minimum-version: it needs nixenv 99"),
+        ("minimum-version = 'new'", "minimum-version: wants a version of nixenv"),
+        ("[set]\nA = '$CUDA_HOME/lib'", "set.A: no shell reads it, and .CUDA_HOME .*{cuda_home}"),
+        ("[set]\nA = '${FLOX_ENV_CACHE}/a'", "set.A: .*: write {cache}"),
+        ("[defaults]\nA = '${HOME:?}/a'", "defaults.A: .*: write out what it stands for"),
+        ("[set]\nDIRS = '/a:$DIRS'", "set.DIRS: .*use .prepend. or .append."),
+        ("[cache]\nA = '$FLOX_ENV_CACHE/a'", "cache.A: .*: write {cache}"),
+        ("[cache]\nA = '{cache}/a'", "cache.A: wants a plain path below the cache directory"),
+        ("[prepend]\nA = '/a::/b'", "prepend.A: wants entries separated by colons, none empty"),
+        ("[append]\nA = ''", "append.A: wants entries"),
+        ("[append]\nPATH = '/a'", "append.PATH: is not for a profile to set"),
+        ("[unset]\nCUDA_HOME = true", "unset.CUDA_HOME: is not for a profile to set"),
+        ("[unset]\nA = false", "unset.A: wants true"),
+        ("[unset]\nA = 'x'", "unset.A: wants true or false, not a string"),
+        ("[set]\nA = 'a'\n[unset]\nA = true", "unset.A: it stands under .set. as well"),
+        ("[set]\nLD_LIBRARY_PATH = '/a'", "set.LD_LIBRARY_PATH: .*must begin with a name"),
+        ("[prepend]\nLD_LIBRARY_PATH = '{root}:/a'", "prepend.LD_LIBRARY_PATH: .*begin with"),
+        ("[set]\nLD_LIBRARY_PATH = '{{root}}/a'", "set.LD_LIBRARY_PATH: .*begin with a name"),
+        ("[set]\nLD_LIBRARY_PATH = '{root}/../../a'", "set.LD_LIBRARY_PATH: .*hold no `..`"),
+        ("[defaults]\nLD_LIBRARY_PATH = ''", "defaults.LD_LIBRARY_PATH: .*begin with a name"),
+        ("[cache]\nLD_LIBRARY_PATH = 'a'", "cache.LD_LIBRARY_PATH: wants a plain path"),
     ],
 )
 def test_what_is_wrong_is_named(text: str, message: str, tmp_path: Path) -> None:
@@ -87,6 +170,38 @@ def test_what_is_wrong_is_named(text: str, message: str, tmp_path: Path) -> None
         load_profile(str(file))
     assert str(file) in str(caught.value)
     assert "docs/profiles.md" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("# one\nbinary = ''\n", 2),
+        ("[set]\nA = 'a'\n\n[defaults]\n  A = 1", 5),
+        ("[cuda]\nversion = '12'\n[python]\nversion = '3.12'", 2),
+        ("cuda.version = '12'", 1),
+        ("[ set ]\n'A B' = ''", 2),
+        ("path = [\n  'nvcc',\n  'gcc',\n]", 1),
+        ("cuda = { version = '12' }", None),
+        ("text = '''\nbinary =\n'''\nbinary = ''", None),
+    ],
+)
+def test_the_line_is_named_where_it_can_be_had(text: str, line: int | None, tmp_path: Path) -> None:
+    """As compilers name it, for editors to go to; where it is in doubt, none is."""
+    file = tmp_path / "nixenv.toml"
+    file.write_text(text)
+    with pytest.raises(ProfileInvalid) as caught:
+        load_profile(str(file))
+    assert caught.value.line == line
+    where = f"{file}:{line}: " if line else f"{file}: "
+    assert str(caught.value).startswith(where)
+
+
+def test_a_dollar_that_no_shell_would_read_stays(tmp_path: Path) -> None:
+    """What stands for no variable of an activation is a value like any other."""
+    file = tmp_path / "nixenv.toml"
+    file.write_text("""[set]\nA = '{"$schema": "x$y", "cost": "$5"}'\nB = '$ORIGIN/lib'\n""")
+    profile = load_profile(str(file))
+    assert profile.fixed == {"A": '{"$schema": "x$y", "cost": "$5"}', "B": "$ORIGIN/lib"}
 
 
 def test_a_profile_that_is_nowhere_lists_the_built_in_ones() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nixenv import Default, Environment, Prepend, Set, Unset
+from nixenv import Append, Default, Environment, Prepend, Set, Unset
 from nixenv.road.plan import Remove, apply
 from nixenv.road.record import (
     ActivationRecord,
@@ -30,8 +30,9 @@ operations = st.one_of(
     st.builds(Set, names, texts),
     st.builds(Default, names, texts),
     st.builds(Unset, names),
-    st.builds(
-        Prepend, st.sampled_from(["P", "Q"]), st.lists(entries, min_size=1, max_size=3).map(tuple)
+    *(
+        st.builds(kind, st.sampled_from(["P", "Q"]), st.lists(entries, min_size=1).map(tuple))
+        for kind in (Prepend, Append)
     ),
 )
 
@@ -43,7 +44,7 @@ operations = st.one_of(
 )
 def test_a_record_survives_being_written(
     told: tuple[str, str, str, str],
-    planned: list[Set | Default | Unset | Prepend],
+    planned: list[Set | Default | Unset | Prepend | Append],
     before: dict[str, str],
 ) -> None:
     """Whatever bytes it tells of; and the line is plain, so that nothing in it means anything."""
@@ -87,7 +88,7 @@ def test_what_nixenv_does_not_write_is_refused(spoil: Callable[[str], str]) -> N
     users=st.dictionaries(st.sampled_from(["MINE", "OTHER"]), texts),
 )
 def test_what_was_set_is_taken_back(
-    planned: list[Set | Default | Unset | Prepend], users: dict[str, str]
+    planned: list[Set | Default | Unset | Prepend | Append], users: dict[str, str]
 ) -> None:
     """In a shell that had none of it, nothing is left of an environment; what is the user's is."""
     environment = Environment(planned)

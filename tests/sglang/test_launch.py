@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nixenv.road.profile import RECORD_VARIABLE
 from nixenv.road.record import ActivationRecord, format_record
+from nixenv.road.variables import RECORD_VARIABLE
 from nixenv.sglang.arguments import format_command
 from nixenv.sglang.launch import (
     Launch,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nixenv.road.profile import RECORD_VARIABLE
 from nixenv.road.record import ActivationRecord, format_record
+from nixenv.road.variables import RECORD_VARIABLE
 from nixenv.sglang.hub import find_user_hub
 from nixenv.sglang.transformers import find_transformers
 from tests.sglang.programs import (

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from nixenv import (
+    Append,
     Default,
     Environment,
     MakeDirectory,
@@ -139,13 +140,16 @@ def test_evaluating_twice_is_evaluating_once(
     shell: str, ours: list[str], before: str | None, held: str, tmp_path: Path
 ) -> None:
     """The environment after the second evaluation is the one after the first."""
-    environ = {"GONE": "1"} if before is None else {"LIBRARY_PATH": before}
+    environ = {"GONE": "1"}
+    if before is not None:
+        environ = {"LIBRARY_PATH": before, "XDG_DATA_DIRS": before}
     environment = Environment(
         (
             Unset("GONE"),
             Set("HELD", held),
             Default("MAYBE", held),
             Prepend("LIBRARY_PATH", tuple(ours)),
+            Append("XDG_DATA_DIRS", tuple(ours)),
         )
     )
     once = after(shell, "source", environment, environ, tmp_path)
@@ -182,6 +186,7 @@ def test_a_variable_that_was_set_and_not_exported_is_exported(shell: str, tmp_pa
             st.builds(Set, st.just("NAME"), entries),
             st.builds(Default, st.just("NAME"), entries),
             st.builds(Prepend, st.just("NAME"), st.lists(entries, min_size=1).map(tuple)),
+            st.builds(Append, st.just("NAME"), st.lists(entries, min_size=1).map(tuple)),
             st.builds(Remove, st.just("NAME"), st.lists(entries, min_size=1).map(tuple)),
         ),
         max_size=4,
@@ -190,11 +195,12 @@ def test_a_variable_that_was_set_and_not_exported_is_exported(shell: str, tmp_pa
 )
 @example(planned=[Remove("NAME", ("/a", "/c*"))], before="/a:/b::/c:/b:/a")
 @example(planned=[Remove("NAME", ("/a",))], before="/a")
+@example(planned=[Append("NAME", ("/a", "/*"))], before="/b::/a:/b")
 @example(planned=[Remove("NAME", ("/a",)), Prepend("NAME", ("/b", "/a"))], before="/a:/c")
 @pytest.mark.parametrize("shell", SHELLS)
 def test_shells_agree_on_operations_that_follow_one_another(
     shell: str,
-    planned: list[Unset | Set | Default | Prepend | Remove],
+    planned: list[Unset | Set | Default | Prepend | Append | Remove],
     before: str | None,
     tmp_path: Path,
 ) -> None:
@@ -232,6 +238,7 @@ def test_zsh_has_nothing_to_say_whatever_its_options(option: str, tmp_path: Path
             Default("CC", "gcc"),
             Prepend("CPATH", ("/a", "/b")),
             Prepend("PATH", ("/ours/bin",)),
+            Append("MANPATH", ("/a", "/b")),
             Remove("LIBRARY_PATH", ("/x",)),
         )
     )
@@ -245,6 +252,7 @@ def test_zsh_has_nothing_to_say_whatever_its_options(option: str, tmp_path: Path
         "HELD": "v w",
         "CC": "gcc",
         "CPATH": "/a:/b:/z",
+        "MANPATH": "/a:/b",
         "LIBRARY_PATH": "/y",
     }
 
@@ -296,7 +304,9 @@ def test_directories_are_made_whatever_their_name(shell: str, way: str, tmp_path
 @pytest.mark.parametrize("shell", ["bash", "dash", "zsh"])
 def test_strict_shell_options_do_not_trip_the_text(shell: str, tmp_path: Path) -> None:
     """The text works under `set -eu`, with every variable it reads unset."""
-    environment = Environment((Unset("GONE"), Prepend("CPATH", ("/a",)), Default("CC", "gcc")))
+    environment = Environment(
+        (Unset("GONE"), Prepend("CPATH", ("/a",)), Append("MANPATH", ("/a",)), Default("CC", "gcc"))
+    )
     text = "set -eu\n" + render(environment, "sh", {})
     assert evaluate(SOURCE[shell], text, {}, tmp_path)["CPATH"] == "/a"
 
