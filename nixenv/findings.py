@@ -125,6 +125,7 @@ class Code(StrEnum):
     SHARED_MEMORY_SMALL = "shared-memory-small", Severity.WARNING
     LIMIT_LOW = "limit-low", Severity.NOTE
     ENVIRONMENT_NOT_ACTIVE = "environment-not-active", Severity.NOTE
+    ENVIRONMENT_OUTDATED = "environment-outdated", Severity.WARNING
     ENVIRONMENT_DRIFT = "environment-drift", Severity.WARNING
     ENVIRONMENT_FOREIGN_ENTRIES = "environment-foreign-entries", Severity.WARNING, Severity.NOTE
     CONDA_ACTIVE = "conda-active", Severity.WARNING, Severity.NOTE

@@ -7,7 +7,7 @@ a snapshot records it, so that whoever reads it sees what its sender saw.
 import errno
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from attrs import field, frozen
 
@@ -25,6 +25,7 @@ from nixenv.evidence.tools import ToolState, try_tools
 from nixenv.kernel import describe_process, find_open, read_kernel_file
 from nixenv.places import StoreDirInvalid, find_store_dir
 from nixenv.ports import find_port_trouble
+from nixenv.road.profile import RECORD_VARIABLE
 from nixenv.road.root import find_executable
 from nixenv.storepath import DEFAULT_STORE_DIR
 
@@ -119,7 +120,7 @@ RECORDED = (
     *("CC", "CXX", "FLOX_ENV", "FLOX_ENV_CACHE", "FLOX_ENV_DIRS", "HOME", "XDG_CACHE_HOME"),
     *("LD_AUDIT", "FLOX_NOSET_LD_AUDIT", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"),
     *("CONDA_PREFIX", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS"),
-    *("TORCH_CUDA_ARCH_LIST", "FLASHINFER_CUDA_ARCH_LIST"),
+    *("TORCH_CUDA_ARCH_LIST", "FLASHINFER_CUDA_ARCH_LIST", RECORD_VARIABLE),
 )
 """The variables that are recorded whatever the environment sets."""
 
@@ -184,7 +185,7 @@ def probe_machine(
         avx2=parse_avx2(read_kernel_file("/proc/cpuinfo"))
         if architecture in ("x86_64", "i686")
         else None,
-        variables={name: environ[name] for name in sorted({*RECORDED, *names} & environ.keys())},
+        variables=select_variables(environ, names),
         programs=programs,
         python_target=os.path.realpath(own) if own else None,
         compiler_target=_find_compiler(environ),
@@ -206,6 +207,11 @@ def probe_machine(
             *_find_foreign_modules(environ, modules),
         ),
     )
+
+
+def select_variables(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """Take those that are recorded, and those with these names. Pure."""
+    return {name: environ[name] for name in sorted({*RECORDED, *names} & environ.keys())}
 
 
 def parse_avx2(cpuinfo: str) -> bool | None:

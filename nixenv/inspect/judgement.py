@@ -3,6 +3,8 @@
 import os
 from collections.abc import Collection, Iterator, Mapping
 
+from attrs import evolve
+
 from nixenv.errors import NixenvError
 from nixenv.evidence.machine import Machine
 from nixenv.findings import Code, Finding
@@ -26,6 +28,7 @@ from nixenv.inspect.report import (
     reach_verdict,
 )
 from nixenv.inspect.survey import Survey
+from nixenv.request import take_back
 from nixenv.road.classify import find_ambiguities
 from nixenv.road.cuda import CudaNotFound
 from nixenv.road.named import tell_left_out
@@ -54,7 +57,7 @@ def judge(seen: Survey) -> Report:
     """Judge what was seen, and report on it."""
     material = seen.material
     lost = find_lost(material.closure, material.probe)
-    findings = rank_findings(leave_out_consequences(_check(seen, lost), lost))
+    findings = rank_findings(leave_out_consequences(_check(_without_earlier(seen), lost), lost))
     return Report(
         verdict=reach_verdict(findings),
         next_step=choose_next_step(findings),
@@ -66,9 +69,18 @@ def judge(seen: Survey) -> Report:
         modules=list_modules(seen.inventory, seen.contents.sites) if seen.inventory else (),
         members=list_members(material.closure, material.probe, seen.contents.graph),
         variables=seen.variables,
+        overridden=seen.overridden,
         machine=seen.machine,
         findings=findings,
     )
+
+
+def _without_earlier(seen: Survey) -> Survey:
+    """Judge the machine as this program's activation will leave it: it takes another's back."""
+    if seen.machine is None or seen.earlier is None:
+        return seen
+    variables = take_back(seen.machine.variables)
+    return seen._replace(machine=evolve(seen.machine, variables=variables))
 
 
 def _explain_stop(error: NixenvError) -> Finding:
@@ -124,6 +136,7 @@ def _check_machine(
         store_name(root),
         seen.export_command,
         _toolkit_names(seen),
+        earlier=seen.earlier,
     )
     if is_active(seen.variables, machine.variables):
         yield from check_surroundings(

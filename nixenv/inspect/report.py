@@ -72,6 +72,7 @@ class Report:
         modules: The site-packages directories in their order, with their distributions.
         members: The store objects of the closure, in its order.
         variables: The variables as they would be set; None for unset.
+        overridden: Of those that are the user's own, what they would be without.
         machine: The machine under it; None where it was not recorded.
         findings: What to know about it, worst first.
     """
@@ -86,6 +87,7 @@ class Report:
     modules: tuple[Module, ...] = ()
     members: tuple[Member, ...] = ()
     variables: Mapping[str, str | None] = field(factory=dict)
+    overridden: Mapping[str, str] = field(factory=dict)
     machine: Machine | None = None
     findings: tuple[Finding, ...]
 

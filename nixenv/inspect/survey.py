@@ -13,18 +13,19 @@ from nixenv.errors import NixenvError, NixError
 from nixenv.evidence.contents import Contents
 from nixenv.evidence.distributions import probe_distributions
 from nixenv.evidence.graph import Graph, query_graph
-from nixenv.evidence.machine import Machine, probe_machine
+from nixenv.evidence.machine import Machine, probe_machine, select_variables
 from nixenv.evidence.toolkit_files import probe_toolkit_files, query_gpu_codes
 from nixenv.inspect.serving import look_at_server
 from nixenv.linked.inspection import FarmState, look_at_farms
 from nixenv.places import Layout, find_cache_dir
 from nixenv.process import PATIENT, Patience
-from nixenv.request import Material, Selection, choose_layout, gather, plan, replay
+from nixenv.request import Material, Selection, choose_layout, gather, plan, replay, take_back
 from nixenv.road.classify import Inventory
 from nixenv.road.cuda import CudaNotFound
 from nixenv.road.nix import find_nix_store
-from nixenv.road.plan import Environment, VariableTooLong, compute, resolve
+from nixenv.road.plan import Default, Environment, VariableTooLong, compute, resolve
 from nixenv.road.profile import Profile
+from nixenv.road.record import ActivationRecord, read_record
 from nixenv.snapshot import Request
 
 # libcufft.so.11, and not libcufft.so or libcufft.so.11.3.3.83.
@@ -43,7 +44,9 @@ class Survey(NamedTuple):
     Attributes:
         material: The closure, and the probe's notes on it.
         contents: What the second looks found.
-        before: The variables as they are, or as the snapshot recorded them.
+        before: The variables as they are, or as the snapshot recorded them; without what an earlier
+            activation has set, if that was another program's.
+        earlier: The record of that activation.
         machine: The machine; None where the snapshot left it out.
         inventory: What the closure offers; None when it could not be told.
         environment: The environment; None likewise.
@@ -58,6 +61,7 @@ class Survey(NamedTuple):
     material: Material
     contents: Contents
     before: Mapping[str, str]
+    earlier: ActivationRecord | None = None
     machine: Machine | None = None
     inventory: Inventory | None = None
     environment: Environment | None = None
@@ -72,6 +76,18 @@ class Survey(NamedTuple):
     def variables(self) -> dict[str, str | None]:
         """The variables as they would be set; None for unset."""
         return compute(self.environment, self.before) if self.environment else {}
+
+    @property
+    def overridden(self) -> dict[str, str]:
+        """The values of ours that the user's own take the place of."""
+        held = take_back(self.before)
+        return {
+            operation.name: operation.value
+            # Of several for one name the first counts.
+            for operation in reversed(self.environment.operations if self.environment else ())
+            if isinstance(operation, Default)
+            if held.get(operation.name) and held[operation.name] != operation.value
+        }
 
     @property
     def python_version(self) -> str | None:
@@ -112,9 +128,10 @@ def look(
     step("closure")
     material = gathered or gather(selection, environ, patience)
     step("contents")
-    seen = Survey(material, _look_closer(material, environ, patience), environ)
+    before, earlier = _without_earlier(material, environ)
+    seen = Survey(material, _look_closer(material, before, patience), before, earlier)
     step("environment")
-    seen = _ask_nvcc(_go_on(seen, selection, environ), environ)
+    seen = _ask_nvcc(_go_on(seen, selection, before), environ)
     request = _request(selection, seen.material.profile, environ)
     seen = seen._replace(
         layout=request.layout,
@@ -128,11 +145,25 @@ def look(
     return seen._replace(machine=look_at_machine(seen.material.profile, environ, seen))
 
 
+def _without_earlier(
+    material: Material, environ: Mapping[str, str]
+) -> tuple[Mapping[str, str], ActivationRecord | None]:
+    """Give the variables as this program's activation will have them, which takes another's back.
+
+    Its own is left as it is: somebody may have activated with other options than are given now.
+    """
+    record = read_record(environ)
+    if record is None or record.root == material.root.path:
+        return environ, None
+    return take_back(environ), record
+
+
 def _look_at_snapshot(selection: Selection, environ: Mapping[str, str]) -> Survey:
     material, snapshot = replay(selection, environ)
-    before = {} if snapshot.machine is None else snapshot.machine.variables
+    now = {} if snapshot.machine is None else snapshot.machine.variables
+    before, earlier = _without_earlier(material, now)
     layout = choose_layout(selection, material.profile)
-    seen = Survey(material, snapshot.contents, before, snapshot.machine, layout=layout)
+    seen = Survey(material, snapshot.contents, before, earlier, snapshot.machine, layout=layout)
     if snapshot.request is not None:
         selection, seen = _ask_again(selection, seen, snapshot.request)
     # The farms are those of another machine.
@@ -239,7 +270,8 @@ def look_at_machine(
     # SGLANG_PORT is what sglang listens on; other ports may be those of servers that it talks to.
     server = re.sub(r"[^A-Z0-9]", "_", (profile.binary or "").upper())
     machine = probe_machine(
-        environ,
+        # What another program's activation has set, this one's will take back.
+        seen.before if seen else environ,
         names=tuple(variables),
         python=seen.python_version if seen else None,
         directories={name: set_to[name] for name in profile.cache if name in set_to},
@@ -253,7 +285,11 @@ def look_at_machine(
         },
         libraries=_loaded_names(seen),
     )
-    return evolve(machine, server=look_at_server(profile.binary, {**environ, **set_to}))
+    return evolve(
+        machine,
+        server=look_at_server(profile.binary, {**environ, **set_to}),
+        variables=select_variables(environ, variables),
+    )
 
 
 def _loaded_names(seen: Survey | None) -> frozenset[str]:

@@ -9,6 +9,8 @@ from nixenv.evidence.machine import Machine, PortState
 from nixenv.findings import Code, Finding, Severity
 from nixenv.inspect.diagnosis.caches import check_caches
 from nixenv.road.plan import VARIABLE_LIMIT, variable_size
+from nixenv.road.record import ActivationRecord
+from nixenv.storepath import StorePath, store_name
 from nixenv.text import as_code
 
 _DECISIVE = ("CUDA_HOME", "PYTHONPATH", "VIRTUAL_ENV")
@@ -41,6 +43,8 @@ def check_environment(
     package_name: str,
     export_command: str = "nixenv export",
     closure_files: Collection[str] = _CUDA_FILES,
+    *,
+    earlier: ActivationRecord | None = None,
 ) -> Iterator[Finding]:
     """Judge the variables of the process, and the directories, ports and CPU that they rely on.
 
@@ -51,11 +55,14 @@ def check_environment(
         package_name: The root's store name, which may tell what CPU it was built for.
         export_command: What prints this environment for a shell.
         closure_files: The names of CUDA's headers and libraries that the closure has itself.
+        earlier: The record of another program's activation, which this one's takes back.
     """
     activate = f'eval "$({export_command})"'
     now = machine.variables
     if is_active(variables, now):
         yield from _check_drift(variables, now, activate)
+    elif earlier is not None:
+        yield _explain_earlier(earlier, now, package_name, activate)
     else:
         yield _explain_inactivity(variables, now, activate)
     yield from _check_foreign_files(machine, store_dir, _CUDA_FILES.difference(closure_files))
@@ -102,6 +109,29 @@ def _explain_inactivity(
         ),
         as_code(activate),
     )
+
+
+def _explain_earlier(
+    earlier: ActivationRecord, now: Mapping[str, str], package_name: str, activate: str
+) -> Finding:
+    shown = (f"active: {earlier.root}", f"meant: {package_name}")
+    # A program's own environment, `$FLOX_ENV`, may lead to another store object after an upgrade.
+    is_same = earlier.environment == now.get("FLOX_ENV", "")
+    if is_same and _stem(store_name(StorePath(earlier.root))) == _stem(package_name):
+        return Code.ENVIRONMENT_OUTDATED.found(
+            "the program was replaced since this shell was activated: what is set is that of the "
+            "former one",
+            shown,
+            f"activate again, or {as_code(activate)}",
+        )
+    return Code.ENVIRONMENT_NOT_ACTIVE.found(
+        "the environment of another program is active in this shell", shown, as_code(activate)
+    )
+
+
+def _stem(name: str) -> str:
+    """Give a store name without its version."""
+    return re.sub(r"-[0-9][^-]*$", "", name)
 
 
 def _check_drift(

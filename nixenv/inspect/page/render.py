@@ -40,7 +40,7 @@ def _sections(report: Report) -> Iterator[Element]:
     yield sections.distributions(report.modules, members)
     if report.inventory is not None:
         yield sections.cuda(report.inventory)
-    yield sections.variables(report.variables, report.machine)
+    yield sections.variables(report.variables, report.machine, report.overridden)
     yield sections.machine(report.machine)
 
 

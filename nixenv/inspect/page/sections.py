@@ -155,19 +155,27 @@ def cuda(inventory: Inventory) -> Element:
     )
 
 
-def variables(wanted: Mapping[str, str | None], machine: Machine | None) -> Element:
-    """The variables as they would be set, beside what they are; those that differ come first."""
+def variables(
+    wanted: Mapping[str, str | None], machine: Machine | None, overridden: Mapping[str, str]
+) -> Element:
+    """The variables as they would be set, beside what they are; those that differ come first.
+
+    Args:
+        wanted: As they would be set.
+        machine: As they are.
+        overridden: Of those that are the user's own, what they would be without.
+    """
     if not wanted:
         return section("variables", "Variables", element("p", "None.", class_="none"))
     titles = ["Variable", "As it should be"]
     told = []
     if machine is None:
-        rows = [_variable_row(name, value) for name, value in wanted.items()]
+        rows = [_variable_row(n, value, overridden.get(n)) for n, value in wanted.items()]
     else:
         titles.append("As it is")
         now = machine.variables
         ordered = sorted(wanted.items(), key=lambda item: now.get(item[0]) == item[1])
-        rows = [_variable_row(name, value, now.get(name)) for name, value in ordered]
+        rows = [_variable_row(n, value, overridden.get(n), now.get(n)) for n, value in ordered]
         differing = sum(now.get(name) != value for name, value in wanted.items())
         text = f"{differing} of {len(wanted)} differ from what they should be."
         told.append(element("p", text if differing else "All are as they should be."))
@@ -271,13 +279,14 @@ def _sum_row(head: Child, known: Sequence[int], **attributes: str) -> Element:
     return row(cell(head), count, size_cell(sum(known)), **attributes)
 
 
-def _variable_row(name: str, wanted: str | None, *now: str | None) -> Element:
+def _variable_row(name: str, wanted: str | None, ours: str | None, *now: str | None) -> Element:
     """Make a row of a variable as it should be, and as it is where that is known."""
+    instead = () if ours is None else (element("p", "yours; ours would be ", code(ours)),)
     differs = bool(now) and now != (wanted,)
     mark: tuple[Child, ...] = (element("strong", "differs", class_="mark"), " ") if differs else ()
     return row(
         cell(element("code", name)),
-        cell(*value_parts(wanted), class_="path", data_label="should be"),
+        cell(*value_parts(wanted), *instead, class_="path", data_label="should be"),
         *(cell(*mark, *value_parts(value), class_="path", data_label="is") for value in now),
         **({"class_": "differs"} if differs else {}),
     )

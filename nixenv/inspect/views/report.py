@@ -172,6 +172,8 @@ def _variable_lines(report: Report, *, full: bool) -> Iterator[str]:
     for name, value in report.variables.items():
         if value is None:
             yield f"{name}: unset"
+        elif name in report.overridden:
+            yield f"{name}={value}  (yours; ours would be {report.overridden[name]})"
         elif full or value.count(":") < _FEW or not value.startswith("/"):
             yield f"{name}={value}"
         else:

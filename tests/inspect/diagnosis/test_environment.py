@@ -1,5 +1,6 @@
 """The checks of variables, directories, ports and CPU: on plain data, and followed in real bash."""
 
+import json
 import os
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fixtures.closure import SglangClosure
 from nixenv import Default, Environment, Prepend, Set, Unset, resolve
 from nixenv.evidence.caches import DirectoryState
 from nixenv.evidence.machine import ForeignFile, Machine, PortState, probe_machine
@@ -17,7 +19,10 @@ from nixenv.findings import Finding, Severity
 from nixenv.inspect.diagnosis.environment import check_environment
 from nixenv.request import Selection, gather, plan
 from nixenv.road.plan import VARIABLE_LIMIT
+from nixenv.road.record import ActivationRecord
 from nixenv.storepath import store_name
+from tests.conftest import Nixenv
+from tests.inspect.diagnosis.faults import codes, inspect
 from tests.inspect.diagnosis.remedies import command_in
 
 STORE = "/nix/store"
@@ -459,3 +464,63 @@ def test_a_port_that_is_none_is_cured(active: dict[str, str]) -> None:
     cured = follow(found.remedy, {**active, "SGLANG_PORT": "http"})
     assert cured["SGLANG_PORT"] == "30000"
     assert "port-invalid" not in [finding.code for finding in look(cured)]
+
+
+# One activation after another ---------------------------------------------------------------------
+
+FORMER = NAME.replace("0.5.9", "0.5.8")
+
+
+def former(name: str, environment: str = "/flox/env") -> ActivationRecord:
+    return ActivationRecord(f"{STORE}/{'a' * 32}-{name}", "sglang", "", environment, {}, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("earlier", "code"),
+    [
+        (former(FORMER), "environment-outdated"),
+        (former(NAME), "environment-outdated"),
+        (former("vllm-0.11.0"), "environment-not-active"),
+        (former(FORMER, "/other/env"), "environment-not-active"),
+    ],
+)
+def test_what_was_activated_before(earlier: ActivationRecord, code: str) -> None:
+    """The program's former self in this environment, or another program: never a leak."""
+    machine = Machine("x86_64", variables={"FLOX_ENV": "/flox/env"})
+    (finding,) = check_environment({"CUDA_HOME": "/c"}, machine, STORE, NAME, earlier=earlier)
+    assert (finding.code, finding.evidence[0]) == (code, f"active: {earlier.root}")
+    assert command_in(finding.remedy) == 'eval "$(nixenv export)"'
+
+
+def test_a_program_that_was_replaced_is_found_and_cured(
+    nixenv_on_path: dict[str, str], sglang: SglangClosure
+) -> None:
+    """The link that PATH finds leads elsewhere than when the shell was activated; nothing leaks."""
+    replaced = f'mkdir -p ~/bin && ln -s {sglang.unwrapped}/bin/* ~/bin/ && PATH=~/bin:"$PATH"'
+    path = f"{sglang.unwrapped}/bin:{nixenv_on_path['PATH']}"
+    new = codes(inspect({**nixenv_on_path, "PATH": path}))
+    found = codes(inspect(nixenv_on_path, replaced))
+    assert sorted(found) == sorted([*new, "environment-outdated"])
+    left = codes(inspect(nixenv_on_path, replaced, 'eval "$(nixenv export)"'))
+    assert sorted(left) == sorted(new)
+
+
+def test_a_value_of_the_users_own(nixenv: Nixenv, environ: dict[str, str]) -> None:
+    """It is shown as theirs, with what ours would be; also in JSON and on the page."""
+    mine = {**environ, "SGLANG_PORT": "8080"}
+    assert (
+        "SGLANG_PORT=8080  (yours; ours would be 30000)" in nixenv("inspect", environ=mine).stdout
+    )
+    told = json.loads(nixenv("inspect", "--json", environ=mine).stdout)["overridden"]
+    assert told["SGLANG_PORT"] == "30000"
+    page = nixenv("inspect", "--html", "-", environ=mine).stdout
+    assert "yours; ours would be <code>30000</code>" in page
+    assert "ours would be" not in nixenv("inspect").stdout
+
+
+def test_a_default_that_an_activation_has_set_is_not_the_users(
+    nixenv_on_path: dict[str, str],
+) -> None:
+    """Its value is ours, of this activation or of one with other options."""
+    with_cache = 'eval "$(nixenv export --cache-dir ~/elsewhere)"'
+    assert "environment-drift" not in codes(inspect(nixenv_on_path, with_cache))
