@@ -25,8 +25,8 @@ from nixenv.evidence.tools import ToolState, try_tools
 from nixenv.kernel import describe_process, find_open, read_kernel_file
 from nixenv.places import StoreDirInvalid, find_store_dir
 from nixenv.ports import find_port_trouble
-from nixenv.road.profile import RECORD_VARIABLE
 from nixenv.road.root import find_executable
+from nixenv.road.variables import RECORD_VARIABLE
 from nixenv.storepath import DEFAULT_STORE_DIR
 
 
