@@ -32,7 +32,7 @@ class CacheDirUnknown(UsageError):
     def _texts(self) -> tuple[str, str]:
         return (
             "no directory for caches: none of FLOX_ENV_CACHE, XDG_CACHE_HOME and HOME is set",
-            "set one of them, or name the directory with --cache-dir",
+            "set one of them; the commands of nixenv take --cache-dir as well",
         )
 
 

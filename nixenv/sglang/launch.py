@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from nixenv.errors import UsageError
+from nixenv.files import read_file
 from nixenv.sglang import values
 from nixenv.sglang.arguments import split_words
 from nixenv.sglang.defaults import read_defaults
 from nixenv.sglang.interpreter import find_python
 from nixenv.sglang.model import Resolution
+from nixenv.text import shorten
 
 _T = TypeVar("_T")
 
@@ -30,7 +32,7 @@ class SettingsInvalid(UsageError):
         return (
             "these settings cannot be used:",
             "set each to a value that docs/sglang.md allows, or unset it to have its default",
-            [f"{problem.variable}: {problem.detail}" for problem in self.problems],
+            [f"{problem.variable}: {shorten(problem.detail)}" for problem in self.problems],
         )
 
 
@@ -55,6 +57,8 @@ _NO_PYTHON = (
     "it is unset, and no activation says which interpreter has SGLang's modules "
     "(NIXENV_ACTIVATION): activate the environment first, or set it"
 )
+# A key has 4096 characters at the most, and an editor may leave some around it.
+_LONGEST_KEY_FILE = 8192
 _NODES = ("SGLANG_NNODES", "SGLANG_NODE_RANK", "SGLANG_DIST_INIT_ADDR")
 
 # sglang's get_open_port() (srt/utils/common.py) takes SGLANG_PORT for a port of its own, and with
@@ -147,8 +151,7 @@ def read_api_key(file: str) -> str:
         ValueError: it cannot be read, or holds no such key. The text does not show the content.
     """
     try:
-        with open(file, "rb") as stream:
-            key = stream.read(4097).decode("latin-1").strip()
+        key = read_file(file, _LONGEST_KEY_FILE).decode("latin-1").strip()
     except OSError as error:
         raise ValueError(f"{file!r} cannot be read: {error.strerror}") from error
     # SGLang compares keys with secrets.compare_digest, which takes ASCII alone.

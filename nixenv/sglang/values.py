@@ -43,11 +43,10 @@ def parse_rank(text: str) -> str:
 def parse_address(text: str) -> str:
     """Check ``host:port``, an IPv6 host in brackets."""
     parts = _ADDRESS.fullmatch(text)
-    if parts is None:
-        raise ValueError(f"{text!r} is no host:port (an IPv6 host stands in brackets)")
-    if parts["ipv6"]:
-        ipaddress.IPv6Address(parts["ipv6"])
-    else:
+    ipv6 = parts["ipv6"] if parts else None
+    if parts is None or (ipv6 and not (":" in ipv6 and _is_ip_address(ipv6))):
+        raise ValueError(f"{text!r} is no host:port (an IPv6 address stands in brackets)")
+    if ipv6 is None:
         parse_host(parts["host"])
     parse_port(parts["port"])
     return text
@@ -78,7 +77,7 @@ def parse_sampling_params(text: str) -> str:
     """Check a JSON object."""
     try:
         params = json.loads(text)
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise ValueError(f"it is no JSON: {error}") from error
     except RecursionError:
         raise ValueError("it is nested too deeply") from None

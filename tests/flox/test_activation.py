@@ -9,7 +9,7 @@ from attrs import evolve
 
 from fixtures.closure import SglangClosure
 from nixenv.road.profile import load_profile
-from tests.flox.activation import Activation, ActivationFailed, Mode, Scene
+from tests.flox.activation import PROJECT, Activation, ActivationFailed, Mode, Scene
 
 PATH_LISTS = ("PATH", "CPATH", "LIBRARY_PATH", "PYTHONPATH")
 
@@ -107,6 +107,18 @@ def test_second_activation_is_warm(scene: Scene, environ: dict[str, str], tmp_pa
     second = scene.activate({**environ, "NIX_STATE_DIR": "/proc/none"}, tmp_path)
     assert second.stderr == ""
     assert second.environ == {**first.environ, "NIX_STATE_DIR": "/proc/none"}
+
+
+def test_flashinfers_directories_are_one(
+    scene: Scene, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """What README says to remove holds all that flashinfer compiled, and nobody else's."""
+    after = scene.activate(environ, tmp_path).environ
+    base = Path(after["FLASHINFER_WORKSPACE_BASE"])
+    assert Path(after["FLASHINFER_JIT_DIR"]).is_relative_to(base)
+    others = set(load_profile("sglang").cache) - {"FLASHINFER_WORKSPACE_BASE", "FLASHINFER_JIT_DIR"}
+    assert not [name for name in others if Path(after[name]).is_relative_to(base)]
+    assert '`rm -r "$FLASHINFER_WORKSPACE_BASE"`' in (PROJECT / "README.md").read_text()
 
 
 @ATTACHES

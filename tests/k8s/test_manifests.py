@@ -30,6 +30,13 @@ KUSTOMIZATIONS = {
 # The oldest that knows all that is used (preStop's sleep, the pod index), and the newest there is.
 VERSIONS = ("1.30", kubernetes_validate.latest_version())
 
+# What runs the pods of each way to serve.
+WORKLOADS = {
+    "k8s": "Deployment",
+    "multi-node": "StatefulSet",
+    "leader-worker-set": "LeaderWorkerSet",
+}
+
 # Kinds that are no part of Kubernetes.
 CUSTOM = ("LeaderWorkerSet", "ServiceMonitor")
 
@@ -102,16 +109,19 @@ def services() -> dict[str, Resource]:
     ]
 )
 def workload(request: pytest.FixtureRequest) -> Resource:
-    """One of the three; the group's pods in the place where the other two have theirs."""
-    resource = _one(request.param)
-    group = resource["spec"].get("leaderWorkerTemplate")
-    if group is not None:
-        resource["spec"]["template"] = group["workerTemplate"]
-    return resource
+    """One of the three."""
+    return _one(request.param)
+
+
+def _template(workload: Resource) -> Resource:
+    """What the pods are made of; a group has it elsewhere."""
+    spec = workload["spec"]
+    template: Resource = spec.get("leaderWorkerTemplate", {}).get("workerTemplate")
+    return template or spec["template"]
 
 
 def _pod(workload: Resource) -> Resource:
-    pod: Resource = workload["spec"]["template"]["spec"]
+    pod: Resource = _template(workload)["spec"]
     return pod
 
 
@@ -205,7 +215,7 @@ def test_clients_of_a_group_are_led_to_its_leader() -> None:
 
 def test_the_pod_sees_its_gpu(workload: Resource) -> None:
     """In run mode nothing tells a Nix program where the device plugin mounted libcuda."""
-    annotations = workload["spec"]["template"]["metadata"]["annotations"]
+    annotations = _template(workload)["metadata"]["annotations"]
     assert annotations["flox.dev/activate-mode"] == "dev"
 
 
@@ -240,7 +250,7 @@ def test_the_memory_limit_counts_shared_memory(built: dict[str, list[Resource]])
     """What is in /dev/shm is the container's: the limit is above the request and that together."""
     for resources in built.values():
         for resource in resources:
-            if resource["kind"] in ("Deployment", "StatefulSet"):
+            if resource["kind"] in WORKLOADS.values():
                 volumes = {volume["name"]: volume for volume in _pod(resource)["volumes"]}
                 shared = _gibibytes(volumes["shm"]["emptyDir"]["sizeLimit"])
                 memory = _container(resource)["resources"]
@@ -255,9 +265,9 @@ def _gibibytes(quantity: str) -> int:
 
 def test_only_clients_reach_the_server(built: dict[str, list[Resource]]) -> None:
     """Policies select the pods of their workload; what comes in is for the server's port alone."""
-    for name, kind in (("k8s", "Deployment"), ("multi-node", "StatefulSet")):
+    for name, kind in WORKLOADS.items():
         policy = _of_kind(built[name], "NetworkPolicy")["spec"]
-        labels = _of_kind(built[name], kind)["spec"]["template"]["metadata"]["labels"]
+        labels = _template(_of_kind(built[name], kind))["metadata"]["labels"]
         assert _selects(policy["podSelector"]["matchLabels"], labels)
         assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
         (clients,) = [rule for rule in policy["ingress"] if "ports" in rule]
@@ -266,9 +276,9 @@ def test_only_clients_reach_the_server(built: dict[str, list[Resource]]) -> None
 
 def test_a_drain_is_somebodys_decision(built: dict[str, list[Resource]]) -> None:
     """No eviction takes the only server away, unless it does not work."""
-    for name, kind in (("k8s", "Deployment"), ("multi-node", "StatefulSet")):
+    for name, kind in WORKLOADS.items():
         budget = _of_kind(built[name], "PodDisruptionBudget")["spec"]
-        labels = _of_kind(built[name], kind)["spec"]["template"]["metadata"]["labels"]
+        labels = _template(_of_kind(built[name], kind))["metadata"]["labels"]
         assert _selects(budget["selector"]["matchLabels"], labels)
         replicas = _of_kind(built[name], kind)["spec"]["replicas"]
         assert budget.get("minAvailable") == replicas or budget.get("maxUnavailable") == 0
@@ -340,7 +350,7 @@ def test_pod_is_a_flox_environment(workload: Resource) -> None:
     """The pod has Flox's runtime class and placeholder image, and names the environment."""
     assert _pod(workload)["runtimeClassName"] == "flox"
     assert _container(workload)["image"] == "flox/empty:1.0.0"
-    annotations = workload["spec"]["template"]["metadata"]["annotations"]
+    annotations = _template(workload)["metadata"]["annotations"]
     owner, _, name = annotations["flox.dev/environment"].partition("/")
     assert owner
     assert name == "sglang"

@@ -269,6 +269,24 @@ def test_a_long_key_is_passed_on_whole(tmp_path: Path) -> None:
     assert problems(**key_file(tmp_path, b"k" * 4097)).keys() == {"SGLANG_API_KEY_FILE"}
 
 
+@pytest.mark.parametrize("kind", ["a FIFO", "a device", "a directory", "a huge file"])
+def test_a_key_file_that_is_none_is_refused_at_once(kind: str, tmp_path: Path) -> None:
+    """A FIFO that nobody writes to would be waited for without end."""
+    file = tmp_path / "key"
+    match kind:
+        case "a FIFO":
+            os.mkfifo(file)
+        case "a device":
+            file.symlink_to("/dev/zero")
+        case "a directory":
+            file.mkdir()
+        case "a huge file":
+            file.touch()
+            os.truncate(file, 1 << 40)
+    detail = problems(SGLANG_API_KEY_FILE=str(file))["SGLANG_API_KEY_FILE"]
+    assert detail.startswith(f"'{file}' cannot be read: ")
+
+
 def test_a_key_may_begin_with_a_dash(tmp_path: Path) -> None:
     """Random ones do; as a word of its own argparse would take it for a flag."""
     assert launch(**key_file(tmp_path, b"-s3cret")).command[-1] == "--api-key=-s3cret"

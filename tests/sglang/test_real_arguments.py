@@ -183,19 +183,52 @@ def test_the_data_types_are_those_of_the_real_parser(parser: argparse.ArgumentPa
     assert tuple(find_action(parser, "--dtype").choices or ()) == DTYPES
 
 
+Flags = dict[str, str | None]
+
+
 @pytest.fixture(scope="module")
-def flags(parser: argparse.ArgumentParser) -> dict[str, str | None]:
-    """All flags of both, with the names of the functions that read their values."""
-    newest, _ = parse_with_newest()
-    oldest = {
+def oldest(parser: argparse.ArgumentParser) -> Flags:
+    """The flags of 0.5.9, with the names of the functions that read their values."""
+    return {
         flag: getattr(action.type, "__name__", None)
         for action in parser._actions
         for flag in action.option_strings
     }
+
+
+@pytest.fixture(scope="module")
+def newest() -> Flags:
+    """Those of the newest."""
+    return parse_with_newest()[0]
+
+
+@pytest.fixture(scope="module")
+def flags(oldest: Flags, newest: Flags) -> Flags:
+    """Those of both."""
     return {**newest, **oldest}
 
 
-def test_every_flag_that_takes_a_secret_is_masked(flags: dict[str, str | None]) -> None:
+# Flags of our own programs, and of SGLang those that one of the two does not have.
+OUR_FLAGS = {"--dry-run", "--print-cmd", "--banner"}
+RENAMED = {"--cuda-graph-max-bs": "--cuda-graph-max-bs-decode"}
+NEW = {"--ssl-keyfile-password", "--watermark-config", *RENAMED.values()}
+
+
+@pytest.mark.parametrize("document", ["operating-sglang.md", "sglang.md"])
+def test_the_flags_of_the_documentation_are_there(
+    document: str, oldest: Flags, newest: Flags
+) -> None:
+    """In both, or under the name that the documentation gives, too."""
+    text = (Path(__file__).parents[2] / "docs" / document).read_text()
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - OUR_FLAGS
+    assert len(named) > 10
+    assert named - oldest.keys() <= NEW
+    gone = named - newest.keys()
+    assert gone <= RENAMED.keys()
+    assert {RENAMED[flag] for flag in gone} <= named
+
+
+def test_every_flag_that_takes_a_secret_is_masked(flags: Flags) -> None:
     """A new one would be seen here; no other flag's value is hidden."""
     words = {"key", "secret", "password", "passwd", "passphrase", "credential", "credentials"}
     secrets = {flag for flag in flags if words & set(flag.strip("-").split("-"))}
@@ -204,7 +237,7 @@ def test_every_flag_that_takes_a_secret_is_masked(flags: dict[str, str | None]) 
     assert masked == set(SECRET_FLAGS)
 
 
-def test_every_flag_that_takes_json_is_known(flags: dict[str, str | None]) -> None:
+def test_every_flag_that_takes_json_is_known(flags: Flags) -> None:
     """By the function that reads it; two more are read as JSON later."""
     readers = {"loads", "json_list_type"}
     later = {"--json-model-override-args", "--model-loader-extra-config"}
