@@ -9,6 +9,7 @@ from typing import NamedTuple
 from nixenv.road.disk import is_kind, list_names, read_head, require_text
 from nixenv.road.nvcc import parse_host_compiler, parse_torch_cuda
 from nixenv.road.prefix import (
+    Site,
     find_headers,
     find_programs,
     probe_include,
@@ -69,31 +70,33 @@ def probe_nvcc(path: StorePath) -> tuple[str | None, tuple[StorePath, ...]]:
     return parse_host_compiler(profile, script), tuple(p for p in mentions if p != path)
 
 
-def probe_torch(site: str) -> Torch | None:
+def probe_torch(site: Site) -> Torch | None:
     """Look for torch in a site-packages; None without it."""
-    text = require_text(f"{site}/torch/version.py")
+    text = require_text(f"{site.directory}/torch/version.py") if "torch" in site.names else ""
     return Torch(parse_torch_cuda(text)) if text else None
 
 
-def probe_wheels(site: str) -> Iterator[CudaWheels]:
+def probe_wheels(site: Site) -> Iterator[CudaWheels]:
     """Look for the parts of CUDA toolkits in a site-packages."""
-    for name in sorted(filter(_WHEELS.fullmatch, list_names(f"{site}/nvidia"))):
-        home = real_directory(f"{site}/nvidia/{name}")
+    if "nvidia" not in site.names:
+        return
+    for name in sorted(filter(_WHEELS.fullmatch, list_names(f"{site.directory}/nvidia"))):
+        home = real_directory(f"{site.directory}/nvidia/{name}")
         if home is not None:
             yield _probe_wheel(home, site)
 
 
-def _probe_wheel(home: str, site: str) -> CudaWheels:
+def _probe_wheel(home: str, site: Site) -> CudaWheels:
     programs = find_programs(f"{home}/bin", list_names(f"{home}/bin"))
     if is_kind(f"{home}/nvvm/bin/cicc", stat.S_ISREG):
         programs = (*programs, "cicc")
     with os.scandir(home) as entries:
         libraries = probe_libraries({entry.name: entry for entry in entries})
     include_dirs = probe_include(f"{home}/include")
-    metadata = map(_NVCC_METADATA.fullmatch, list_names(site) if "nvcc" in programs else ())
+    metadata = map(_NVCC_METADATA.fullmatch, site.names if "nvcc" in programs else ())
     return CudaWheels(
         home=home,
-        site=site,
+        site=site.directory,
         version=next((match[1] for match in metadata if match), None),
         programs=programs,
         include_dirs=include_dirs,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from nixenv.road.cuda_files import CudaWheels
 from nixenv.road.prefix import CUDA_TOOLS, HEADERS
 from nixenv.road.probe import Probe, StoreObject
-from nixenv.road.redistributables import CudaName, parse_cuda_name
+from nixenv.road.redistributables import CudaName, may_be_known, parse_cuda_name
 from nixenv.storepath import StorePath, store_name
 
 
@@ -112,13 +112,17 @@ def _as_part(found: StoreObject) -> Part:
     return Part(found.path, found.path, parse_cuda_name(store_name(found.path)), found)
 
 
+def _may_be_part(found: StoreObject) -> bool:
+    return found.cuda_marker or "nvcc" in found.programs or may_be_known(store_name(found.path))
+
+
 def _gather(probe: Probe, version: str | None, nvcc: Part) -> Candidate:
     """Gather the members of a version around its nvcc."""
     if version is None:
         return Candidate(None, nvcc, (nvcc,))
     members = [
         part
-        for part in map(_as_part, probe.objects)
+        for part in map(_as_part, filter(_may_be_part, probe.objects))
         if part.path == nvcc.path or _is_member(part, version)
     ]
     first, more = _choose_levels(members, nvcc)

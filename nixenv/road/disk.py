@@ -37,22 +37,38 @@ def find_names(path: str) -> list[str] | None:
 
 def is_kind(path: str, kind: Callable[[int], bool]) -> bool:
     """Say whether what is behind ``path`` is of a kind: ``stat.S_ISREG``."""
+    status = _find_status(path)
+    return status is not None and kind(status.st_mode)
+
+
+def _find_status(path: str) -> os.stat_result | None:
     if "\0" in path:
-        return False
+        return None
     try:
-        return kind(os.stat(path).st_mode)
+        return os.stat(path)
     except OSError as error:
         if error.errno in NO_SUCH:
-            return False
+            return None
         raise
+
+
+def _find_size(file: str) -> int | None:
+    """Give the bytes of a regular file; None where there is none."""
+    status = _find_status(file)
+    return status.st_size if status is not None and stat.S_ISREG(status.st_mode) else None
 
 
 def read_head(file: str, limit: int = SCRIPT_LIMIT) -> bytes | None:
     """Read the start of a regular file; None where there is none."""
-    if not is_kind(file, stat.S_ISREG):
+    size = _find_size(file)
+    if size is None:
         return None
-    with open(file, "rb", buffering=0) as stream:
-        return stream.read(limit)
+    # A buffer of the limit's size for each file would cost more than all else that is done with it.
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, min(size, limit))
+    finally:
+        os.close(descriptor)
 
 
 def read_text(file: str, limit: int) -> str:

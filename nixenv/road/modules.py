@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from nixenv.road.disk import LOOK, NO_SUCH, find_file, is_kind, list_names, read_head
@@ -44,13 +45,20 @@ class FloxModules(NamedTuple):
     content: tuple[str, ...]
 
 
-def probe_modules(directory: str, store_dir: str) -> ModuleDirectory:
+def probe_modules(
+    directory: str, store_dir: str, names: Sequence[str] | None = None
+) -> ModuleDirectory:
     """Look at one directory; nothing is in one that is not there.
+
+    Args:
+        directory: The directory.
+        store_dir: The store directory.
+        names: What it holds, where that has been looked up.
 
     Raises:
         OSError: it cannot be read.
     """
-    names = list_names(directory)
+    names = list_names(directory) if names is None else names
     metadata = [name for name in names if name.endswith((".dist-info", ".egg-info"))]
     lines: dict[str, None] = {}
     for name in sorted(name for name in names if name.endswith(".pth") and name[0] != "."):

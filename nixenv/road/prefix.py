@@ -3,7 +3,7 @@
 import os
 import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from nixenv.road.disk import find_names, is_kind, require_text
@@ -26,12 +26,26 @@ HEADERS = ("cuda_runtime.h", "crt/host_config.h")
 _COMPILER = re.compile(r"(?:[a-z0-9_]+(?:-[a-z0-9_]+){2,3}-)?(?:gcc|g\+\+|cc|c\+\+|clang(?:\+\+)?)")
 
 
+class Site(NamedTuple):
+    """A directory of modules.
+
+    Attributes:
+        version: The Python ``X.Y`` that it is for.
+        directory: Its path.
+        names: What it holds.
+    """
+
+    version: str
+    directory: str
+    names: Sequence[str]
+
+
 class Libraries(NamedTuple):
     """What a ``lib`` and a ``lib64`` hold, as `nixenv.road.probe.StoreObject` notes it."""
 
     directories: tuple[str, ...]
     stub_dirs: tuple[str, ...]
-    site_packages: tuple[str, ...]
+    sites: tuple[Site, ...]
     cudart: str | None
 
 
@@ -77,7 +91,7 @@ def probe_libraries(top: "Mapping[str, os.DirEntry[str]]") -> Libraries:
     """
     library_dirs: list[str] = []
     stub_dirs: list[str] = []
-    site_packages: list[str] = []
+    sites: list[Site] = []
     cudart = None
     for name in ("lib", "lib64"):
         entry = top.get(name)
@@ -94,13 +108,16 @@ def probe_libraries(top: "Mapping[str, os.DirEntry[str]]") -> Libraries:
         if stubs is not None:
             stub_dirs.append(stubs)
         if name == "lib":
-            pythons = filter(None, map(VERSIONED_PYTHON.fullmatch, sorted(names)))
-            site_packages += [
-                python[1]
-                for python in pythons
-                if is_kind(f"{real}/{python[0]}/site-packages", stat.S_ISDIR)
-            ]
-    return Libraries(tuple(library_dirs), tuple(stub_dirs), tuple(site_packages), cudart)
+            sites += _find_sites(entry.path, names)
+    return Libraries(tuple(library_dirs), tuple(stub_dirs), tuple(sites), cudart)
+
+
+def _find_sites(library_dir: str, names: Iterable[str]) -> Iterator[Site]:
+    for python in filter(None, map(VERSIONED_PYTHON.fullmatch, sorted(names))):
+        directory = f"{library_dir}/{python[0]}/site-packages"
+        held = find_names(directory)
+        if held is not None:
+            yield Site(python[1], directory, held)
 
 
 def real_directory(path: str) -> str | None:

@@ -164,7 +164,7 @@ def probe_head(root: StorePath, program: str | None, flox_env: str | None = None
     """
     store_dir = os.path.dirname(root)
     file = os.path.join(f"{root}/bin", program) if program else None
-    notes: dict[str, StoreObject | Fault | None] = {root: _note(root)}
+    notes = _Notes()
     try:
         launcher = read_launcher(file, store_dir, LOOK) if file is not None else None
         own = _root_interpreter(notes[root])
@@ -196,7 +196,7 @@ def probe_closure(
     """
     head = head or probe_head(closure.root, program, flox_env)
     known = head.notes
-    notes = [known[path] if path in known else _note(path) for path in closure.paths]
+    notes = [known[path] if path in known else _note(path, {}) for path in closure.paths]
     return Probe(
         tuple(note for note in notes if isinstance(note, StoreObject)),
         head.launcher,
@@ -220,8 +220,9 @@ def walk_propagated(
         path = stack.pop()
         if path not in seen:
             seen.add(path)
+            further = tuple(propagated(path))
             yield path
-            stack.extend(StorePath(name) for name in reversed(tuple(propagated(path))))
+            stack.extend(map(StorePath, reversed(further)))
 
 
 def require_complete(probe: Probe) -> None:
@@ -238,9 +239,25 @@ def require_complete(probe: Probe) -> None:
         raise Unreadable(fault.path, fault.detail)
 
 
-def _note(path: StorePath) -> StoreObject | Fault | None:
+class _Notes(dict[str, StoreObject | Fault | None]):
+    """The notes by path, each taken when it is first asked for.
+
+    Attributes:
+        listed: What the site-packages directories that were met hold.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listed: dict[str, Sequence[str]] = {}
+
+    def __missing__(self, path: str) -> StoreObject | Fault | None:
+        note = self[path] = _note(StorePath(path), self.listed)
+        return note
+
+
+def _note(path: StorePath, listed: dict[str, Sequence[str]]) -> StoreObject | Fault | None:
     try:
-        return _probe_object(path)
+        return _probe_object(path, listed)
     except OSError as error:
         return _fault(path, error)
 
@@ -251,7 +268,7 @@ def _fault(path: StorePath, error: OSError) -> Fault:
     return Fault(where, missing, error.errno or errno.EIO)
 
 
-def _probe_object(path: StorePath) -> StoreObject | None:
+def _probe_object(path: StorePath, listed: dict[str, Sequence[str]]) -> StoreObject | None:
     try:
         # Entries tell links apart without another look.
         with os.scandir(path) as entries:
@@ -270,12 +287,13 @@ def _probe_object(path: StorePath) -> StoreObject | None:
     )
     if not (pythons or programs or libraries.directories or include_dirs or marker or propagated):
         return None
+    sites = libraries.sites
+    listed.update((site.directory, site.names) for site in sites)
     host_compiler, mentions = probe_nvcc(path) if "nvcc" in programs else (None, ())
-    sites = [f"{path}/lib/python{version}/site-packages" for version in libraries.site_packages]
     return StoreObject(
         path=path,
         pythons=pythons,
-        site_packages=libraries.site_packages,
+        site_packages=tuple(site.version for site in sites),
         programs=programs,
         include_dirs=include_dirs,
         library_dirs=libraries.directories,
@@ -304,11 +322,8 @@ def _probe_bin(directory: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _probe_nix_support(directory: str) -> tuple[bool, tuple[str, ...]]:
-    names = list_names(directory)
-    propagated: tuple[str, ...] = ()
-    if "propagated-build-inputs" in names:
-        propagated = tuple(require_text(f"{directory}/propagated-build-inputs").split())
-    return "include-in-cudatoolkit-root" in names, propagated
+    propagated = require_text(f"{directory}/propagated-build-inputs").split()
+    return os.path.lexists(f"{directory}/include-in-cudatoolkit-root"), tuple(propagated)
 
 
 def _root_interpreter(note: StoreObject | Fault | None) -> str | None:
@@ -324,7 +339,7 @@ def _probe_directories(
     store_dir: str,
     places: Sequence[Place],
     flox: FloxModules | None,
-    notes: dict[str, StoreObject | Fault | None],
+    notes: _Notes,
 ) -> tuple[ModuleDirectory, ...]:
     """Look at the directories of the program's own modules, and at those of the Flox environment.
 
@@ -333,8 +348,8 @@ def _probe_directories(
     directories = [place.directory for place in places]
     for directory in directories:
         path = enclosing_store_path(directory, store_dir)
-        if path is not None and path not in notes:
-            notes[path] = _note(path)
+        if path is not None:
+            notes[path]
     directories += _site_directories(notes[root])
     found: dict[str, ModuleDirectory] = {}
 
@@ -342,7 +357,8 @@ def _probe_directories(
         if directory not in found:
             found[directory] = ModuleDirectory(directory)
             try:
-                found[directory] = probe_modules(directory, store_dir)
+                names = notes.listed.get(directory)
+                found[directory] = probe_modules(directory, store_dir, names)
             except OSError as error:
                 path = enclosing_store_path(directory, store_dir) or root
                 notes[path] = _fault(path, error)
@@ -351,7 +367,6 @@ def _probe_directories(
         look(directory)
     starts = (root, *(path for note in found.values() for path in note.leads_to))
     for path in walk_propagated(starts, lambda path: _propagated(path, store_dir, notes)):
-        _propagated(path, store_dir, notes)  # a path is given before its own note is taken
         for directory in _site_directories(notes.get(path)):
             look(directory)
     if flox is not None:
@@ -371,12 +386,8 @@ def _site_directories(note: StoreObject | Fault | None) -> tuple[str, ...]:
     return tuple(f"{note.path}/lib/python{v}/site-packages" for v in note.site_packages)
 
 
-def _propagated(
-    path: StorePath, store_dir: str, notes: dict[str, StoreObject | Fault | None]
-) -> tuple[str, ...]:
+def _propagated(path: StorePath, store_dir: str, notes: _Notes) -> tuple[str, ...]:
     if enclosing_store_path(path, store_dir) != path:
         return ()  # a line that names anything else
-    if path not in notes:
-        notes[path] = _note(path)
     note = notes[path]
     return note.propagated if isinstance(note, StoreObject) else ()

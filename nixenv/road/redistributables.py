@@ -59,6 +59,9 @@ _JOINED_NAME = re.compile(
     r"-(?P<version>\d+\.\d+(?:\.\d+)*)(?:-unsplit)?(?:-(?P<output>bin|dev|include|lib|out|static))?"
 )
 
+# How the names of all these begin. For most of a closure this says no, at a tenth of the cost.
+_BEGINNINGS = ("cuda", *_AS_CUDA, *_NUMBERED_BY_THEMSELVES)
+
 # Outputs that no compiler and no linker reads.
 _BESIDE = frozenset(
     ("debug", "devdoc", "dist", "doc", "info", "man", "python", "sample", "samples")
@@ -70,6 +73,11 @@ _NAMED_CUDA = re.compile(r"(?:^|[-_])cuda([0-9]{1,2})_([0-9]{1,2})(?=[-_.]|$)")
 _CUDA_PREFIX = re.compile(r"cuda(?P<version>\d+\.\d+)")
 _MINOR = re.compile(r"(?P<minor>\d{1,2}\.\d{1,2})(?:\.\d+)?")
 _MAJOR = re.compile(r"\d+")
+
+
+def may_be_known(name: str) -> bool:
+    """Say whether a store name may be one of a redistributable, or of a joined toolkit."""
+    return name.startswith(_BEGINNINGS)
 
 
 class CudaName(NamedTuple):
@@ -132,9 +140,15 @@ def parse_cuda_name(name: str) -> CudaName:
         majors=_majors(parsed),
         output=parsed.output,
         joined=joined is not None,
-        known=bool(joined or parsed.name in _AS_CUDA or parsed.name in _NUMBERED_BY_THEMSELVES),
+        known=joined is not None or _is_listed(parsed),
         beside=parsed.output in _BESIDE,
     )
+
+
+def _is_listed(parsed: StoreName) -> bool:
+    # python3.12-cutensor is no redistributable, but a Python package.
+    is_for_python = parsed.prefix.startswith("python")
+    return not is_for_python and (parsed.name in _AS_CUDA or parsed.name in _NUMBERED_BY_THEMSELVES)
 
 
 def parse_cuda_version(name: str) -> str | None:
