@@ -87,11 +87,32 @@ if [[ -O $__nixenv_directory && ! -L $__nixenv_directory ]] &&
   [[ -z $__nixenv_path ]] || PATH=$__nixenv_path
 fi
 
-if [[ ${NIXENV_SKIP:-0} != 0 ]]; then
+# Evaluate the text, in a function, so that IFS and the options are the user's again afterwards.
+# Without IFS nothing is split; in quotes it would be copied three times as slowly.
+__nixenv_apply() {
+  local - IFS=
+  set -fa
+  # shellcheck disable=SC2086 # see above
+  eval $__nixenv_text
+}
+__nixenv_clean_up() {
+  unset -f __nixenv_apply __nixenv_clean_up
+  unset __nixenv_cache __nixenv_directory __nixenv_file __nixenv_profile __nixenv_kept \
+    __nixenv_key __nixenv_path __nixenv_found __nixenv_text
+}
+
+# Bash reads a sourced file command by command: to parse what follows is for the first time alone.
+if [[ -n $__nixenv_text && ${NIXENV_SKIP:-0} == 0 ]]; then
+  __nixenv_apply
+  __nixenv_clean_up
+  return 0 2>/dev/null # where that is not allowed, what follows sees that all is done
+fi
+
+if [[ -z ${__nixenv_directory-} ]]; then
+  :
+elif [[ ${NIXENV_SKIP:-0} != 0 ]]; then
   echo "nixenv: skipped, as NIXENV_SKIP says: the environment is as it was" >&2
   __nixenv_text=:
-elif [[ -n $__nixenv_text ]]; then
-  :
 elif [[ -z $__nixenv_cache ]]; then
   echo "nixenv: the environment was not set: no directory for caches is named by" \
     "FLOX_ENV_CACHE, XDG_CACHE_HOME or HOME" >&2
@@ -127,23 +148,10 @@ else
   fi
 fi
 
-if [[ -n $__nixenv_text ]]; then
-  # In a function, so that IFS and the options are the user's again afterwards.
-  __nixenv_apply() {
-    local - IFS=:
-    set -fa
-    eval "$__nixenv_text"
-  }
+if [[ -n ${__nixenv_text-} ]]; then
   __nixenv_apply
-  unset -f __nixenv_apply
-fi
-
-# The status of the last command is that of the whole file, also where `return` is not allowed.
-unset __nixenv_cache __nixenv_directory __nixenv_file __nixenv_profile __nixenv_kept \
-  __nixenv_key __nixenv_path __nixenv_found
-if [[ -n $__nixenv_text ]]; then
-  unset __nixenv_text
-else
-  unset __nixenv_text
+  __nixenv_clean_up
+elif [[ -n ${__nixenv_directory-} ]]; then
+  __nixenv_clean_up
   false
 fi

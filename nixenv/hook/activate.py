@@ -84,7 +84,7 @@ def _activate(asked: Asked, environ: Mapping[str, str]) -> None:
     if prepared.can_be_kept and not inherited and before is not None:
         with contextlib.suppress(NixenvError):  # gone meanwhile: then there is nothing to keep
             if before == _look(asked, begin(selection, environ).root, environ):
-                _keep(asked, before, moment, prepared)
+                _keep(asked, before, moment, prepared, environ)
     emit(text)
 
 
@@ -104,11 +104,13 @@ def _look(asked: Asked, root: Root, environ: Mapping[str, str]) -> Sight | None:
         return None
 
 
-def _keep(asked: Asked, sight: Sight, moment: int, prepared: Prepared) -> None:
+def _keep(
+    asked: Asked, sight: Sight, moment: int, prepared: Prepared, environ: Mapping[str, str]
+) -> None:
     """Keep the text for the hook's next time. That this fails costs the next time only."""
     from nixenv.hook.activation import keep_activation  # noqa: PLC0415 -- loaded by now, mostly
 
     try:
-        keep_activation(asked, sight, moment, prepared)
+        keep_activation(asked, sight, moment, prepared, take_back(environ))
     except (OutputFailed, CacheUntrusted) as error:
         say("nixenv", f"warning: this activation is not cached: {error}")

@@ -21,7 +21,7 @@ kilobytes.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from nixenv.errors import OutputFailed
@@ -41,14 +41,13 @@ if TYPE_CHECKING:
 _END = "end"
 _ROOT = 5
 
-# A value of this many characters is worth a record of its own.
-_LONG = 200
-
 # What is read of an activation file that may be swept.
 _FILE_LIMIT = 64 << 20
 
 
-def keep_activation(asked: Asked, sight: Sight, moment: int, prepared: "Prepared") -> None:
+def keep_activation(
+    asked: Asked, sight: Sight, moment: int, prepared: "Prepared", environ: Mapping[str, str]
+) -> None:
     """Write the activation file, and sweep those beside it whose program is gone.
 
     Nothing is written where the hook could not tell that something else is meant: where a second
@@ -59,6 +58,7 @@ def keep_activation(asked: Asked, sight: Sight, moment: int, prepared: "Prepared
         sight: What was looked up.
         moment: When that was, in nanoseconds.
         prepared: The environment, its directories and farms made.
+        environ: The variables, without what an earlier activation has set.
 
     Raises:
         OutputFailed: it cannot be written.
@@ -68,21 +68,19 @@ def keep_activation(asked: Asked, sight: Sight, moment: int, prepared: "Prepared
         return
     records = [
         "\n".join(sight.key),
-        " && ".join(_conditions(sight, prepared)),
+        " && ".join(dict.fromkeys(_conditions(sight, prepared))),
         prepared.record,
         compute(prepared.lasting, {}).get("PATH") or "",
         sight.found,
         prepared.material.root.path,
     ]
 
-    def word(value: str) -> str:
-        if len(value) < _LONG:
-            return quote(value)
+    def keep(value: str) -> str:
         if value not in records:
             records.append(value)
         return f"${{__nixenv_kept[{records.index(value)}]}}"
 
-    text = _warn(prepared.findings) + write_statements(prepared.lasting, word)
+    text = _warn(prepared.findings) + write_statements(prepared.lasting, keep, environ)
     records += (text, _END)
     directory = find_private_directory(asked.cache_dir, "nixenv")
     file = os.path.join(directory, asked.name)
@@ -139,9 +137,11 @@ def _is_whole(farm: str) -> Iterator[str]:
 
     program, directories = list_landmarks(farm)
     record = f"{farm}/{FARM_RECORD}"
-    yield f"-x {quote(program)} && -s {quote(record)} && {_unchanged(record)}"
-    for directory in directories:
-        yield f"-d {quote(directory)} && {_unchanged(directory)}"
+    yield f"-x {quote(program)} && -s {quote(record)}"
+    for path in (record, *directories):
+        # Newer than what is not there is everything.
+        is_told = program.startswith(f"{path}/") or path == record
+        yield _unchanged(path) if is_told else f"-d {quote(path)} && {_unchanged(path)}"
 
 
 def _is_useless(file: str) -> bool:

@@ -60,9 +60,10 @@ def find_programs(directory: str, names: Sequence[str]) -> tuple[str, ...]:
 
 def find_headers(include_dirs: Sequence[str]) -> tuple[str, ...]:
     """Find those of `HEADERS` that are in one of the directories."""
+    wanted = HEADERS if include_dirs else ()
     return tuple(
         header
-        for header in HEADERS
+        for header in wanted
         if any(is_kind(f"{path}/{header}", stat.S_ISREG) for path in include_dirs)
     )
 
