@@ -349,6 +349,20 @@ def test_layout_linked_is_served_again_in_one_shell(
     assert environment_after(done) == environment_after(activate(environ))
 
 
+def test_lists_that_changed_since_are_joined_anew(
+    environ: Environ, calls: Callable[[], int], tmp_path: Path
+) -> None:
+    """What they became the last time is kept, and counts only where they are as they were."""
+    activate(environ)
+    changed = {"CPATH": "/a::/b:/a", "LIBRARY_PATH": "/c", "PATH": f"{environ['PATH']}:/d:/d"}
+    warm = activate({**environ, **changed})
+    assert calls() == 1, warm.stderr
+    cold = activate({**environ, **changed, "FLOX_ENV_CACHE": str(tmp_path / "other")})
+    for name in changed:
+        assert environment_after(warm)[name] == environment_after(cold)[name]
+    assert environment_after(warm)["CPATH"].endswith(":/a:/b")
+
+
 def start(environ: Environ) -> "subprocess.Popen[str]":
     script = f"{PREAMBLE}; source {shlex.quote(str(HOOK))} && env -0 >&3"
     return subprocess.Popen(
