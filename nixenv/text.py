@@ -3,12 +3,27 @@
 import os
 import re
 
+MASK = "***"
+"""What is shown in the place of a secret."""
+
+# A user with a password, and the signature that opens Azure's storage.
+_SECRET_IN_URL = re.compile(r"(?<=://)[^/?#\s@]*:[^/?#\s@]*(?=@)|(?<=[?&]sig=)[^&\s]+")
+
 
 def printable(text: str) -> str:
     """Show what could move the cursor or be no text at all as escapes, line breaks included."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def mask_urls(text: str) -> str:
+    """Mask what of the URLs in a text is secret.
+
+    >>> mask_urls("redis://me:pass@host/name")
+    'redis://***@host/name'
+    """
+    return _SECRET_IN_URL.sub(MASK, text)
 
 
 def shorten(text: str, longest: int = 300) -> str:

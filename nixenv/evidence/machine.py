@@ -28,6 +28,7 @@ from nixenv.ports import find_port_trouble
 from nixenv.road.root import find_executable
 from nixenv.road.variables import RECORD_VARIABLE
 from nixenv.storepath import DEFAULT_STORE_DIR
+from nixenv.text import mask_urls
 
 
 @frozen
@@ -211,7 +212,8 @@ def probe_machine(
 
 def select_variables(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
     """Take those that are recorded, and those with these names. Pure."""
-    return {name: environ[name] for name in sorted({*RECORDED, *names} & environ.keys())}
+    wanted = sorted({*RECORDED, *names} & environ.keys())
+    return {name: mask_urls(environ[name]) for name in wanted}
 
 
 def parse_avx2(cpuinfo: str) -> bool | None:

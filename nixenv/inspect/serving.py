@@ -14,6 +14,7 @@ from nixenv.sglang.defaults import read_defaults
 from nixenv.sglang.hub import find_repository, find_revision, find_user_hub, is_model_directory
 from nixenv.sglang.model import Origin, Resolution, find_model
 from nixenv.sglang.weights import find_missing_weights, has_weights
+from nixenv.text import mask_urls
 
 
 class Words(NamedTuple):
@@ -66,7 +67,7 @@ def look_at_server(binary: str | None, environ: Mapping[str, str]) -> Server | N
     words = _WORDS.get(binary or "")
     if binary is None or words is None:
         return None
-    name = environ.get(words.model, "")
+    name = mask_urls(environ.get(words.model, ""))
     arguments = environ.get(words.arguments, "")
     flags = [found for flag in _PARALLEL if (found := find_option(arguments, flag)) is not None]
     is_default = name.partition("@")[0] == read_defaults()["SGLANG_MODEL"]

@@ -6,9 +6,10 @@ against the real parsers.
 
 import itertools
 import json
-import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
+
+from nixenv.text import MASK, mask_urls
 
 SECRET_FLAGS = ("--api-key", "--admin-api-key", "--ssl-keyfile-password", "--watermark-config")
 """Flags whose value nobody else should see."""
@@ -29,10 +30,6 @@ JSON_FLAGS = (
     "--unified-cache-external-linker-config",
 )
 """Flags whose value is JSON."""
-
-_MASK = "***"
-# A user with a password, and the signature that opens Azure's storage.
-_SECRET_IN_URL = re.compile(r"(?<=://)[^/?#\s@]*:[^/?#\s@]*(?=@)|(?<=[?&]sig=)[^&\s]+")
 
 
 def split_words(text: str) -> list[str]:
@@ -69,23 +66,14 @@ def format_command(command: Iterable[str]) -> str:
     for word in command:
         flag, equals, _ = word.partition("=")
         if is_secret:
-            shown.append(_MASK)
+            shown.append(MASK)
             is_secret = False
         elif any(_stands_for(flag, secret) for secret in SECRET_FLAGS):
-            shown.append(f"{flag}={_MASK}" if equals else flag)
+            shown.append(f"{flag}={MASK}" if equals else flag)
             is_secret = not equals
         else:
             shown.append(mask_urls(word))
     return shlex.join(shown)
-
-
-def mask_urls(text: str) -> str:
-    """Mask what of the URLs in a text is secret.
-
-    >>> mask_urls("redis://me:pass@host/name")
-    'redis://***@host/name'
-    """
-    return _SECRET_IN_URL.sub(_MASK, text)
 
 
 def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:

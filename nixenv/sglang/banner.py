@@ -4,12 +4,11 @@ import os
 from collections.abc import Mapping
 
 from nixenv.errors import NixenvError
-from nixenv.sglang.arguments import mask_urls
 from nixenv.sglang.capability import describe_incapable, find_gpus_without_fp8
 from nixenv.sglang.defaults import value_of
 from nixenv.sglang.model import Origin, Resolution, requested_model
 from nixenv.sglang.resolving import resolve_model
-from nixenv.text import printable, shorten
+from nixenv.text import mask_urls, printable, shorten
 
 _LONGEST = 1000
 

@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from nixenv.errors import NixenvError, OutputFailed
 from nixenv.files import write_atomically
 from nixenv.places import find_distrust, make_private_directory
-from nixenv.sglang.arguments import mask_urls
 from nixenv.sglang.cache import CacheUnwritable, entry_name, locate_cache
 from nixenv.sglang.model import Origin, Resolution
-from nixenv.text import decode_word, encode_word, shorten
+from nixenv.text import decode_word, encode_word, mask_urls, shorten
 
 
 class EnvFileUnusable(NixenvError):

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from nixenv.errors import UsageError
-from nixenv.sglang.arguments import find_option, mask_urls
+from nixenv.sglang.arguments import find_option
 from nixenv.sglang.defaults import value_of
 from nixenv.sglang.hub import (
     BundledModelUnusable,
@@ -18,7 +18,7 @@ from nixenv.sglang.hub import (
     is_model_id,
     is_revision,
 )
-from nixenv.text import shorten
+from nixenv.text import mask_urls, shorten
 
 # What SGLang 0.5.9 and 0.5.23 connect to (srt/connector/__init__.py).
 _URL = re.compile(

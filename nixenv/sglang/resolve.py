@@ -7,12 +7,12 @@ import click
 
 from nixenv import __version__
 from nixenv.console import emit, run_program, say
-from nixenv.sglang.arguments import mask_urls
 from nixenv.sglang.banner import describe_origin, describe_server
 from nixenv.sglang.capability import describe_incapable, find_gpus_without_fp8
 from nixenv.sglang.envfile import locate_env_file, write_env_file
 from nixenv.sglang.resolving import Resolved, resolve_model
 from nixenv.sglang.shadow import make_shadow
+from nixenv.text import mask_urls
 
 PROGRAM = "sglang-resolve-model"
 

@@ -20,6 +20,7 @@ from nixenv.evidence.machine import (
     parse_avx2,
     parse_listeners,
     probe_machine,
+    select_variables,
 )
 from nixenv.kernel import read_kernel_file
 from tests.machine import NEEDS_LOCALHOST
@@ -326,3 +327,12 @@ def test_nothing_stays_open(tmp_path: Path) -> None:
     probe({}, directories={"A": str(tmp_path)}, ports={"P": "30000"})
     with open(os.devnull) as lowest:
         assert lowest.fileno() == number
+
+
+def test_what_is_secret_in_a_url_is_not_recorded() -> None:
+    """A snapshot is sent to whoever wants to help."""
+    environ = {"SGLANG_MODEL": "redis://me:s3cret@host/name", "PATH": "/bin", "HF_TOKEN": "hf"}
+    assert select_variables(environ, ["SGLANG_MODEL"]) == {
+        "PATH": "/bin",
+        "SGLANG_MODEL": "redis://***@host/name",
+    }

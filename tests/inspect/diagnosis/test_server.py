@@ -230,3 +230,10 @@ def test_a_name_that_is_no_model(with_gpus: dict[str, str]) -> None:
     found = inspect(with_gpus, "export SGLANG_MODEL=/no/such/model")
     (finding,) = [one for one in found if one["code"] == "model-missing"]
     assert "SGLANG_MODEL" in finding["summary"]
+
+
+def test_what_is_secret_in_the_models_url_is_not_kept() -> None:
+    """The report names the model."""
+    server = look_at_server("sglang", {"SGLANG_MODEL": "redis://me:s3cret@host/name"})
+    assert server is not None
+    assert (server.name, server.problem) == ("redis://***@host/name", "")
