@@ -8,7 +8,7 @@ MASK = "***"
 
 # A user with a password, and the signature that opens Azure's storage. Not compiled here: every
 # first activation would wait for it.
-_SECRET_IN_URL = r"(?<=://)[^/?#\s@]*:[^/?#\s@]*(?=@)|(?<=[?&]sig=)[^&\s]+"
+_HIDDEN_IN_URL = r"(?<=://)[^/?#\s@]*:[^/?#\s@]*(?=@)|(?<=[?&]sig=)[^&\s]+"
 
 
 def printable(text: str) -> str:
@@ -24,7 +24,7 @@ def mask_urls(text: str) -> str:
     >>> mask_urls("redis://me:pass@host/name")
     'redis://***@host/name'
     """
-    return re.sub(_SECRET_IN_URL, MASK, text)
+    return re.sub(_HIDDEN_IN_URL, MASK, text)
 
 
 def shorten(text: str, longest: int = 300) -> str:
