@@ -33,16 +33,21 @@ class Scenario:
 
 
 def make_scenario(base: Path, size: int) -> Scenario:
-    """Make a private store with a closure of `size` store paths, and an environment of links."""
+    """Make a private store with a closure of `size` store paths, and an environment as Flox has it.
+
+    That is a store object with links, which $FLOX_ENV is a link to.
+    """
     store = PrivateStore.create(base / str(size))
     root = load_synthetic_closure(store, size, python=Path(sys.executable).resolve())
-    flox_env = base / f"env-{size}"
-    (flox_env / "bin").mkdir(parents=True)
-    (flox_env / "bin/sglang").symlink_to(f"{root}/bin/sglang")
+    environment = base / f"environment-{size}"
+    (environment / "bin").mkdir(parents=True)
+    (environment / "bin/sglang").symlink_to(f"{root}/bin/sglang")
     # As the Nix package has it: the interpreter, isolated, and the entry point.
-    program = flox_env / "bin/nixenv"
+    program = environment / "bin/nixenv"
     program.write_text(f"#!{sys.executable} -I\nfrom nixenv.entry import nixenv\n\nnixenv()\n")
     program.chmod(0o755)
+    flox_env = base / f"env-{size}"
+    flox_env.symlink_to(store.run("nix-store", "--add", str(environment)).strip())
     cache = base / f"cache-{size}"
     environ = {
         **store.environ,

@@ -116,9 +116,15 @@ def _leads_straight_to_store(found: str, store_dir: str) -> bool:
 
 def _conditions(sight: Sight, prepared: "Prepared") -> Iterator[str]:
     """Write what must hold for the text to be right, for bash's ``[[ ]]``."""
+    store_dir = os.path.dirname(prepared.material.root.path)
+    # A Flox environment is a link to a store object, in which nothing changes.
+    links = [f"{path}/" for path, real in sight.same if enclosing_store_path(real, store_dir)]
     for path, real in sight.same:
-        yield f"{quote(path)} -ef {quote(real)}"
-    yield from (_unchanged(path) for path, _ in sight.unchanged)
+        if not path.startswith(tuple(links)) or "/../" in path:
+            yield f"{quote(path)} -ef {quote(real)}"
+    for path, _ in sight.unchanged:
+        if enclosing_store_path(path, store_dir) is None:
+            yield _unchanged(path)
     if prepared.farms is not None:
         for farm in prepared.farms.directories:
             yield from _is_whole(farm)
