@@ -97,6 +97,8 @@ def _check(seen: Survey, lost: Collection[StorePath]) -> Iterator[Finding]:
     yield from check_farms(seen.farms)
     if seen.machine is not None:
         yield from _check_machine(seen, seen.machine, lost)
+    if seen.inventory is not None:
+        yield from find_ambiguities(seen.inventory, linked=seen.layout == "linked")
     yield from check_cuda(
         material.probe,
         seen.inventory,
@@ -107,7 +109,6 @@ def _check(seen: Survey, lost: Collection[StorePath]) -> Iterator[Finding]:
     )
     if seen.inventory is not None:
         yield from check_launcher(material.probe)
-        yield from find_ambiguities(seen.inventory, linked=seen.layout == "linked")
         yield from tell_left_out(seen.inventory, material.profile, seen.before.get("FLOX_ENV"))
         yield from check_python(
             seen.inventory,

@@ -93,7 +93,7 @@ _EXPLANATIONS: Mapping[Part, tuple[Code, ...]] = {
         *(Code.GPU_LIBCUDA_UNREACHABLE, Code.PYTHON_EXTENSION_ABI, Code.PYTHON_PATH_LEAK),
     ),
     Part.DEVICE_CODE: (
-        *(Code.CUDA_HOST_COMPILER_TOO_NEW, Code.CUDA_NO_HOST_COMPILER),
+        *(Code.CUDA_DISTRIBUTIONS, Code.CUDA_HOST_COMPILER_TOO_NEW, Code.CUDA_NO_HOST_COMPILER),
         *(Code.CUDA_RUNTIME_HEADERS_MISSING, Code.CUDA_CCCL_MISSING, Code.GPU_TOO_OLD),
         *(Code.TOOL_BROKEN, Code.COMPILER_FLAGS_FOREIGN),
     ),
@@ -121,7 +121,7 @@ _EXPLANATIONS: Mapping[Part, tuple[Code, ...]] = {
 # gcc: fatal error: nv/target: No such file; ld: cannot find -lcudart; the loader: libcuda.so.1:
 # cannot open shared object file.
 _MISSED = re.compile(
-    r"fatal error: (?P<header>[^:\s]+): No such|cannot find -l(?P<library>[\w.+-]+)"
+    r"fatal error: (?P<header>[^:\s]+): No such|cannot find (?P<library>-l[\w.+-]+)"
     r"|(?P<shared>lib[\w.+-]+): cannot open"
 )
 

@@ -26,6 +26,14 @@ def test_a_name_is_a_whole_one() -> None:
     assert explain(failed(Part.HOST_CODE, words), [NO_HEADERS]) is None
 
 
+def test_a_library_is_found_by_the_flag_that_names_it() -> None:
+    """-lcuda is not every finding that has a cuda in its evidence."""
+    runtime = Code.CUDA_RUNTIME_LIBRARY_MISSING.found("built with -lcudart", ("/x-cuda-13/lib",))
+    stubs = Code.CUDA_STUBS_MISSING.found("what is built with -lcuda does not link")
+    words = "/usr/bin/ld: cannot find -lcuda: No such file or directory"
+    assert explain(failed(Part.LAUNCHER, words), [runtime, stubs]) is stubs
+
+
 def test_else_what_is_likely_for_the_step() -> None:
     """And nothing where inspect found nothing of the kind."""
     step = failed(Part.DEVICE_CODE, "#error -- unsupported GNU version!")

@@ -272,9 +272,11 @@ def _link_libraries(toolkit: CudaToolkit, files: ToolkitFiles, *, linked: bool) 
     directories = (*toolkit.library_dirs, *toolkit.stub_dirs)
     listings = [item for item in files.libraries if item.directory in directories]
     names = _names(*listings, *files.given_libraries)
-    # The toolkit root makes the names without version, which wheels lack.
-    made = (name.partition(".so.")[0] + ".so" for name in names if linked and ".so." in name)
-    return names.union(made)
+    # The toolkit root makes the names without version, which wheels lack. That wheels in several
+    # places need a root is a finding of its own.
+    if linked or (toolkit.of_wheels and not toolkit.in_one_place):
+        names |= {name.partition(".so.")[0] + ".so" for name in names if ".so." in name}
+    return names
 
 
 def _names(*listings: DirectoryListing) -> frozenset[str]:

@@ -14,7 +14,7 @@ from nixenv.road.classify import Inventory
 from nixenv.road.cuda import CudaToolkit
 from nixenv.road.host_compiler import gcc_release
 from nixenv.road.probe import Probe
-from nixenv.storepath import enclosing_store_path
+from nixenv.storepath import enclosing_store_path, store_name
 from nixenv.text import as_code
 
 # gcc-14 and x86_64-linux-gnu-gcc-14 of other systems
@@ -106,6 +106,8 @@ def _take_older_gcc(probe: Probe, inventory: Inventory, newest: int) -> str:
         found.path: version
         for found in probe.objects
         if {"gcc", "g++"} <= set(found.programs)
+        # gcc itself, which a wrapper names, knows neither the C library nor the linker.
+        and store_name(found.path).startswith("gcc-wrapper-")
         and (version := _gcc_version(f"{found.path}/bin/gcc", inventory)) is not None
         and version <= newest
     }

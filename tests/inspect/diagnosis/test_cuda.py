@@ -506,6 +506,15 @@ def test_a_gcc_that_nvcc_refuses_is_an_error() -> None:
     assert check(new, older, old, *without(GCC), machine=on_machine(after)) == []
 
 
+def test_gcc_without_a_wrapper_is_no_way_out() -> None:
+    """It is in the closure as the wrapper's own, and knows neither the C library nor the linker."""
+    new, old = gcc("15.2.0"), gcc("13.4.0")
+    bare = evolve(old, found=old.found._replace(path=store_path("gcc-14.3.0")))
+    given = on_machine({"CC": f"{new.found.path}/bin/gcc"})
+    (finding,) = check(bare, new, old, *without(GCC), machine=given)
+    assert exported(finding.remedy, {})["CC"] == f"{old.found.path}/bin/gcc"
+
+
 def test_an_older_gcc_can_be_installed() -> None:
     """Where the closure has none, a line of the manifest and one of the hook are the remedy."""
     (finding,) = check(gcc("15.2.0"), *without(GCC))
