@@ -152,6 +152,7 @@ def objects(path: StorePath) -> st.SearchStrategy[StoreObject]:
         cuda_marker=st.booleans(),
         propagated=tuples,
         host_compiler=st.none() | texts,
+        linked=st.lists(st.just(path), max_size=1).map(tuple),
         mentions=st.lists(st.just(path), max_size=1).map(tuple),
         headers=tuples,
         newest_gcc=st.none() | st.integers(),

@@ -117,7 +117,7 @@ def _examine_names(
     if len(names) == 2:
         return names[1], _examine(options, waiting, names[0])
     (name,) = names
-    if options["snapshot"] is not None or options["root"] is not None:
+    if options["snapshot"] is not None:
         examined = _examine(options, waiting)
         return (None if name == examined.report.root.program else name), examined
     is_binary, binary, gathered = _tell_apart(name, options, waiting)
@@ -129,8 +129,9 @@ def _tell_apart(
 ) -> tuple[bool, str | None, Material | None]:
     """Say whether a name alone is BINARY, which BINARY is meant, and what of it is known already.
 
-    It is NAME, unless it is a program of the store that is no part of the closure which would be
-    looked at without it: an activated environment has the programs of its closure on PATH.
+    Where a root is named, it is BINARY if it is a program of that. Else it is NAME, unless it is a
+    program of the store that is no part of the closure which would be looked at without it: an
+    activated environment has the programs of its closure on PATH.
     """
     program = _find_program(name) if _may_be_program(name) else None
     selection = selection_of({**options, "binary": None})
@@ -138,6 +139,9 @@ def _tell_apart(
         root, _ = find_root(selection, os.environ)
     except (RootError, NothingSelected):
         return True, name, None  # which fails as well, or is what was meant
+    if root.named is not None:
+        is_there = "/" not in name and os.path.lexists(f"{root.path}/bin/{name}")
+        return is_there, name if is_there else None, None
     if name == root.program or (program and program.path == root.path):
         return True, None, None
     if program is None:
@@ -146,9 +150,8 @@ def _tell_apart(
         gathered = gather(selection, os.environ, waiting)
     except NixError:
         return True, name, None
-    if program.path in gathered.closure.paths:
-        return False, None, gathered
-    return True, name, None
+    is_inside = program.path in gathered.closure.paths
+    return (False, None, gathered) if is_inside else (True, name, None)
 
 
 def _may_be_program(name: str) -> bool:

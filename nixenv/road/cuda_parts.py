@@ -91,7 +91,7 @@ def find_candidates(
         wanted: The version that was asked for: an nvcc whose name tells none is taken for it.
     """
     best: dict[str | None, Part] = {}
-    for part in (_as_part(found) for found in probe.objects if "nvcc" in found.programs):
+    for part in _find_compilers(probe):
         held = best.get(part.name.cuda)
         if held is None or _rank(part) > _rank(held):
             best[part.name.cuda] = part
@@ -101,6 +101,20 @@ def find_candidates(
         best[version] = untold
     found = (_gather(probe, version, nvcc) for version, nvcc in best.items())
     return (*found, *_find_wheels(probe, sites))
+
+
+def _find_compilers(probe: Probe) -> Iterator[Part]:
+    """Give the parts that have an nvcc of their own.
+
+    In an environment of links it is that of another store object; a joined toolkit, which consists
+    of links as well, is one by its name or by nixpkgs' marker.
+    """
+    holders = {found.path: found for found in probe.objects if "nvcc" in found.programs}
+    for found in holders.values():
+        part = _as_part(found)
+        is_toolkit = part.name.known or found.cuda_marker
+        if is_toolkit or holders.keys().isdisjoint(found.linked):
+            yield part
 
 
 def _rank(part: Part) -> tuple[bool, tuple[int, ...]]:

@@ -33,12 +33,15 @@ def find_named(
         flox_env: The directory of the Flox environment.
     """
     interpreter, toolkit = inventory.interpreter, inventory.cuda
+    compiler = inventory.host_compiler
     modules = tuple(part.directory for part in inventory.site_packages)
     home = toolkit.home if toolkit else None
     found = {
         "cache": cache_dir,
         "flox_env": flox_env or None,
         "root": inventory.root,
+        "cc": compiler.cc if compiler else None,
+        "cxx": compiler.cxx if compiler else None,
         "interpreter": interpreter.executable if interpreter else None,
         "site_packages": _joined(modules),
         "include_dirs": _joined(toolkit.include_dirs) if toolkit else None,

@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 
 NAMES = (
-    *("cache", "cuda_home", "cuda_lib", "cuobjdump", "flox_env", "include_dirs", "interpreter"),
-    *("library_dirs", "nvcc", "ptxas", "root", "site_packages"),
+    *("cache", "cc", "cuda_home", "cuda_lib", "cuobjdump", "cxx", "flox_env", "include_dirs"),
+    *("interpreter", "library_dirs", "nvcc", "ptxas", "root", "site_packages"),
 )
 """The names that there are; docs/profiles.md says what they stand for."""
 
@@ -18,9 +18,11 @@ _VARIABLE = re.compile(r"\$\{?([A-Z_][A-Z0-9_]*)")
 
 # What is written for a shell, and what says the same here.
 _SPELLINGS = {
+    "CC": "cc",
     "CPATH": "include_dirs",
     "CUDA_HOME": "cuda_home",
     "CUDA_PATH": "cuda_home",
+    "CXX": "cxx",
     "FLOX_ENV": "flox_env",
     "FLOX_ENV_CACHE": "cache",
     "LIBRARY_PATH": "library_dirs",

@@ -58,6 +58,7 @@ class StoreObject(NamedTuple):
         stub_dirs: The ``stubs`` directories in these.
         cuda_marker: Whether it has nixpkgs' ``nix-support/include-in-cudatoolkit-root``.
         propagated: The store paths in ``nix-support/propagated-build-inputs``.
+        linked: The store objects that its nvcc and its interpreters lead to, where they are links.
         host_compiler: What its nvcc calls by itself: a compiler, or the directory of one.
         mentions: The store paths that its nvcc's files name.
         headers: Those of `nixenv.road.prefix.HEADERS` that are in its include directories.
@@ -78,6 +79,7 @@ class StoreObject(NamedTuple):
     stub_dirs: tuple[str, ...] = ()
     cuda_marker: bool = False
     propagated: tuple[str, ...] = ()
+    linked: tuple[StorePath, ...] = ()
     host_compiler: str | None = None
     mentions: tuple[StorePath, ...] = ()
     headers: tuple[str, ...] = ()
@@ -300,6 +302,7 @@ def _probe_object(path: StorePath, listed: dict[str, Sequence[str]]) -> StoreObj
         stub_dirs=libraries.stub_dirs,
         cuda_marker=marker,
         propagated=propagated,
+        linked=_follow_links(path, (*(f"python{version}" for version in pythons), *programs)),
         host_compiler=host_compiler,
         mentions=mentions,
         headers=find_headers(include_dirs),
@@ -319,6 +322,14 @@ def _probe_bin(directory: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         tuple(v for v in sorted(pythons) if is_kind(f"{directory}/python{v}", stat.S_ISREG)),
         find_programs(directory, names),
     )
+
+
+def _follow_links(path: StorePath, names: Iterable[str]) -> tuple[StorePath, ...]:
+    """Say which store objects the interpreters and nvcc of an environment of links are in."""
+    store_dir = os.path.dirname(path)
+    files = (f"{path}/bin/{name}" for name in names if name == "nvcc" or name.startswith("python"))
+    ends = (enclosing_store_path(os.path.realpath(file), store_dir) for file in files)
+    return tuple(dict.fromkeys(end for end in ends if end is not None and end != path))
 
 
 def _probe_nix_support(directory: str) -> tuple[bool, tuple[str, ...]]:

@@ -27,8 +27,15 @@ class ProfileNotFound(UsageError):
 
 
 BUILT_IN: Mapping[str, tuple[str | None, str | None]] = {
+    "comfyui": ("comfyui", None),
+    "cuda": (None, "{flox_env}"),
+    "jax": ("python3", None),
+    "llama-cpp": ("llama-server", None),
     "python-cuda": (None, None),
+    "pytorch": ("python3", None),
     "sglang": ("sglang", None),
+    "tensorflow": ("python3", None),
+    "triton-server": ("tritonserver", "{flox_env}"),
     "vllm": ("vllm", None),
 }
 """The profiles that come with nixenv, files of the same format, and the program and root of each.

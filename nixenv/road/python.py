@@ -92,7 +92,8 @@ class Interpreter(NamedTuple):
         path: Its store path; an environment's own, where the program runs in one.
         version: ``X.Y``, or ``X.Yt`` of a free-threaded build.
         reasons: Why this version, and why this store object.
-        others: The other store objects of the closure with an interpreter of any version.
+        others: The other store objects of the closure with an interpreter of any version; a link
+            to the chosen one is none.
         base: The store path of the interpreter behind an environment's; None for the same one.
     """
 
@@ -171,7 +172,12 @@ def choose_interpreter(closure: Closure, probe: Probe, wanted: str | None) -> In
     chosen, which, base = _choose_object(closure, probe, holders, version)
     if wanted is None:
         _refuse_empty_environment(closure.root, probe, version)
-    others = tuple(path for path in holders if path not in (chosen, base))
+    taken = {chosen, base}
+    others = tuple(
+        path
+        for path, found in holders.items()
+        if path not in taken and taken.isdisjoint(found.linked)
+    )
     return Interpreter(chosen, version, (why, which), others, base)
 
 

@@ -183,6 +183,24 @@ def test_a_joined_toolkit_goes_before_the_compiler_alone() -> None:
         assert (found.nvcc, found.others) == (JOINED.path, ())
 
 
+def test_a_link_to_nvcc_is_no_second_nvcc() -> None:
+    """An environment of links has it in its bin; what is joined under one name is a toolkit."""
+    environment = StoreObject(
+        store_path("environment-develop"), programs=("nvcc",), linked=(NVCC.path,)
+    )
+    found = toolkit(NVCC, environment)
+    assert (found.nvcc, found.others) == (NVCC.path, ())
+    assert toolkit(NVCC, NVCC_13, environment, wanted="13.0").others == (NVCC.path,)
+    with pytest.raises(CudaNotFound) as caught:
+        toolkit(NVCC, environment, wanted="12.6")
+    assert caught.value.present == (f"12.8  {NVCC.path}",)
+    joined = JOINED._replace(linked=(NVCC.path,))
+    assert toolkit(NVCC, joined).nvcc == joined.path
+    # Where the one that it leads to is no part of the closure, it is what there is.
+    alone = toolkit(environment, wanted="12.8")
+    assert alone.nvcc == environment.path
+
+
 def test_members_have_the_marker_or_a_name_of_the_list_and_the_version() -> None:
     """Another version stays out although marked, and so does a prefix alone."""
     members = [

@@ -115,9 +115,11 @@ def test_a_name_stands_for_what_was_found() -> None:
     assert set(found) == set(NAMES)
     assert found == {
         "cache": "/cache",
+        "cc": f"{GCC}/bin/gcc",
         "cuda_home": NVCC,
         "cuda_lib": "/l",
         "cuobjdump": "/tools/bin/cuobjdump",
+        "cxx": f"{GCC}/bin/g++",
         "flox_env": None,
         "include_dirs": "/i",
         "interpreter": f"{PYTHON}/bin/python3.12",

@@ -206,7 +206,7 @@ def test_a_dollar_that_no_shell_would_read_stays(tmp_path: Path) -> None:
 
 def test_a_profile_that_is_nowhere_lists_the_built_in_ones() -> None:
     """A name that is no file and no built-in profile is a usage error."""
-    with pytest.raises(ProfileNotFound, match="'sglnag'.*\n.*python-cuda, sglang, vllm"):
+    with pytest.raises(ProfileNotFound, match="'sglnag'.*\n.*comfyui, cuda, .* vllm"):
         load_profile("sglnag")
 
 

@@ -170,6 +170,19 @@ def test_the_environment_is_taken_and_its_base_remembered() -> None:
     assert found.base_executable == f"{P312.path}/bin/python3.12"
 
 
+def test_a_link_to_the_interpreter_is_no_other_one() -> None:
+    """An environment of links has it in its bin; a link to another one is another one."""
+    links = StoreObject(
+        store_path("environment-develop"), pythons=("3.12",), linked=(P312.path, P313.path)
+    )
+    others = StoreObject(store_path("others"), pythons=("3.13",), linked=(P313.path,))
+    found = choose_interpreter(
+        closure_of(P312, P313, others, links), probe_of(P312, P313, others, links), "3.12"
+    )
+    assert found.path == P312.path
+    assert found.others == (P313.path, others.path)
+
+
 def test_the_roots_own_interpreter_goes_before_modules_of_another_version() -> None:
     """Where the launcher tells of no Python, as of a compiled program."""
     root = StoreObject(store_path("root"), pythons=("3.13",), site_packages=("3.12",))
