@@ -73,10 +73,9 @@ def seed_faults(base: Path) -> dict[str, tuple[str, dict[str, str]]]:
     gcc.parent.mkdir(parents=True)
     gcc.write_text('#!/bin/sh\necho "error: this gcc compiles nothing" >&2\nexit 1\n')
     gcc.chmod(0o755)
-    foreign = base / "foreign"
-    foreign.mkdir()
-    for library in Path(find_toolkit(), "lib64").glob("libcudart.so.*"):
-        (foreign / library.name).write_bytes(library.resolve().read_bytes())
+    (library, *_) = Path(find_toolkit(), "lib64").glob("libcudart.so.*")
+    foreign = base / "libcudart.so"
+    foreign.write_bytes(library.resolve().read_bytes())
     stale = base / "stale/norm/build.ninja"
     stale.parent.mkdir(parents=True)
     stale.write_text("ninja_required_version = 1.3\ncuda_home = /nix/store/of-last-year\n")
@@ -86,7 +85,8 @@ def seed_faults(base: Path) -> dict[str, tuple[str, dict[str, str]]]:
             "build file",
             {"TORCH_EXTENSIONS_DIR": str(stale.parents[1])},
         ),
-        "a libcudart of the machine's": ("load", {"LD_LIBRARY_PATH": str(foreign)}),
+        # LD_LIBRARY_PATH would not do: torch loads its own by the path.
+        "a libcudart of the machine's": ("load", {"LD_PRELOAD": str(foreign)}),
         "a cache directory that is a file": ("cache", {"TRITON_CACHE_DIR": str(gcc)}),
     }
 
