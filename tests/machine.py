@@ -1,8 +1,10 @@
 """What a machine may lack: containers are often without IPv6, a chroot without names."""
 
 import os
+import shlex
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -36,3 +38,16 @@ def in_namespace() -> tuple[str, ...]:
 def mounting(mount: str) -> tuple[str, ...]:
     """Give the beginning of a command that sees one more mount than all others."""
     return (*in_namespace(), "sh", "-c", f'mount {mount} && exec "$@"', "sh")
+
+
+def overlaying(*directories: tuple[Path, str]) -> tuple[str, ...]:
+    """Give the beginning of a command that sees more in some directories than all others do.
+
+    Args:
+        directories: What comes over what is there, and the directory.
+    """
+    mounts = " && ".join(
+        f"mount -t overlay none -o lowerdir={shlex.quote(f'{above}:{directory}')} {directory}"
+        for above, directory in directories
+    )
+    return (*in_namespace(), "sh", "-c", f'{mounts} && exec "$@"', "sh")

@@ -16,14 +16,14 @@ class _Reader(NamedTuple):
     """A package that looks into CUDA_HOME by itself.
 
     Attributes:
-        module: Its top-level module.
+        name: Its top-level module, or the name of its distribution.
         wants: What it looks for: a path below CUDA_HOME, the beginning of a file's name.
         purpose: What for.
         severity: How bad it is when that is not there.
         major: The major version of CUDA that it asks this of; None for any.
     """
 
-    module: str
+    name: str
     wants: tuple[str, ...]
     purpose: str
     severity: Severity
@@ -35,7 +35,7 @@ _READERS = (
     _Reader(
         "sgl_kernel",
         ("lib/libcudart.so.12", "lib64/libcudart.so.12"),
-        "to load it before its own libraries do",
+        "to load it before its own libraries do, and takes the machine's where there is one",
         Severity.NOTE,
         "12",
     ),
@@ -47,7 +47,11 @@ _READERS = (
         "to compile kernels, and takes the machine's where there is one",
         Severity.WARNING,
     ),
-    # numba/cuda/cuda_paths.py, cuda/pathfinder/_dynamic_libs
+    # cuda/pathfinder/_dynamic_libs/search_steps.py, for cuda-bindings among others
+    _Reader(
+        "cuda-pathfinder", ("lib64/libcudart.so", "lib/libcudart.so"), "to load it", Severity.NOTE
+    ),
+    # numba/cuda/cuda_paths.py
     _Reader("numba", ("nvvm/lib64/libnvvm.so",), "to compile kernels", Severity.WARNING),
     _Reader("numba_cuda", ("nvvm/lib64/libnvvm.so",), "to compile kernels", Severity.WARNING),
 )
@@ -68,29 +72,28 @@ def check_cuda_home(
         module for site in sites for module in (*site.packages, *site.extended, *site.namespaces)
     }
     if not linked:
-        yield from _check_readers(toolkit, files, modules)
+        names = {distribution.name for site in sites for distribution in site.distributions}
+        yield from _check_readers(toolkit, files, modules | names)
     yield from _check_cuobjdump(toolkit, modules, linked=linked)
 
 
-def _check_readers(
-    toolkit: CudaToolkit, files: ToolkitFiles, modules: set[str]
-) -> Iterator[Finding]:
+def _check_readers(toolkit: CudaToolkit, files: ToolkitFiles, names: set[str]) -> Iterator[Finding]:
     held = tuple(_held_in(toolkit.home, files))
     major = toolkit.version.partition(".")[0]
     failing = tuple(
         reader
         for reader in _READERS
-        if reader.module in modules
+        if reader.name in names
         and reader.major in (None, major)
         and not any(path.startswith(reader.wants) for path in held)
     )
     if failing:
-        names = ", ".join(reader.module for reader in failing)
+        who = ", ".join(reader.name for reader in failing)
         yield Code.CUDA_HOME_PARTIAL.found(
-            f"{names}: what is looked for in CUDA_HOME is not there; in layout store that is the "
+            f"{who}: what is looked for in CUDA_HOME is not there; in layout store that is the "
             "store object of nvcc alone",
             tuple(
-                f"{reader.module} looks for {toolkit.home}/{reader.wants[0]} {reader.purpose}"
+                f"{reader.name} looks for {toolkit.home}/{reader.wants[0]} {reader.purpose}"
                 for reader in failing
             ),
             TAKE_LINKED,

@@ -689,6 +689,17 @@ def test_what_a_package_misses_in_cuda_home_is_told_once_for_layout_store(
     assert both.severity is Severity.WARNING
 
 
+def test_cuda_pathfinder_is_known_by_its_distribution() -> None:
+    """Its module is below `cuda`, a name that many share."""
+    site = SiteListing(
+        site_of().directory, (Distribution("cuda-pathfinder", "1.9.1", (), ("cuda",)),)
+    )
+    (finding,) = check(*WHOLE, sites=(site,))
+    assert codes([finding]) == [("cuda-home-partial", Severity.NOTE)]
+    assert "cuda-pathfinder" in finding.summary
+    assert check(*WHOLE, sites=(site,), linked=True) == []
+
+
 def test_a_joined_toolkit_has_what_they_miss() -> None:
     """There CUDA_HOME is all of it."""
     joined = part(
