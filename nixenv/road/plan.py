@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
+from nixenv.errors import NixenvError
 from nixenv.road.classify import Inventory
 from nixenv.road.cuda import CudaToolkit
 from nixenv.road.named import find_named
@@ -16,7 +17,6 @@ from nixenv.road.variables import RESERVED, is_variable_name
 
 if TYPE_CHECKING:
     from nixenv.road.farms import Farms
-from nixenv.errors import NixenvError
 
 _T = TypeVar("_T")
 
