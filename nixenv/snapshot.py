@@ -18,6 +18,7 @@ from nixenv.evidence.contents import Contents
 from nixenv.evidence.distributions import SiteListing
 from nixenv.evidence.graph import Graph, Registration
 from nixenv.evidence.machine import Machine
+from nixenv.evidence.occasion import Occasion
 from nixenv.evidence.toolkit_files import ToolkitFiles
 from nixenv.places import Layout
 from nixenv.plain import make_converter
@@ -86,6 +87,7 @@ class Snapshot:
         contents: What they hold beyond that, for people.
         machine: The machine that it was taken on; None where it was left out.
         request: What was asked for; None likewise.
+        taken: When, where and by what it was taken; None likewise.
     """
 
     program: str | None
@@ -94,6 +96,7 @@ class Snapshot:
     contents: Contents
     machine: Machine | None = None
     request: Request | None = None
+    taken: Occasion | None = None
 
 
 @frozen
@@ -119,6 +122,7 @@ class _Document:
     graph: tuple[_Node, ...] | None
     machine: Machine | None
     request: Request | None
+    taken: Occasion | None = None
 
 
 def dump_snapshot(snapshot: Snapshot) -> str:
@@ -137,6 +141,7 @@ def dump_snapshot(snapshot: Snapshot) -> str:
         graph=None if contents.graph is None else _to_nodes(contents.graph, closure.paths),
         machine=snapshot.machine,
         request=snapshot.request,
+        taken=snapshot.taken,
     )
     return json.dumps(_CONVERTER.unstructure(document), indent=1) + "\n"
 
@@ -167,7 +172,13 @@ def parse_snapshot(text: str, file: str) -> Snapshot:
     graph = None if document.graph is None else _to_graph(document.graph, document.paths, file)
     contents = Contents(document.sites, document.files, graph)
     return Snapshot(
-        document.program, closure, document.probe, contents, document.machine, document.request
+        document.program,
+        closure,
+        document.probe,
+        contents,
+        document.machine,
+        document.request,
+        document.taken,
     )
 
 

@@ -4,14 +4,17 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import click
+from attrs import evolve
 
-from nixenv.cli.options import selection_of, selection_options
+from nixenv.cli.options import selection_of, selection_options, typed_command
 from nixenv.console import emit, patience, say
 from nixenv.errors import NixError, RootError
 from nixenv.evidence.graph import ReferencesUnknown
+from nixenv.evidence.occasion import note_occasion
 from nixenv.files import write_atomically
 from nixenv.inspect.comparison import Inspected, compare
 from nixenv.inspect.examination import Examination, examine
@@ -62,6 +65,12 @@ FINDINGS_PAGE = "docs/findings.md"
 @click.option("--html", metavar="FILE", help="Write the report as one page, for a browser.")
 @click.option("--all", "full", is_flag=True, help="List everything, instead of a few of each kind.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, for a program.")
+@click.option(
+    "--no-machine",
+    "without_machine",
+    is_flag=True,
+    help="Leave the machine out, and its name: for a report that others will read.",
+)
 @click.option("--check", is_flag=True, help="Exit 1 if there is a finding of severity error.")
 def inspect(
     names: tuple[str, ...],
@@ -72,6 +81,7 @@ def inspect(
     full: bool,
     as_json: bool,
     check: bool,
+    without_machine: bool,
     timeout: float | None,
     **options: str | None,
 ) -> None:
@@ -90,14 +100,22 @@ def inspect(
     if diff is not None:
         _show_difference(diff, options, waiting, as_json=as_json)
         return
-    name, examined = _examine_names(names, options, waiting)
+    examine_it = partial(_examine, options, waiting, with_machine=not without_machine)
+    name, examined = _examine_names(names, options, waiting, examine_it)
     _refuse_two({"NAME": name, "--why": why, "--html": html})
     if name is not None:
         _show_subject(name, examined, as_json=as_json)
     elif why is not None:
         _show_presence(why, examined, as_json=as_json)
     else:
-        _show_report(examined.report, html, full=full, as_json=as_json)
+        made = note_occasion(
+            typed_command(),
+            os.environ,
+            with_host=not without_machine,
+            with_nix=options["snapshot"] is None,
+        )
+        report = evolve(examined.report, made=made)
+        _show_report(report, html, full=full, as_json=as_json)
     if check and examined.report.verdict is Verdict.BROKEN:
         sys.exit(1)
 
@@ -109,19 +127,22 @@ def _refuse_two(modes: Mapping[str, object]) -> None:
 
 
 def _examine_names(
-    names: tuple[str, ...], options: Mapping[str, str | None], waiting: Patience
+    names: tuple[str, ...],
+    options: Mapping[str, str | None],
+    waiting: Patience,
+    examine_it: Callable[..., Examination],
 ) -> tuple[str | None, Examination]:
     """Say which of the names is NAME, and examine what the other, or none, stands for."""
     if not names:
-        return None, _examine(options, waiting)
+        return None, examine_it()
     if len(names) == 2:
-        return names[1], _examine(options, waiting, names[0])
+        return names[1], examine_it(names[0])
     (name,) = names
     if options["snapshot"] is not None:
-        examined = _examine(options, waiting)
+        examined = examine_it()
         return (None if name == examined.report.root.program else name), examined
     is_binary, binary, gathered = _tell_apart(name, options, waiting)
-    return (None if is_binary else name), _examine(options, waiting, binary, gathered)
+    return (None if is_binary else name), examine_it(binary, gathered)
 
 
 def _tell_apart(
@@ -171,10 +192,19 @@ def _examine(
     waiting: Patience,
     binary: str | None = None,
     gathered: Material | None = None,
+    *,
+    with_machine: bool,
 ) -> Examination:
     selection = selection_of({**options, "binary": binary})
     with show_progress(STAGES, is_shown=sys.stderr is not None and sys.stderr.isatty()) as step:
-        return examine(selection, os.environ, step, waiting, gathered=gathered)
+        return examine(
+            selection,
+            os.environ,
+            step,
+            waiting,
+            gathered=gathered,
+            with_machine=with_machine,
+        )
 
 
 def _show_report(report: Report, html: str | None, *, full: bool, as_json: bool) -> None:

@@ -1,6 +1,8 @@
 """The options that several commands have."""
 
 import os
+import shlex
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -119,3 +121,8 @@ def selection_of(options: dict[str, Any]) -> Selection:
     if options["snapshot"] and source("root") is ParameterSource.ENVIRONMENT:
         foreign.add("root")
     return Selection(**{name: None if name in foreign else options[name] for name in options})
+
+
+def typed_command() -> str:
+    """Write the command as it was typed, for what is read later and elsewhere."""
+    return shlex.join(["nixenv", *sys.argv[1:]])

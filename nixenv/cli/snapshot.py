@@ -4,7 +4,7 @@ import os
 
 import click
 
-from nixenv.cli.options import binary_argument, selection_of, selection_options
+from nixenv.cli.options import binary_argument, selection_of, selection_options, typed_command
 from nixenv.console import emit, patience
 from nixenv.files import write_atomically
 from nixenv.inspect.recording import take_snapshot
@@ -27,7 +27,13 @@ def snapshot(
 ) -> None:
     """Record the closure and what it holds as one JSON file, to replay with --from."""
     waiting = patience("nixenv", timeout)
-    taken = take_snapshot(selection_of(options), os.environ, waiting, with_machine=machine)
+    taken = take_snapshot(
+        selection_of(options),
+        os.environ,
+        waiting,
+        with_machine=machine,
+        command=typed_command(),
+    )
     text = dump_snapshot(taken)
     if output in (None, "-"):
         emit(text)

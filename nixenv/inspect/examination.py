@@ -36,6 +36,7 @@ def examine(
     patience: Patience = PATIENT,
     *,
     gathered: Material | None = None,
+    with_machine: bool = True,
 ) -> Examination:
     """Look at a program's closure and at the machine, and judge them.
 
@@ -45,17 +46,20 @@ def examine(
         step: Called with the name of each stage before it begins.
         patience: How long to wait for Nix, and who is told meanwhile.
         gathered: The closure, where the caller has asked for it already.
+        with_machine: Whether to look at the machine.
 
     Raises:
         RootError, UsageError, ProfileInvalid, SnapshotInvalid, Unreadable: there is nothing to
             look at.
     """
     try:
-        seen = look(selection, environ, step, patience, gathered=gathered)
+        seen = look(
+            selection, environ, step, patience, gathered=gathered, with_machine=with_machine
+        )
     except NixError as error:
         root, profile = find_root(selection, environ)
         failure = explain_nix_failure(error, root.path, environ)
-        machine = look_at_machine(profile, environ)
+        machine = look_at_machine(profile, environ) if with_machine else None
         layout = choose_layout(selection, profile)
         return Examination(judge_failure(root, profile.name, layout, failure, machine), None, error)
     step("judgement")

@@ -72,6 +72,7 @@ def judge(seen: Survey) -> Report:
         overridden=seen.overridden,
         machine=seen.machine,
         findings=findings,
+        recorded=seen.recorded,
     )
 
 
@@ -164,10 +165,10 @@ def _toolkit_names(seen: Survey) -> frozenset[str]:
 
 
 def judge_failure(
-    root: Root, profile: str, layout: str, failure: Finding, machine: Machine
+    root: Root, profile: str, layout: str, failure: Finding, machine: Machine | None
 ) -> Report:
     """Report on a root of which Nix gave no closure: why it did not, and the machine."""
-    gpu = check_gpu(machine, None, store_name(root.path), None)
+    gpu = check_gpu(machine, None, store_name(root.path), None) if machine else ()
     findings = rank_findings((failure, *gpu))
     return Report(
         verdict=reach_verdict(findings),

@@ -8,6 +8,7 @@ from attrs import field, frozen
 from nixenv.evidence.distributions import Distribution, SiteListing
 from nixenv.evidence.graph import Graph, closure_sizes
 from nixenv.evidence.machine import Machine
+from nixenv.evidence.occasion import Occasion
 from nixenv.findings import Finding, Severity
 from nixenv.inspect.components import Group, group_of
 from nixenv.plain import to_plain
@@ -75,6 +76,8 @@ class Report:
         overridden: Of those that are the user's own, what they would be without.
         machine: The machine under it; None where it was not recorded.
         findings: What to know about it, worst first.
+        made: When, where and by what the report was made.
+        recorded: The same of the snapshot that it was made from; None where it is of here and now.
     """
 
     verdict: Verdict
@@ -90,6 +93,8 @@ class Report:
     overridden: Mapping[str, str] = field(factory=dict)
     machine: Machine | None = None
     findings: tuple[Finding, ...]
+    made: Occasion = field(factory=Occasion)
+    recorded: Occasion | None = None
 
 
 def reach_verdict(findings: Sequence[Finding]) -> Verdict:
@@ -148,6 +153,14 @@ def list_members(closure: Closure, probe: Probe, graph: Graph | None) -> tuple[M
         )
         for path in closure.paths
     )
+
+
+def describe_occasion(occasion: Occasion) -> str:
+    """Say in a line when, where and by what something was looked at."""
+    place = f" on {occasion.host}" if occasion.host else ""
+    nix = f", Nix {occasion.nix}" if occasion.nix else ""
+    command = f", by `{occasion.command}`" if occasion.command else ""
+    return f"{occasion.time}{place}, nixenv {occasion.nixenv}{nix}{command}"
 
 
 def to_document(answer: object) -> dict[str, object]:

@@ -14,6 +14,7 @@ from nixenv.evidence.contents import Contents
 from nixenv.evidence.distributions import probe_distributions
 from nixenv.evidence.graph import Graph, query_graph
 from nixenv.evidence.machine import Machine, probe_machine, select_variables
+from nixenv.evidence.occasion import Occasion
 from nixenv.evidence.toolkit_files import probe_toolkit_files, query_gpu_codes
 from nixenv.inspect.serving import look_at_server
 from nixenv.linked.inspection import FarmState, look_at_farms
@@ -56,6 +57,7 @@ class Survey(NamedTuple):
         export_command: How to ask for the environment by hand.
         layout: ``store`` or ``linked``.
         request: What was asked for; None where a snapshot left it out.
+        recorded: When, where and by what the snapshot was taken, if this is of one that says so.
     """
 
     material: Material
@@ -71,6 +73,7 @@ class Survey(NamedTuple):
     export_command: str = "nixenv export"
     layout: str = Layout.STORE
     request: Request | None = None
+    recorded: Occasion | None = None
 
     @property
     def variables(self) -> dict[str, str | None]:
@@ -124,7 +127,8 @@ def look(
         NixenvError: there is no closure to look at. That it is no whole one is told by the result.
     """
     if selection.snapshot is not None:
-        return _look_at_snapshot(selection, environ)
+        seen = _look_at_snapshot(selection, environ)
+        return seen if with_machine else seen._replace(machine=None, recorded=None)
     step("closure")
     material = gathered or gather(selection, environ, patience)
     step("contents")
@@ -167,7 +171,7 @@ def _look_at_snapshot(selection: Selection, environ: Mapping[str, str]) -> Surve
     if snapshot.request is not None:
         selection, seen = _ask_again(selection, seen, snapshot.request)
     # The farms are those of another machine.
-    return _go_on(seen, selection, before or environ)._replace(farms=())
+    return _go_on(seen, selection, before or environ)._replace(farms=(), recorded=snapshot.taken)
 
 
 def _ask_nvcc(seen: Survey, environ: Mapping[str, str]) -> Survey:

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -307,13 +308,13 @@ def test_an_active_environment_has_its_programs_on_path(nixenv: Nixenv, active: 
 @pytest.mark.parametrize(
     ("question", "asked"),
     [
-        ((), ["-qR", "--dump-db"]),
-        (("sglang",), ["-qR", "--dump-db"]),
+        ((), ["-qR", "--dump-db", "--version"]),
+        (("sglang",), ["-qR", "--dump-db", "--version"]),
         (("packaging",), ["-qR", "--dump-db"]),
         (("nvcc",), ["-qR", "--dump-db"]),
         (("--why", "torch"), ["-qR", "--dump-db"]),
         # Whether it is a thing of SGLang's closure shows in that.
-        (("other",), ["-qR", "-qR", "--dump-db"]),
+        (("other",), ["-qR", "-qR", "--dump-db", "--version"]),
         (("other", "vllm"), ["-qR", "--dump-db"]),
     ],
 )
@@ -325,7 +326,10 @@ def test_how_often_nix_is_asked(
     sglang: SglangClosure,
     tmp_path: Path,
 ) -> None:
-    """Once for the closure and once for its sizes, whichever of its things is asked about."""
+    """Once for the closure and once for its sizes, whichever of its things is asked about.
+
+    A report tells Nix's version as well.
+    """
     log, directory = tmp_path / "asked", tmp_path / "bin"
     directory.mkdir()
     real = shutil.which("nix-store")
@@ -593,3 +597,38 @@ def test_colours_are_for_terminals(environ: Environ) -> None:
 
     assert "\x1b[1;33mworks with warnings" in on_terminal({**environ, "TERM": "xterm"})
     assert "\x1b" not in on_terminal({**environ, "TERM": "xterm", "NO_COLOR": "1"})
+
+
+def test_the_report_names_its_occasion(nixenv: Nixenv) -> None:
+    """Machine, time, versions and command; in text, JSON and on the page."""
+    host = socket.gethostname()
+    made = json.loads(nixenv("inspect", "--json").stdout)["made"]
+    assert made["host"] == host
+    assert made["command"] == "nixenv inspect --json"
+    assert all(made[key] for key in ("time", "nixenv", "nix"))
+    for options in ([], ["--html", "-"]):
+        told = nixenv("inspect", *options).stdout
+        assert f" on {host}, nixenv {made['nixenv']}, Nix {made['nix']}" in told
+
+
+def test_a_report_without_the_machine(nixenv: Nixenv, environ: dict[str, str]) -> None:
+    """Neither its name is there, nor what was seen of it, nor what it would be judged by."""
+    broken = {**environ, "PYTHONHOME": "/machines/python"}
+    for options in (["--json"], ["--all"], ["--html", "-"]):
+        told = nixenv("inspect", "--no-machine", *options, environ=broken).stdout
+        assert f" on {socket.gethostname()}" not in told
+        assert "/machines/python" not in told
+    document = json.loads(nixenv("inspect", "--no-machine", "--json", environ=broken).stdout)
+    assert (document["machine"], document["made"]["host"]) == (None, "")
+    assert "cuda-library-without-headers" in [found["code"] for found in document["findings"]]
+
+
+def test_a_report_of_a_snapshot_names_both_occasions(nixenv: Nixenv, tmp_path: Path) -> None:
+    """When and where it was taken, and when the report was made."""
+    file = str(tmp_path / "snapshot.json")
+    assert nixenv("snapshot", "-o", file).returncode == 0
+    document = json.loads(nixenv("inspect", "--from", file, "--json").stdout)
+    assert document["recorded"]["command"] == f"nixenv snapshot -o {file}"
+    assert document["recorded"]["nix"]
+    assert document["made"]["nix"] == ""
+    assert "of a snapshot of 20" in nixenv("inspect", "--from", file).stdout

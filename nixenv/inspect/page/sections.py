@@ -23,7 +23,7 @@ from nixenv.inspect.page.tables import (
     size_cell,
     value_parts,
 )
-from nixenv.inspect.report import Member, Module, Report, Verdict, find_cause
+from nixenv.inspect.report import Member, Module, Report, Verdict, describe_occasion, find_cause
 from nixenv.inspect.views.lines import size_text
 from nixenv.road.choice import Choice, because
 from nixenv.road.classify import Inventory
@@ -210,6 +210,10 @@ def _facts(report: Report) -> Iterator[Element]:
     source = [report.source] if report.source else []
     yield from _fact("Closure", f"{len(members)} store objects", *size, *source)
     yield from _fact("Profile", report.profile, f"layout {report.layout}")
+    yield from _fact("Made", element("span", *prose(describe_occasion(report.made))))
+    if report.recorded is not None:
+        snapshot = element("span", *prose(describe_occasion(report.recorded)))
+        yield from _fact("Of a snapshot of", snapshot)
 
 
 def _machine_facts(looked_at: Machine) -> Iterator[Element]:

@@ -9,7 +9,14 @@ from rich.text import Text
 from nixenv.evidence.machine import Machine
 from nixenv.findings import Finding, Severity
 from nixenv.inspect.components import Group
-from nixenv.inspect.report import Member, Module, Report, Verdict, find_cause
+from nixenv.inspect.report import (
+    Member,
+    Module,
+    Report,
+    Verdict,
+    describe_occasion,
+    find_cause,
+)
 from nixenv.inspect.views.lines import capture, line, next_lines, section, size_text
 from nixenv.road.choice import Choice, because
 from nixenv.road.classify import Inventory
@@ -93,9 +100,16 @@ def _facts(report: Report, *, full: bool) -> Iterator[tuple[str, Iterable[str]]]
         yield f"Closure: {len(report.members)} store paths", _size_lines(report.members)
     if report.machine is not None:
         yield "Machine", _machine_lines(report.machine)
+    yield "Report", _occasion_lines(report)
     if report.variables:
         title = f"Variables (profile {report.profile}, layout {report.layout})"
         yield title, _variable_lines(report, full=full)
+
+
+def _occasion_lines(report: Report) -> Iterator[str]:
+    yield f"made: {describe_occasion(report.made)}"
+    if report.recorded is not None:
+        yield f"of a snapshot of {describe_occasion(report.recorded)}"
 
 
 def _root_lines(report: Report) -> Iterator[str]:

@@ -9,6 +9,7 @@ from nixenv.evidence.caches import DirectoryState
 from nixenv.evidence.distributions import Distribution
 from nixenv.evidence.gpu import Gpu, GpuDriver
 from nixenv.evidence.machine import Machine, PortState
+from nixenv.evidence.occasion import Occasion
 from nixenv.findings import Code, Finding, Severity
 from nixenv.inspect.components import Group
 from nixenv.inspect.report import Member, Module, Report, Verdict
@@ -162,6 +163,13 @@ _BROKEN = Report(
     },
     machine=MACHINE,
     findings=FINDINGS,
+    made=Occasion(
+        "nixenv inspect --html report.html",
+        "2026-07-01T12:00:00+00:00",
+        "gpu-7",
+        "0.1.0",
+        "2.26.3",
+    ),
 )
 
 
