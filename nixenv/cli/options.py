@@ -13,6 +13,7 @@ from nixenv.places import Layout
 from nixenv.process import parse_limit
 from nixenv.request import Selection, list_inherited_settings
 from nixenv.road.profile import BUILT_IN
+from nixenv.text import mask_urls
 from nixenv.versions import MINOR_VERSION, PYTHON_VERSION
 
 if TYPE_CHECKING:
@@ -125,4 +126,4 @@ def selection_of(options: dict[str, Any]) -> Selection:
 
 def typed_command() -> str:
     """Write the command as it was typed, for what is read later and elsewhere."""
-    return shlex.join(["nixenv", *sys.argv[1:]])
+    return mask_urls(shlex.join(["nixenv", *sys.argv[1:]]))
