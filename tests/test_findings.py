@@ -7,7 +7,6 @@ import pytest
 
 import nixenv
 from docs.findings import PAGE
-from nixenv.cli.inspect import FINDINGS_PAGE
 from nixenv.findings import Code, Severity
 from nixenv.inspect.diagnosis.table import load_table, render_meaning, render_page
 from tests.conftest import Nixenv
@@ -40,9 +39,9 @@ def test_severities_stand_worst_first() -> None:
     assert Code.NIX_MISSING.found("it").severity is Severity.ERROR
 
 
-def test_the_page_is_named_where_people_look(nixenv: Nixenv) -> None:
-    """In the help; under the verdict the command that says the same."""
-    assert FINDINGS_PAGE in nixenv("inspect", "--help").stdout
+def test_the_explanation_is_named_where_people_look(nixenv: Nixenv) -> None:
+    """In the help, and under the verdict."""
+    assert "nixenv explain CODE" in nixenv("inspect", "--help").stdout
     assert "nixenv explain CODE" in nixenv("inspect").stdout.partition("\n\n")[0]
 
 

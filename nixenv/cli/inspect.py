@@ -45,14 +45,8 @@ from nixenv.storepath import enclosing_store_path
 # Seconds. Whoever looks for what is wrong is not to wait for it without end.
 _PATIENCE = 10.0
 
-FINDINGS_PAGE = "docs/findings.md"
-"""Where the findings are documented."""
 
-
-@click.command(
-    epilog=f"`nixenv explain CODE`, and {FINDINGS_PAGE}, say what each finding means and what "
-    "cures it; docs/inspect.md describes the JSON."
-)
+@click.command(epilog="`nixenv explain CODE` says what a finding means and how it is fixed.")
 @click.argument("names", nargs=-1, metavar="[BINARY] [NAME]")
 @selection_options
 @click.option("--why", metavar="NAME", help="Why a store path or distribution is in the closure.")

@@ -19,8 +19,7 @@ from nixenv.snapshot import dump_snapshot
     "--machine/--no-machine",
     default=True,
     show_default=True,
-    help="Record the machine as well: GPU, driver, and the variables that matter "
-    "(docs/snapshot.md lists them).",
+    help="Record the machine as well: GPU, driver, and the variables that matter.",
 )
 def snapshot(
     output: str | None, timeout: float | None, *, machine: bool, **options: str | None

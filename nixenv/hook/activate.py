@@ -37,7 +37,7 @@ class NotForPeople(UsageError):
 
     def _texts(self) -> tuple[str, str]:
         return (
-            f"`{self.command}` is what hooks/on-activate.bash runs, with six arguments",
+            f"`{self.command}` is what the hook on-activate.bash runs, with six arguments",
             f"take `{self.instead}`; or does the hook belong to another version of nixenv?",
         )
 

@@ -30,7 +30,7 @@ _PIP_CONFIGURATION = """\
 [install]
 user = This environment is externally managed: nixenv makes it of links into the Nix store, and \
 makes it anew when the program changes. Put a virtual environment of your own on top of it, as \
-docs/linked.md of nixenv says. This text
+`nixenv explain farm-foreign-files` says. This text
 """
 
 

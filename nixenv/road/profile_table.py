@@ -37,10 +37,7 @@ class ProfileInvalid(NixenvError):
     def _texts(self) -> tuple[str, str]:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         where = f"{place}: {self.key}" if self.key else place
-        return (
-            f"{where}: {self.detail}",
-            "correct it there; docs/profiles.md lists the keys and their types",
-        )
+        return f"{where}: {self.detail}", "correct it there"
 
 
 class Table:

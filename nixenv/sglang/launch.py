@@ -31,7 +31,7 @@ class SettingsInvalid(UsageError):
     def _texts(self) -> tuple[str, str, Sequence[str]]:
         return (
             "these settings cannot be used:",
-            "set each to a value that docs/sglang.md allows, or unset it to have its default",
+            "correct each, or unset it to have its default",
             [f"{problem.variable}: {shorten(problem.detail)}" for problem in self.problems],
         )
 

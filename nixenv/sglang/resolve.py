@@ -26,7 +26,7 @@ def cli(*, banner: bool) -> None:
     A directory, a GGUF file or a URL is taken as it is. A Hugging Face ID is looked up below
     $FLOX_ENV/share/models, and otherwise left to SGLang. What SGLang's transformers could
     not read is mended in a copy made of links. The file's path goes to stdout.
-    docs/sglang.md has the variables.
+    SGLANG_MODEL_ENV_FILE says where the file is to be.
 
     \b
     Exit codes: 0 done; 1 a model that cannot be served, or a cache that cannot be written;

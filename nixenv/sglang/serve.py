@@ -56,7 +56,13 @@ def cli(*, print_cmd: bool, dry_run: bool) -> None:
 
     The process becomes `pythonX.Y -m sglang.launch_server ...`, so signals reach the
     server. Written commands can be pasted into a shell; API keys in them are masked.
-    docs/sglang.md has the variables.
+
+    Variables that become flags of the server: SGLANG_MODEL, SGLANG_HOST, SGLANG_PORT,
+    SGLANG_SERVED_NAME, SGLANG_PREFERRED_SAMPLING_PARAMS (JSON), SGLANG_ATTENTION_BACKEND,
+    SGLANG_DTYPE, SGLANG_TP_SIZE, SGLANG_DISABLE_CUDA_GRAPH (1 or 0), SGLANG_NNODES,
+    SGLANG_NODE_RANK, SGLANG_DIST_INIT_ADDR, SGLANG_API_KEY_FILE (a file), and SGLANG_EXTRA_ARGS
+    (any other flags). SGLANG_PREFLIGHT=1 sees first that the port is free; SGLANG_PYTHON is the
+    interpreter, SGLANG_MODEL_ENV_FILE the .env file.
 
     \b
     Exit codes: 0 done; 1 no usable .env file, no free port, or no interpreter; 2 usage, a

@@ -151,7 +151,7 @@ def test_pip_refuses_to_install_and_says_why(activated: Activated, tmp_path: Pat
     )
     assert done.returncode != 0
     assert "This environment is externally managed" in done.stderr
-    assert "docs/linked.md" in done.stderr
+    assert "nixenv explain farm-foreign-files" in done.stderr
     assert find_problems(str(activated.virtualenv)) == ()
 
 

@@ -132,7 +132,7 @@ def test_wrong_values_end_with_2_and_all_names(activated: Environment) -> None:
         "    SGLANG_PORT: 'http' is no whole number from 1 to 65535\n"
         "    SGLANG_TP_SIZE: '0' is no whole number of at least 1\n"
         "    SGLANG_EXTRA_ARGS: it cannot be split into words: No closing quotation\n"
-        "  next: set each to a value that docs/sglang.md allows, or unset it to have its default\n"
+        "  next: correct each, or unset it to have its default\n"
     )
 
 

@@ -29,7 +29,8 @@ def _check(farm: FarmState) -> Iterator[Finding]:
         yield Code.FARM_FOREIGN_FILES.found(
             f"{place} holds what nixenv did not put there, and what the next one will not hold",
             farm.foreign_files,
-            "install into a virtual environment on top of it (docs/linked.md)",
+            "install into a virtual environment on top of it; "
+            f"{as_code(f'nixenv explain {Code.FARM_FOREIGN_FILES}')} says how",
         )
     if farm.conflicts:
         yield Code.FARM_CONFLICTS.found(

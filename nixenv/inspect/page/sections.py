@@ -242,7 +242,6 @@ def _gpu_text(gpu: Gpu) -> str:
 
 def _finding(finding: Finding) -> Element:
     severity = finding.severity
-    documented = f"docs/findings.md#{finding.code}"
     parts = [
         element(
             "h3",
@@ -253,7 +252,7 @@ def _finding(finding: Finding) -> Element:
         element("p", *prose(finding.summary)),
         *_evidence(finding.evidence),
         *_next(finding.remedy),
-        element("p", "Documented in ", element("code", documented), class_="documented"),
+        element("p", *prose(f"`nixenv explain {finding.code}` says more"), class_="documented"),
     ]
     return element("article", *parts, class_=f"card {severity}")
 

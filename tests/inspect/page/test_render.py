@@ -61,11 +61,10 @@ def test_where_all_is_well_nothing_is_to_be_done() -> None:
     assert "Findings None: nothing to know about it." in text
 
 
-def test_a_finding_names_its_documentation() -> None:
-    """As text: the page is read where the documentation is not."""
-    page = render_page(report())
-    assert "docs/findings.md#cuda-runtime-headers-missing" in page
-    assert 'href="docs' not in page
+def test_a_finding_names_its_explanation() -> None:
+    """The command that gives it: the page is read where the documentation is not."""
+    page = text_of(render_page(report()))
+    assert "nixenv explain cuda-runtime-headers-missing says more" in page
 
 
 def test_the_first_of_several_distributions_wins() -> None:
