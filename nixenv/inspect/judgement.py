@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from attrs import evolve
 
 from nixenv.errors import NixenvError
+from nixenv.evidence.distributions import SiteListing
 from nixenv.evidence.machine import Machine
 from nixenv.findings import Code, Finding
 from nixenv.inspect.diagnosis.consequences import leave_out_consequences
@@ -13,6 +14,7 @@ from nixenv.inspect.diagnosis.cuda import check_cuda
 from nixenv.inspect.diagnosis.environment import check_environment, is_active
 from nixenv.inspect.diagnosis.farms import check_farms
 from nixenv.inspect.diagnosis.gpu import check_gpu
+from nixenv.inspect.diagnosis.harm import weigh_for
 from nixenv.inspect.diagnosis.limits import check_limits
 from nixenv.inspect.diagnosis.python import check_launcher, check_python
 from nixenv.inspect.diagnosis.python_shell import check_shell
@@ -57,7 +59,8 @@ def judge(seen: Survey) -> Report:
     """Judge what was seen, and report on it."""
     material = seen.material
     lost = find_lost(material.closure, material.probe)
-    findings = rank_findings(leave_out_consequences(_check(_without_earlier(seen), lost), lost))
+    told = leave_out_consequences(_check(_without_earlier(seen), lost), lost)
+    findings = rank_findings(told, weigh_for(_list_own(seen)))
     return Report(
         verdict=reach_verdict(findings),
         next_step=choose_next_step(findings),
@@ -76,6 +79,13 @@ def judge(seen: Survey) -> Report:
     )
 
 
+def _list_own(seen: Survey) -> Iterator[SiteListing]:
+    """Give what the program's own directories of modules hold; where none is its own, all."""
+    parts = seen.inventory.site_packages if seen.inventory else ()
+    own = {part.directory for part in parts if part.own} or {part.directory for part in parts}
+    return (site for site in seen.contents.sites if site.directory in own)
+
+
 def _without_earlier(seen: Survey) -> Survey:
     """Judge the machine as this program's activation will leave it: it takes another's back."""
     if seen.machine is None or seen.earlier is None:
@@ -91,8 +101,7 @@ def _explain_stop(error: NixenvError) -> Finding:
 
 def _check(seen: Survey, lost: Collection[StorePath]) -> Iterator[Finding]:
     material, contents = seen.material, seen.contents
-    # What comes first is the next step, where it is no worse than others: first what makes the rest
-    # doubtful, last what a program may well live with.
+    # Of what is equally bad and harmful, what makes the rest doubtful comes first.
     yield from check_store(material.closure, material.probe, seen.nix_store)
     yield from map(_explain_stop, seen.stops)
     yield from check_farms(seen.farms)

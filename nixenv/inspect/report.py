@@ -1,6 +1,6 @@
 """What ``nixenv inspect`` says of an environment: verdict, findings and facts. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 
 from attrs import field, frozen
@@ -105,10 +105,17 @@ def reach_verdict(findings: Sequence[Finding]) -> Verdict:
     return Verdict.WARNINGS if Severity.WARNING in severities else Verdict.WORKS
 
 
-def rank_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Put the worst first; of one severity, they stay in the order of the checks."""
+def rank_findings(
+    findings: Iterable[Finding], harm: Callable[[Finding], int] = lambda _: 0
+) -> tuple[Finding, ...]:
+    """Put the worst first.
+
+    Args:
+        findings: The findings; what is equally bad stays in the order of the checks.
+        harm: Of one severity, what comes first has the lesser number.
+    """
     order = list(Severity)
-    return tuple(sorted(findings, key=lambda finding: order.index(finding.severity)))
+    return tuple(sorted(findings, key=lambda found: (order.index(found.severity), harm(found))))
 
 
 def find_cause(findings: Iterable[Finding]) -> Finding | None:

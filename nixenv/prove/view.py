@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from nixenv.inspect.views.lines import next_lines
 from nixenv.prove.steps import Proof, State, Step
 from nixenv.text import printable
 
@@ -34,7 +35,7 @@ def show_end(proof: Proof) -> str:
         if step.finding is not None:
             lines += ["", f"{code} explains `{step.name}`: {step.finding.summary}"]
             lines += [f"    {line}" for line in step.finding.evidence]
-            lines += [f"  next: {step.finding.remedy}"] if step.finding.remedy else []
+            lines += [f"  {line}" for line in next_lines(step.finding.remedy)]
     unexplained = [step.name for step in failed if step.finding is None]
     if unexplained:
         lines += ["", f"inspect finds nothing that explains: {'; '.join(unexplained)}"]

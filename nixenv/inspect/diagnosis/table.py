@@ -8,6 +8,7 @@ import re
 import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 
@@ -34,16 +35,27 @@ class NoSuchFinding(UsageError):
         return reason, "`nixenv explain` lists them all"
 
 
+class Harm(StrEnum):
+    """What a finding keeps a program from, worst first: of one severity, the next step is that."""
+
+    START = "start"
+    WORK = "work"
+    COMPILE = "compile"
+    LITTLE = "little"
+
+
 @frozen
 class Area:
     """A part of docs/findings.md.
 
     Attributes:
         title: Its heading.
+        harm: What its findings keep a program from, where they do not say it for themselves.
         text: What holds for all of its findings, in Markdown; may be empty.
     """
 
     title: str
+    harm: Harm
     text: str = ""
 
 
@@ -54,12 +66,14 @@ class Meaning:
     Attributes:
         area: The name of its area.
         text: What is wrong, how that was found out and what cures it, in Markdown.
+        harm: What it keeps a program from; None for what its area says.
         follows_loss_of: It may be a mere consequence where a store object of these groups is lost.
         bears_on: It matters to whoever asks about a thing of these kinds, though it names none.
     """
 
     area: str
     text: str
+    harm: Harm | None = None
     follows_loss_of: frozenset[Group] = frozenset()
     bears_on: frozenset[Kind] = frozenset()
 
@@ -77,6 +91,11 @@ class Table:
     text: str
     areas: Mapping[str, Area]
     findings: Mapping[Code, Meaning]
+
+    def harm_of(self, code: Code) -> Harm:
+        """Say what a finding keeps a program from."""
+        meaning = self.findings[code]
+        return meaning.harm or self.areas[meaning.area].harm
 
 
 @cache
