@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from nixenv.storepath import (
     StoreName,
     enclosing_store_path,
+    find_store_paths,
     parse_store_name,
     parse_store_path,
     store_name,
@@ -97,3 +98,36 @@ def test_nothing_of_a_name_is_lost(name: str) -> None:
     told = parse_store_name(name)
     assert "-".join(filter(None, (told.prefix, told.name, told.release))) == name
     assert told.name
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nix/store",
+        "/nix/store/",
+        f"/nix/store/{HASH}",
+        f"/nix/store/{HASH}-",
+        f"/nix/store/{HASH[:-1]}-short/bin",
+        f"/nix/store/.links/{HASH}-a",
+        f"/nix/storeroom/{HASH}-a",
+        f"/other/nix/store/{HASH}-a",
+        f"{HASH}-a/bin",
+    ],
+)
+def test_what_is_in_no_store_object(path: str) -> None:
+    """Nothing is cut: no directory of the store, and no other directory, is a store object."""
+    assert enclosing_store_path(path, "/nix/store") is None
+
+
+def test_a_store_directory_may_end_in_a_slash() -> None:
+    """As people set it."""
+    path = f"/nix/store/{HASH}-a"
+    assert enclosing_store_path(f"{path}/bin", "/nix/store/") == path
+
+
+def test_the_store_paths_in_a_text() -> None:
+    """Each once, in their order, wherever they stand; those of another store are none."""
+    a, b = f"/nix/store/{HASH}-a-1.0", f"/nix/store/{HASH}-b"
+    text = f"PATH='{b}/bin:{a}/bin' {b} /nix/store/{HASH}- /opt/store/{HASH}-c /nixXstore/{HASH}-c"
+    assert find_store_paths(text, "/nix/store") == (b, a)
+    assert find_store_paths(f"x /nnx/store/{HASH}-a", "/n+x/store") == ()

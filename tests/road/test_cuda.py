@@ -261,8 +261,10 @@ def test_what_nvcc_names_goes_before_a_higher_patch_level() -> None:
 def test_of_several_nvcc_of_one_version_the_highest() -> None:
     """The other is no part of the toolkit, and not several compilers."""
     old = cuda("cuda12.8-cuda_nvcc-12.8.61", "nvcc")
-    found = toolkit(old, NVCC)
-    assert (found.members, found.passed_over, found.others) == ((NVCC.path,), (old.path,), ())
+    for order in ((old, NVCC), (NVCC, old)):
+        found = toolkit(*order)
+        assert (found.nvcc, found.members) == (NVCC.path, (NVCC.path,))
+        assert (found.passed_over, found.others) == ((old.path,), ())
 
 
 @given(st.permutations([90, 57, 61, 100]))

@@ -115,6 +115,26 @@ def test_a_script_is_run_by_the_interpreter_of_its_shebang() -> None:
     assert (found.environment, found.places, found.note) == (None, (), None)
 
 
+def test_a_shebang_that_ends_in_python3_is_of_the_version_behind_the_link() -> None:
+    """Or of the one that its library tells, where the file itself is called python3."""
+    script = f"#!{PYTHON}/bin/python3 -s\nimport prog\n".encode()
+    found = read({**PLAIN, f"{PROGRAM}/bin/prog": script})
+    assert (found.interpreter, found.version) == (f"{PYTHON}/bin/python3.12", "3.12")
+    copied = {**PLAIN, f"{PYTHON}/bin/python3": ELF, f"{PROGRAM}/bin/prog": script}
+    found = read(copied)
+    assert (found.interpreter, found.version) == (f"{PYTHON}/bin/python3", "3.12")
+    both = {**copied, f"{PYTHON}/lib/python3.13/os.py": b""}
+    assert read(both).version is None
+
+
+def test_a_shebang_outside_the_store_ends_the_chain() -> None:
+    """The machine's Python is no part of the closure, and is not looked at."""
+    disk: Disk = {"/usr/bin/python3.12": ELF, "/usr/lib/python3.12/os.py": b""}
+    found = read({**PLAIN, **disk, f"{PROGRAM}/bin/prog": b"#!/usr/bin/python3.12\n"})
+    assert (found.interpreter, found.version) == (None, None)
+    assert found.note is not None
+
+
 def test_the_module_list_is_read_and_what_is_gone_is_told() -> None:
     """In its order; a directory that is not there was there when the program was built."""
     gone = f"{store_path('gone')}/{SITE}"

@@ -298,3 +298,20 @@ def test_what_was_there_counts_towards_the_limit() -> None:
     environment = Environment((Prepend("CPATH", ("/a",)),))
     with pytest.raises(VariableTooLong, match="CPATH"):
         resolve(environment, {"CPATH": "é" * (VARIABLE_LIMIT // 2)})
+
+
+def test_a_toolkit_without_directories_sets_no_empty_list() -> None:
+    """A bare nvcc has neither headers nor libraries: no list is touched."""
+    bare = CudaToolkit("12.8", NVCC, NVCC, (), (NVCC,), (NVCC,))
+    names = {
+        getattr(operation, "name", "")
+        for operation in plan_environment(
+            INVENTORY._replace(cuda=bare), Profile("p", path=("nvcc",)), "/cache"
+        )
+    }
+    assert {"CUDA_HOME", "CUDA_PATH"} <= names
+    assert not {"CPATH", "LIBRARY_PATH"} & names
+    stubs = INVENTORY._replace(cuda=bare._replace(stub_dirs=("/l/stubs",), include_dirs=("/i",)))
+    planned = [*plan_environment(stubs, Profile("p"), "/cache")]
+    assert Prepend("LIBRARY_PATH", ("/l/stubs",)) in planned
+    assert Prepend("CPATH", ("/i",)) in planned

@@ -12,6 +12,12 @@ from nixenv.errors import Unreadable
 from nixenv.road.profile import BUILT_IN, ProfileNotFound, parse_profile, to_document
 from nixenv.road.profile_table import ProfileInvalid
 
+NEVER_SET = (
+    *("NIXENV_ACTIVATION", "PATH", "PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE", "VIRTUAL_ENV"),
+    *("CUDA_HOME", "CUDA_PATH", "CPATH", "LIBRARY_PATH", "IFS", "LD_PRELOAD", "LD_AUDIT"),
+    *("BASH_ENV", "ENV", "PROMPT_COMMAND", "PYTHONSTARTUP", "__nixenv_x"),
+)
+
 
 @pytest.mark.parametrize(("name", "told"), BUILT_IN.items())
 def test_program_and_root_of_a_built_in_profile_are_those_in_its_file(
@@ -221,3 +227,18 @@ def test_bytes_that_are_no_utf8_are_no_toml(tmp_path: Path) -> None:
     file.write_bytes(b"binary = '\xff'")
     with pytest.raises(ProfileInvalid, match="this is no TOML"):
         load_profile(str(file))
+
+
+@pytest.mark.parametrize("name", NEVER_SET)
+@pytest.mark.parametrize("table", TABLES)
+def test_which_names_a_profile_may_not_set(name: str, table: str) -> None:
+    """Whatever the table: nixenv's own, what shells live by, and what names code to run."""
+    document = {table: {name: table == "unset" or "{root}"}}
+    with pytest.raises(ProfileInvalid, match=f"{table}.{name}: is not for a profile to set"):
+        parse_profile(document, "p")
+
+
+def test_other_names_are_a_profiles_to_set() -> None:
+    """However near they come to those."""
+    names = ("PATHS", "LD_PRELOADED", "CUDA_HOMES", "_PATH", "nixenv", "CC", "MANPATH")
+    assert parse_profile({"set": dict.fromkeys(names, "v")}, "p").variables == set(names)

@@ -105,6 +105,18 @@ def test_the_highest_patch_version_by_number() -> None:
     assert chosen(*others, ROOT) == f"{P312.path} 3.12"
 
 
+@pytest.mark.parametrize(
+    "order", [("3.15.0a1", "3.15.0a2", "3.15.0b1", "3.15.0rc1", "3.15.0rc2", "3.15.0", "3.15.1")]
+)
+def test_pre_releases_of_interpreters(order: tuple[str, ...]) -> None:
+    """Plain interpreters like any other: an alpha comes before a beta, the release after all."""
+    held = [interpreter(f"python3-{version}", "3.15") for version in order]
+    decoy = interpreter("python3-3.15.9-env", "3.15")
+    for number in range(2, len(held) + 1):
+        assert chosen(*held[:number], decoy, ROOT) == f"{held[number - 1].path} 3.15"
+        assert chosen(decoy, *held[number - 1 :: -1], ROOT) == f"{held[number - 1].path} 3.15"
+
+
 def test_no_interpreter_is_an_error() -> None:
     """The message says that the closure has none."""
     with pytest.raises(PythonNotFound, match="no Python interpreter in the closure"):
@@ -255,6 +267,30 @@ def test_the_wrappers_list_comes_first_in_its_order() -> None:
     ]
 
 
+def test_the_programs_own_modules_are_marked() -> None:
+    """What the launcher, the root and what it propagates bring; the rest of the closure is not."""
+    part = ModuleDirectory(site_packages("listed"), path_lines=(f"{store_path('listed')}/line",))
+    unread = ModuleDirectory(site_packages("root"), path_lines=(f"{store_path('root')}/line",))
+    found = parts(
+        OLD,
+        NEW,
+        TORCH,
+        module("listed", "3.12"),
+        SGLANG,
+        launched=launcher("python3-3.12.12", "listed"),
+        notes=(part, unread),
+    )
+    assert {part.directory: part.own for part in found} == {
+        site_packages("listed"): True,
+        f"{store_path('listed')}/line": True,
+        site_packages("root"): True,
+        site_packages("python3.12-torch-2.9.1"): True,
+        site_packages("python3.12-packaging-25.0"): True,
+        f"{store_path('root')}/line": True,
+        site_packages("python3.12-packaging-20.9"): False,
+    }
+
+
 def test_without_a_wrapper_the_propagated_inputs_are_walked() -> None:
     """Depth first, each before what it propagates, as nixpkgs does it."""
     left = module("left", "3.12", "deep")
@@ -365,3 +401,22 @@ def test_every_directory_is_there_exactly_once(
     assert sorted(found) == sorted(site_packages(name) for name in members)
     own = [site_packages(name) for name in listed if name in members]
     assert found[: len(own)] == own
+
+
+def test_a_launchers_interpreter_outside_the_closure_does_not_count() -> None:
+    """It names a store object that the closure lacks: the closure's own is taken."""
+    found = choose_interpreter(
+        closure_of(P312, ROOT), probe_of(P312, ROOT, launched=launcher("python3-3.12.1")), None
+    )
+    assert (found.path, found.reasons[1]) == (P312.path, Reason.ONLY_INTERPRETER)
+
+
+def test_an_interpreter_of_two_versions_is_taken_for_the_launchers() -> None:
+    """One store object with bin/python3.12 and bin/python3.13."""
+    both = interpreter("both", "3.12", "3.13")
+    for version in both.pythons:
+        assert chosen(both, ROOT, launched=launcher("both", version=version)) == (
+            f"{both.path} {version}"
+        )
+    with pytest.raises(PythonAmbiguous, match="3.12 .*-both\n.*3.13 .*-both"):
+        chosen(both, ROOT)

@@ -57,7 +57,11 @@ def test_without_a_prefix_a_part_is_of_no_other_release_that_it_tells_apart() ->
 
 
 @pytest.mark.parametrize(
-    "bare", ["cuda_cudart-12.8.90", "libcudla-12.8.90", "libnvvm-13.0.88", "cuda_nvcc-11.4.152"]
+    "bare",
+    [
+        *("cuda_cudart-12.8.90", "libcudla-12.8.90", "libnvvm-13.0.88", "cuda_nvcc-11.4.152"),
+        *("libnvjitlink-12.8.93", "libnvfatbin-12.8.90", "libnvptxcompiler-13.0.88"),
+    ],
 )
 def test_parts_that_are_numbered_as_cuda_is(bare: str) -> None:
     """They tell the version by themselves."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from nixenv.errors import NixenvError
 from nixenv.sglang.cache import entry_name
 from nixenv.sglang.envfile import (
+    EnvFileUnusable,
     format_resolution,
     locate_env_file,
     parse_resolution,
@@ -315,3 +316,12 @@ def test_a_stale_file_is_refused(activated: Environment) -> None:
     assert outcome.status == 1
     assert f"is stale: '{model}' is gone" in outcome.stderr
     assert "next: run sglang-resolve-model" in outcome.stderr
+
+
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    """With the system's reason; that it is not there yet is another matter."""
+    (tmp_path / "file").touch()
+    with pytest.raises(EnvFileUnusable, match="cannot be read: Not a directory"):
+        read_env_file(str(tmp_path / "file" / "model.env"), "a/b")
+    with pytest.raises(EnvFileUnusable, match="is not there yet for 'a/b'"):
+        read_env_file(str(tmp_path / "model.env"), "a/b")

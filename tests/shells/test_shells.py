@@ -299,6 +299,46 @@ def test_directories_are_made_whatever_their_name(shell: str, way: str, tmp_path
     assert made.is_dir()
     assert made.stat().st_mode & 0o777 == 0o700  # whatever the mask
     after(shell, way, environment, {}, tmp_path)
+    assert sorted(os.listdir(tmp_path)) == ["home", "it's $(a)", "text"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "dash", "zsh"])
+def test_a_directory_that_cannot_be_made_stops_nothing(shell: str, tmp_path: Path) -> None:
+    """mkdir complains; under `set -e` the rest is set all the same."""
+    (tmp_path / "file").touch()
+    made = MakeDirectory(str(tmp_path / "made"))
+    operations = (MakeDirectory(str(tmp_path / "file" / "below")), made, Set("HELD", "v"))
+    text = f"set -e; exec 2>told\n{render(Environment(operations), 'sh', {})}exec 2>&1\n"
+    assert evaluate(SOURCE[shell], text, {}, tmp_path)["HELD"] == "v"
+    assert "below" in (tmp_path / "told").read_text()
+    assert sorted(os.listdir(tmp_path)) == ["file", "home", "made", "text", "told"]
+
+
+def test_fish_sets_for_all_when_it_is_evaluated_in_a_function(tmp_path: Path) -> None:
+    """As people wrap it: what is set is still there behind the function."""
+    environment = Environment(
+        (
+            Unset("GONE"),
+            Set("HELD", "v"),
+            Default("CC", "gcc"),
+            Default("MINE", "theirs"),
+            Prepend("CPATH", ("/a",)),
+            Append("MANPATH", ("/a",)),
+            Remove("LIBRARY_PATH", ("/x",)),
+        )
+    )
+    text = render(environment, "fish", {})
+    script = f"function act\n{text}\nend\nact\nact\n"
+    before = {"GONE": "1", "MINE": "m", "CPATH": "/b", "MANPATH": "/b", "LIBRARY_PATH": "/x:/y"}
+    assert evaluate(SOURCE["fish"], script, before, tmp_path) == {
+        "PATH": SEARCH_PATH,
+        "HELD": "v",
+        "CC": "gcc",
+        "MINE": "m",
+        "CPATH": "/a:/b",
+        "MANPATH": "/b:/a",
+        "LIBRARY_PATH": "/y",
+    }
 
 
 @pytest.mark.parametrize("shell", ["bash", "dash", "zsh"])

@@ -1,0 +1,99 @@
+"""The query station: what is taken for a closure, and what Flox recorded where Nix is missing."""
+
+from pathlib import Path
+
+import pytest
+
+from nixenv.errors import Unreadable
+from nixenv.road.nix import NixFailed, NixNotFound
+from nixenv.road.query import Closure, Origin, UnusableClosure, parse_requisites, query_closure
+from tests.closures import store_path
+
+ROOT = store_path("root")
+A = store_path("a")
+
+
+def parse(text: str) -> Closure:
+    return parse_requisites(text, ROOT, "/nix/store", Origin.NIX, "nix-store -qR")
+
+
+def test_a_closure_is_its_store_paths_each_once() -> None:
+    """In the order of who listed them."""
+    found = parse(f"{A}\n{ROOT}\n{A}\n")
+    assert found == Closure(ROOT, (A, ROOT), Origin.NIX, "nix-store -qR")
+    assert found.failure is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "it is empty"),
+        ("\n", "'' is no store path of /nix/store"),
+        (f"{A}\n", "root is not among its 1 store paths"),
+        (f"{ROOT}\nwarning: you did not\n", "'warning: you did not' is no store path"),
+        (f"{ROOT}\n /nix/store/x\n", "is no store path"),
+        (f"{ROOT}\n{A} \n", "is no store path"),
+        (f"{ROOT}/bin\n", "is no store path"),
+    ],
+)
+def test_anything_else_is_no_closure(text: str, message: str) -> None:
+    """The error names who said it, and the line."""
+    with pytest.raises(UnusableClosure, match=f"nix-store -qR gave no usable closure: .*{message}"):
+        parse(text)
+
+
+def without_nix(directory: Path) -> dict[str, str]:
+    """Give an environment in which there is no nix-store, and $FLOX_ENV is ``directory``."""
+    return {"PATH": str(directory), "FLOX_ENV": str(directory)}
+
+
+@pytest.fixture
+def no_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without Nix's own profile directories."""
+    monkeypatch.setattr("nixenv.road.nix._PROFILE_BIN_DIRS", ())
+
+
+@pytest.mark.usefixtures("no_profiles")
+def test_requisites_that_cannot_be_read_are_an_error(tmp_path: Path) -> None:
+    """They are there, and there is no Nix: the system's reason is passed on."""
+    (tmp_path / "requisites.txt").mkdir()
+    with pytest.raises(Unreadable, match=f"{tmp_path}/requisites.txt cannot be read: "):
+        query_closure(ROOT, "/nix/store", without_nix(tmp_path))
+
+
+@pytest.mark.usefixtures("no_profiles")
+def test_neither_nix_nor_requisites(tmp_path: Path) -> None:
+    """All places are named, requisites.txt among them."""
+    with pytest.raises(NixNotFound) as caught:
+        query_closure(ROOT, "/nix/store", {**without_nix(tmp_path), "NIX_BIN": "/nix-2/bin/nix"})
+    assert caught.value.searched == [str(tmp_path), "/nix-2/bin", f"{tmp_path}/requisites.txt"]
+    with pytest.raises(NixNotFound):
+        query_closure(ROOT, "/nix/store", {"PATH": "/nowhere"})
+
+
+@pytest.mark.parametrize("requisites", ["directory", "of another root", "missing"])
+def test_where_nix_fails_and_requisites_are_of_no_use_nixs_failure_is_told(
+    requisites: str, tmp_path: Path
+) -> None:
+    """What is wrong is Nix: its words, not those of the file that should have stood in."""
+    file = tmp_path / "requisites.txt"
+    if requisites == "directory":
+        file.mkdir()
+    elif requisites != "missing":
+        file.write_text(f"{A}\n")
+    script = tmp_path / "nix-store"
+    script.write_text("#!/bin/sh\necho 'error: no' >&2\nexit 1\n")
+    script.chmod(0o755)
+    with pytest.raises(NixFailed, match="error: no"):
+        query_closure(ROOT, "/nix/store", without_nix(tmp_path))
+
+
+def test_where_nix_fails_requisites_stand_in(tmp_path: Path) -> None:
+    """With the reason."""
+    (tmp_path / "requisites.txt").write_text(f"{A}\n{ROOT}\n")
+    script = tmp_path / "nix-store"
+    script.write_text("#!/bin/sh\nexit 1\n")
+    script.chmod(0o755)
+    found = query_closure(ROOT, "/nix/store", without_nix(tmp_path))
+    assert (found.paths, found.origin) == ((A, ROOT), Origin.STAND_IN)
+    assert isinstance(found.failure, NixFailed)
