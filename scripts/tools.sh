@@ -11,6 +11,7 @@ needs='
 nix-bin        nix-store           test bench demo-serve
 g++            g++                 test demo-serve
 ninja-build    ninja               test
+cmake          cmake               test
 make           make                test
 curl           curl                test demo-serve
 dash           dash                test

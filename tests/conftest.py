@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.closure import SglangClosure, build_sglang_closure
+from fixtures.environments import Environments, build_environments
 from fixtures.jit import JitPrograms, build_jit_programs
 from fixtures.private_store import PrivateStore
 from tests.real_shells import SEARCH_PATH, require_tool
@@ -31,6 +32,15 @@ def jit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JitPrograms]:
     require_tool("nix-store")
     store = PrivateStore.create(tmp_path_factory.mktemp("jit"))
     yield build_jit_programs(store)
+    store.delete()
+
+
+@pytest.fixture(scope="session")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environments]:
+    """Environments of many shapes, with real compilers and a real Jupyter, in their own store."""
+    require_tool("nix-store")
+    store = PrivateStore.create(tmp_path_factory.mktemp("environments"))
+    yield build_environments(store)
     store.delete()
 
 

@@ -50,8 +50,8 @@ def keep_activation(
 ) -> None:
     """Write the activation file, and sweep those beside it whose program is gone.
 
-    Nothing is written where the hook could not tell that something else is meant: where a second
-    link outside the store follows the first, or where a line break blurs the key.
+    Nothing is written where the hook could not tell that something else is meant: where a line
+    break blurs the key.
 
     Args:
         asked: What the hook asks for.
@@ -64,7 +64,7 @@ def keep_activation(
         OutputFailed: it cannot be written.
         CacheUntrusted: others could write it.
     """
-    if not _can_be_told_apart(sight, os.path.dirname(prepared.material.root.path)):
+    if any("\n" in line for line in sight.key[:-1]):
         return
     records = [
         "\n".join(sight.key),
@@ -99,19 +99,6 @@ def _warn(findings: "Iterable[Finding]") -> str:
     told = "; ".join(f"{finding.severity}: {printable(finding.summary)}" for finding in findings)
     line = f"nixenv: {told} (`nixenv inspect` tells more)"
     return f"printf '%s\\n' {quote(line)} >&2\n" if told else ""
-
-
-def _can_be_told_apart(sight: Sight, store_dir: str) -> bool:
-    clear = not any("\n" in line for line in sight.key[:-1])
-    return clear and (not sight.found or _leads_straight_to_store(sight.found, store_dir))
-
-
-def _leads_straight_to_store(found: str, store_dir: str) -> bool:
-    directory = os.path.realpath(os.path.dirname(found))
-    file = os.path.join(directory, os.path.basename(found))
-    if enclosing_store_path(file, store_dir) is None and os.path.islink(file):
-        file = os.path.normpath(os.path.join(directory, os.readlink(file)))
-    return enclosing_store_path(file, store_dir) is not None
 
 
 def _conditions(sight: Sight, prepared: "Prepared") -> Iterator[str]:

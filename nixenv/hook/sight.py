@@ -7,12 +7,13 @@ and its file is dated by the first look: what changes after that is younger, whi
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from nixenv import __version__
 from nixenv.files import read_file
 from nixenv.road.root import Root
+from nixenv.storepath import enclosing_store_path
 
 HEAD = f"nixenv activation 3 of {__version__}"
 """The first line of what the hook asks for; of another format or version, nothing is taken."""
@@ -22,6 +23,9 @@ _TICK = 10_000_000
 
 # The variables that a text depends on by their value.
 _NAMED = ("FLOX_ENV", "NIX_STORE_DIR", "NIX_STORE", "VIRTUAL_ENV")
+
+# As many as Linux follows.
+_LINKS = 40
 
 # What is read of a profile, to compare it.
 _PROFILE_LIMIT = 16 << 20
@@ -89,8 +93,9 @@ def look(asked: Asked, profile: str, root: Root, environ: Mapping[str, str]) -> 
     unchanged = [os.path.realpath(asked.nixenv, strict=True)]
     homes = [environ.get("VIRTUAL_ENV", "")]
     if root.found is not None:
-        named.append(os.path.dirname(root.found))
-        unchanged.append(os.path.realpath(os.path.dirname(root.found), strict=True))
+        for directory in _list_directories(root.found, os.path.dirname(root.path)):
+            named.append(directory)
+            unchanged.append(os.path.realpath(directory, strict=True))
         homes.append(os.path.dirname(os.path.dirname(root.found)))
     # A virtual environment, which leads to an interpreter in the store.
     unchanged += filter(os.path.exists, (f"{home}/pyvenv.cfg" for home in homes))
@@ -100,6 +105,18 @@ def look(asked: Asked, profile: str, root: Root, environ: Mapping[str, str]) -> 
         tuple((path, _identity(os.stat(path))) for path in unchanged),
         root.found or "",
     )
+
+
+def _list_directories(file: str, store_dir: str) -> Iterator[str]:
+    """List the directory of a file, and those of the links that it leads through to the store."""
+    for _ in range(_LINKS):
+        directory = os.path.dirname(file)
+        yield directory
+        if enclosing_store_path(os.path.realpath(directory), store_dir) or not os.path.islink(file):
+            return
+        file = os.path.join(directory, os.readlink(file))
+        if enclosing_store_path(file, store_dir):
+            return
 
 
 def take_moment() -> int:

@@ -253,19 +253,30 @@ def test_a_program_moved_within_its_directory_is_noticed(
         assert calls() == number
 
 
-def test_a_second_link_outside_the_store_is_never_cached(
-    environ: Environ, calls: Callable[[], int], tmp_path: Path, sglang: SglangClosure
+@pytest.mark.parametrize("kind", ["absolute", "relative", "directory"])
+def test_a_second_link_outside_the_store_is_noticed(
+    kind: str, environ: Environ, calls: Callable[[], int], tmp_path: Path, sglang: SglangClosure
 ) -> None:
-    """Bash could not see it change."""
+    """Such as a virtual environment's interpreter: each on the way to the store is looked at."""
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
-    second.mkdir()
-    (second / "sglang").symlink_to(f"{sglang.root}/bin/sglang")
-    (first / "sglang").symlink_to(second / "sglang")
+    target = {"absolute": second, "relative": Path("../second"), "directory": second}[kind]
+    (first / "sglang").symlink_to(target / "sglang")
     environ["PATH"] = f"{first}:{environ['PATH']}"
-    for number in (1, 2):
-        assert activate(environ).returncode == 0
-        assert calls() == number
+    for root in (sglang.root, sglang.unwrapped, sglang.root):
+        if kind == "directory":
+            second.unlink(missing_ok=True)
+            second.symlink_to(f"{root}/bin")
+        else:
+            second.mkdir(exist_ok=True)
+            (second / "sglang").unlink(missing_ok=True)
+            (second / "sglang").symlink_to(f"{root}/bin/sglang")
+        for _ in ("cold", "warm"):
+            found = environment_after(activate(environ))
+            assert f"root:{root} " in found["NIXENV_ACTIVATION"]
+    before = calls()
+    activate(environ)
+    assert calls() == before
 
 
 def test_a_large_profile_is_served(environ: Environ, tmp_path: Path) -> None:
