@@ -101,6 +101,7 @@ class Code(StrEnum):
     CUDA_HOME_PARTIAL = "cuda-home-partial", Severity.WARNING, Severity.NOTE
     CUDA_CUOBJDUMP_MISSING = "cuda-cuobjdump-missing", Severity.WARNING
     CUDA_STUBS_AT_RUN_TIME = "cuda-stubs-at-run-time", Severity.ERROR
+    CUDA_STUBS_ON_RUN_PATH = "cuda-stubs-on-run-path", Severity.NOTE
     TORCH_OTHER_CUDA = "torch-other-cuda", Severity.ERROR, Severity.WARNING
     TORCH_WITHOUT_CUDA = "torch-without-cuda", Severity.WARNING
     GPU_NONE = "gpu-none", Severity.NOTE
@@ -146,7 +147,7 @@ class Code(StrEnum):
     PORT_UNAVAILABLE = "port-unavailable", Severity.ERROR
     PORT_INVALID = "port-invalid", Severity.ERROR
     CPU_NO_AVX2 = "cpu-no-avx2", Severity.ERROR
-    FARM_MISSING = "farm-missing", Severity.NOTE
+    FARM_MISSING = "farm-missing", Severity.ERROR, Severity.NOTE
     FARM_BROKEN = "farm-broken", Severity.ERROR
     FARM_FOREIGN_FILES = "farm-foreign-files", Severity.WARNING
     FARM_CONFLICTS = "farm-conflicts", Severity.NOTE

@@ -11,6 +11,7 @@ from nixenv.evidence.machine import Machine
 from nixenv.findings import Code, Finding
 from nixenv.inspect.diagnosis.consequences import leave_out_consequences
 from nixenv.inspect.diagnosis.cuda import check_cuda
+from nixenv.inspect.diagnosis.cuda_compiler import find_refused_variables
 from nixenv.inspect.diagnosis.environment import check_environment, is_active
 from nixenv.inspect.diagnosis.farms import check_farms
 from nixenv.inspect.diagnosis.gpu import check_gpu
@@ -157,6 +158,7 @@ def _check_machine(
             seen.toolkit_version,
             seen.export_command,
             codes,
+            find_refused_variables(seen.inventory, machine) if seen.inventory else (),
         )
 
 

@@ -251,7 +251,7 @@ def _go_on(seen: Survey, selection: Selection, environ: Mapping[str, str]) -> Su
         return seen._replace(stops=(*seen.stops, error))
     seen = seen._replace(inventory=inventory, environment=environment)
     if farms is not None:
-        seen = seen._replace(farms=look_at_farms(farms))
+        seen = seen._replace(farms=look_at_farms(inventory, farms))
     try:
         resolve(environment, seen.before)
     except VariableTooLong as error:

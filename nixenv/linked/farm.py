@@ -148,6 +148,19 @@ def ensure_farm(directory: str, plan: Callable[[], FarmPlan], patience: Patience
         raise OutputFailed(directory, error.strerror or str(error)) from error
 
 
+def make_plan(plan: Callable[[], FarmPlan]) -> FarmPlan:
+    """Let it be said what a farm is to hold.
+
+    Raises:
+        StoreObjectsMissing: a store object is not on disk.
+        Unreadable: what it is to be made of cannot be read.
+    """
+    try:
+        return plan()
+    except OSError as error:
+        raise Unreadable(str(error.filename), error.strerror or str(error)) from error
+
+
 def find_problems(directory: str) -> tuple[str, ...]:
     """Compare a farm with its record: one line for each difference, none for a farm that is whole.
 
@@ -224,10 +237,7 @@ def _find_bad_files(directory: str, sizes: Mapping[str, int]) -> Iterator[str]:
 
 
 def _build(directory: str, plan: Callable[[], FarmPlan]) -> None:
-    try:
-        planned = plan()
-    except OSError as error:
-        raise Unreadable(str(error.filename), error.strerror or str(error)) from error
+    planned = make_plan(plan)
     # Others may read it, whatever the mask, and not write.
     put_directory(
         directory,

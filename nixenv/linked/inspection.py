@@ -1,10 +1,20 @@
 """How the farms of layout ``linked`` are, for `nixenv inspect` to judge."""
 
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
-from nixenv.linked.farm import find_foreign_files, find_problems, read_conflicts
+from nixenv.errors import NixenvError
+from nixenv.linked.build import list_farms
+from nixenv.linked.farm import (
+    FarmPlan,
+    find_foreign_files,
+    find_problems,
+    make_plan,
+    read_conflicts,
+)
 from nixenv.linked.tree import Conflict
+from nixenv.road.classify import Inventory
 from nixenv.road.farms import Farms
 
 
@@ -14,26 +24,30 @@ class FarmState(NamedTuple):
     Attributes:
         directory: Its place.
         exists: Whether anything is there.
+        links: Where nothing is, how many links it would hold.
+        stop: Where nothing is, why it cannot be built; None where it can.
         problems: How it differs from its record, a line each.
         foreign_files: What others have put into it.
-        conflicts: What its store objects disputed.
+        conflicts: What its store objects dispute.
     """
 
     directory: str
     exists: bool
+    links: int = 0
+    stop: NixenvError | None = None
     problems: tuple[str, ...] = ()
     foreign_files: tuple[str, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
 
 
-def look_at_farms(farms: Farms) -> tuple[FarmState, ...]:
-    """Look whether the farms are there and as they were built."""
-    return tuple(map(_look_at, farms.directories))
+def look_at_farms(inventory: Inventory, farms: Farms) -> tuple[FarmState, ...]:
+    """Look whether the farms are there and as they were built; plan those that are not there."""
+    return tuple(_look_at(farm, plan) for farm, plan in list_farms(inventory, farms))
 
 
-def _look_at(farm: str) -> FarmState:
+def _look_at(farm: str, plan: Callable[[], FarmPlan]) -> FarmState:
     if not os.path.lexists(farm):
-        return FarmState(farm, exists=False)
+        return _foresee(farm, plan)
     return FarmState(
         farm,
         exists=True,
@@ -41,3 +55,12 @@ def _look_at(farm: str) -> FarmState:
         foreign_files=find_foreign_files(farm),
         conflicts=read_conflicts(farm),
     )
+
+
+def _foresee(farm: str, plan: Callable[[], FarmPlan]) -> FarmState:
+    """Say what a build would come to, and build nothing."""
+    try:
+        planned = make_plan(plan)
+    except NixenvError as error:
+        return FarmState(farm, exists=False, stop=error)
+    return FarmState(farm, exists=False, links=len(planned.links), conflicts=planned.conflicts)

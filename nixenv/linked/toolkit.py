@@ -47,7 +47,7 @@ def plan_toolkit(toolkit: CudaToolkit, place: str) -> FarmPlan:
     """
     homes = canonical_homes(toolkit)
     members = tuple(dict.fromkeys(toolkit.members))
-    require_present((*members, *homes))
+    require_present(dict.fromkeys((*members, *homes)))
     files = (
         *_plan_profile(toolkit.home),
         *_plan_nvcc(toolkit.home, place),

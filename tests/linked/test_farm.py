@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import json
 import multiprocessing
 import os
 import random
@@ -18,7 +19,7 @@ import pytest
 from fixtures.closure import SglangClosure
 from nixenv import directories
 from nixenv.errors import OutputFailed, Unreadable
-from nixenv.findings import Finding
+from nixenv.findings import Finding, Severity
 from nixenv.inspect.diagnosis.farms import check_farms
 from nixenv.linked.build import build_farms
 from nixenv.linked.farm import (
@@ -33,6 +34,8 @@ from nixenv.linked.tree import Conflict, Link
 from nixenv.places import FARM_RECORD, CacheUntrusted
 from nixenv.road.classify import Inventory
 from nixenv.road.farms import Farms
+from nixenv.road.probe import StoreObjectsMissing
+from nixenv.storepath import StorePath
 from tests.linked.scene import activate, export_argv, plan_farms, surroundings
 
 Planned = tuple[Inventory, Farms]
@@ -158,8 +161,7 @@ def test_twenty_exports_at_once_succeed(sglang: SglangClosure, tmp_path: Path) -
     assert len({stdout for stdout, _ in results}) == 1
     said = b"".join(stderr for _, stderr in results).splitlines()
     assert all(line.startswith(b"nixenv: still waiting for ") for line in said)
-    _, farms = plan_farms(sglang, sglang.root, tmp_path)
-    assert judged(farms) == []
+    assert judged(*plan_farms(sglang, sglang.root, tmp_path)) == []
     assert left_over(tmp_path / "nixenv/linked") == []
 
 
@@ -305,9 +307,9 @@ def test_a_store_object_that_cannot_be_read(tmp_path: Path) -> None:
     assert left_over(tmp_path / "farms") == []
 
 
-def judged(farms: Farms) -> list[Finding]:
+def judged(inventory: Inventory, farms: Farms) -> list[Finding]:
     """What inspect says of them."""
-    return list(check_farms(look_at_farms(farms)))
+    return list(check_farms(look_at_farms(inventory, farms)))
 
 
 def test_the_store_is_only_read(sglang: SglangClosure, planned: Planned) -> None:
@@ -328,11 +330,11 @@ def test_a_cache_directory_that_moves(sglang: SglangClosure, tmp_path: Path) -> 
     """Farms name their own place in scripts: at another place they are built again."""
     first = activate(sglang.store, sglang.root, tmp_path / "old")
     (tmp_path / "old").rename(tmp_path / "new place")
-    _, farms = plan_farms(sglang, sglang.root, tmp_path / "new place")
-    (moved,) = {f.code for f in judged(farms)}
+    inventory, farms = plan_farms(sglang, sglang.root, tmp_path / "new place")
+    (moved,) = {f.code for f in judged(inventory, farms)}
     assert moved == "farm-broken"
     second = activate(sglang.store, sglang.root, tmp_path / "new place")
-    assert judged(farms) == []
+    assert judged(inventory, farms) == []
     assert second.virtualenv.name == first.virtualenv.name
     assert second.run("sglang", "version").strip().endswith("0.5.9")
 
@@ -353,13 +355,13 @@ def test_what_others_put_there_is_found(tmp_path: Path) -> None:
 def test_inspect_says_how_the_farms_are(planned: Planned, tmp_path: Path) -> None:
     """Not there yet; whole; disputed; with foreign files in it; broken."""
     inventory, farms = planned
-    assert {f.code for f in judged(farms)} == {"farm-missing"}
+    assert {f.code for f in judged(inventory, farms)} == {"farm-missing"}
     build_farms(inventory, farms)
-    assert judged(farms) == []
+    assert judged(inventory, farms) == []
     assert farms.virtualenv is not None
     (Path(farms.virtualenv) / "bin/sglang").unlink()
     (Path(farms.virtualenv) / "bin/mine").touch()
-    findings = judged(farms)
+    findings = judged(inventory, farms)
     assert [f.code for f in findings] == ["farm-broken", "farm-foreign-files"]
     assert findings[0].evidence == (f"{farms.virtualenv}/bin/sglang is missing",)
 
@@ -367,6 +369,35 @@ def test_inspect_says_how_the_farms_are(planned: Planned, tmp_path: Path) -> Non
     farm = str(tmp_path / "farms/disputed")
     conflicts = (Conflict("lib/x", "/a/x", ("/b/x",)),)
     ensure_farm(farm, lambda: FarmPlan(disputed.members, disputed.links, (), conflicts=conflicts))
-    (finding,) = judged(Farms(farm, None))
+    (finding,) = judged(inventory, Farms(farm, None))
     assert finding.code == "farm-conflicts"
     assert finding.evidence == ("lib/x: /a/x before /b/x",)
+
+
+def test_inspect_says_beforehand_what_would_be_built(planned: Planned) -> None:
+    """How many links; and nothing is there afterwards."""
+    inventory, farms = planned
+    states = look_at_farms(inventory, farms)
+    assert all(state.links > 0 for state in states)
+    assert not any(os.path.lexists(farm) for farm in farms.directories)
+    build_farms(inventory, farms)
+    for state in states:
+        record = json.loads((Path(state.directory) / "nixenv-farm.json").read_text())
+        assert len(record["links"]) == state.links
+        assert len(record["conflicts"]) == len(state.conflicts)
+
+
+def test_inspect_says_beforehand_why_nothing_can_be_built(planned: Planned) -> None:
+    """As export will, in the same words."""
+    inventory, farms = planned
+    assert inventory.cuda is not None
+    gone = StorePath(f"{inventory.cuda.nvcc}-gone")
+    toolkit = inventory.cuda._replace(
+        members=(*inventory.cuda.members, gone), homes=(*inventory.cuda.homes, gone)
+    )
+    changed = inventory._replace(cuda=toolkit)
+    (finding,) = [f for f in judged(changed, farms) if f.severity is Severity.ERROR]
+    assert (finding.code, finding.evidence) == ("farm-missing", (gone,))
+    with pytest.raises(StoreObjectsMissing) as caught:
+        build_farms(changed, farms)
+    assert caught.value.summary in finding.summary

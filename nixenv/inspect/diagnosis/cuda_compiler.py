@@ -3,7 +3,7 @@
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from nixenv.evidence.machine import Machine
@@ -19,6 +19,10 @@ from nixenv.text import as_code
 
 # gcc-14 and x86_64-linux-gnu-gcc-14 of other systems
 _GCC = re.compile(r"(?:[a-z0-9_]+-linux-gnu-)?(?:gcc|g\+\+)-(?P<major>[0-9]{1,3})")
+
+
+# nvcc takes the last -ccbin; a JIT compiler's own stands before these flags.
+_ALWAYS = "NVCC_APPEND_FLAGS"
 
 
 class _Given(NamedTuple):
@@ -40,22 +44,40 @@ def check_host_compilers(
         toolkit: The toolkit.
         machine: The machine as it is now, if known.
     """
-    given = tuple(_find_given(machine)) if machine is not None else ()
-    # nvcc takes the last -ccbin; a JIT compiler's own stands before these flags.
-    always = [one for one in given if one.variable == "NVCC_APPEND_FLAGS"]
-    compiler = _find_handed_over(inventory, machine)
-    if compiler is None and not always:
+    given = _find_given(machine)
+    compiler = None if _is_always(given) else _find_handed_over(inventory, machine)
+    if compiler is None and not _is_always(given):
         yield _explain_no_compiler(inventory, toolkit, machine)
     if _allows_any(machine) or toolkit.newest_gcc is None:
         return
-    if not always and compiler is not None:
+    if compiler is not None:
         remedy = _take_older_gcc(probe, inventory, toolkit.newest_gcc)
         yield from _refuse(toolkit, inventory, _Given(compiler, "", remedy))
-    for one in always or given:
+    for one in given:
         yield from _refuse(toolkit, inventory, one)
 
 
-def _find_given(machine: Machine) -> Iterator[_Given]:
+def find_refused_variables(inventory: Inventory, machine: Machine) -> frozenset[str]:
+    """Name the variables of nvcc that name a gcc which it refuses, as the check above finds."""
+    toolkit = inventory.cuda
+    if toolkit is None or _allows_any(machine):
+        return frozenset()
+    given = _find_given(machine)
+    return frozenset(one.variable for one in given if any(_refuse(toolkit, inventory, one)))
+
+
+def _find_given(machine: Machine | None) -> tuple[_Given, ...]:
+    """Give what nvcc's variables name, as far as it counts."""
+    given = tuple(_list_given(machine)) if machine is not None else ()
+    always = tuple(one for one in given if one.variable == _ALWAYS)
+    return always or given
+
+
+def _is_always(given: Sequence[_Given]) -> bool:
+    return any(one.variable == _ALWAYS for one in given)
+
+
+def _list_given(machine: Machine) -> Iterator[_Given]:
     """Give what nvcc's variables name: flags, NVCC_CCBIN, and CMake's CUDAHOSTCXX."""
     for variable, program in machine.nvcc_compilers.items():
         value = machine.variables.get(variable, "")

@@ -9,6 +9,8 @@ from nixenv.findings import Code, Finding, Severity
 from nixenv.inspect.diagnosis.cuda_packages import install_cuda
 from nixenv.road.cuda import CudaToolkit
 
+_DRIVER = "libcuda.so.1"
+
 TAKE_LINKED = "take layout linked: `NIXENV_LAYOUT=linked flox activate`, or `--layout linked`"
 
 
@@ -74,6 +76,7 @@ def check_cuda_home(
     if not linked:
         names = {distribution.name for site in sites for distribution in site.distributions}
         yield from _check_readers(toolkit, files, modules | names)
+        yield from _check_run_paths(toolkit, files)
     yield from _check_cuobjdump(toolkit, modules, linked=linked)
 
 
@@ -98,6 +101,25 @@ def _check_readers(toolkit: CudaToolkit, files: ToolkitFiles, names: set[str]) -
             ),
             TAKE_LINKED,
             min((reader.severity for reader in failing), key=list(Severity).index),
+        )
+
+
+def _check_run_paths(toolkit: CudaToolkit, files: ToolkitFiles) -> Iterator[Finding]:
+    """Look for stubs by the name that programs load, where linkers are sent.
+
+    nixpkgs' ld wrapper makes a run path of each directory that it links from.
+    """
+    stubs = tuple(
+        f"{listing.directory}/{_DRIVER}"
+        for listing in files.libraries
+        if listing.directory in toolkit.stub_dirs and _DRIVER in listing.names
+    )
+    if stubs:
+        yield Code.CUDA_STUBS_ON_RUN_PATH.found(
+            "stubs of the driver go by the name of the driver itself; what gcc-wrapper links with "
+            "-lcuda can load one in its place, and gets error 34",
+            stubs,
+            TAKE_LINKED,
         )
 
 

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterable, Iterator
 
-from nixenv.findings import Code, Finding
+from nixenv.findings import Code, Finding, Severity
 from nixenv.linked.inspection import FarmState
 from nixenv.text import as_code
 
@@ -16,9 +16,17 @@ def check_farms(farms: Iterable[FarmState]) -> Iterator[Finding]:
 
 def _check(farm: FarmState) -> Iterator[Finding]:
     place = farm.directory
-    if not farm.exists:
-        yield Code.FARM_MISSING.found(f"{place} is not there yet: export builds it")
-        return
+    if farm.stop is not None:
+        yield Code.FARM_MISSING.found(
+            f"{place} is not there yet, and export cannot build it: {farm.stop.summary}",
+            tuple(farm.stop.evidence),
+            farm.stop.remedy,
+        )
+    elif not farm.exists:
+        yield Code.FARM_MISSING.found(
+            f"{place} is not there yet: export builds it, of {farm.links} links",
+            severity=Severity.NOTE,
+        )
     if farm.problems:
         yield Code.FARM_BROKEN.found(
             f"{place} is not as it was built",

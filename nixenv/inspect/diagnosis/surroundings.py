@@ -2,11 +2,11 @@
 
 import os
 import re
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from nixenv.evidence.gpu import Gpu
 from nixenv.evidence.machine import Machine
+from nixenv.evidence.nvcc_flags import split_flags, take_ccbin
 from nixenv.findings import Code, Finding, Severity
 from nixenv.inspect.diagnosis.gpu import oldest_capability, visible_gpus
 from nixenv.text import as_code
@@ -40,6 +40,7 @@ def check_surroundings(
     toolkit_version: str | None,
     export_command: str,
     codes: Sequence[str] = (),
+    refused: Collection[str] = (),
 ) -> Iterator[Finding]:
     """Judge what the shell holds for other programs, and compilers of this one obey.
 
@@ -50,12 +51,13 @@ def check_surroundings(
         toolkit_version: The toolkit's CUDA version, ``12.8``; None where there is no toolkit.
         export_command: What prints this environment for a shell.
         codes: What the toolkit's nvcc compiles for, ``90`` for sm_90, if known.
+        refused: The variables that name a compiler which nvcc refuses: another finding has that.
     """
     activate = f'eval "$({export_command})"'
     yield from _check_conda(variables, machine.variables, store_dir, activate)
     yield from _check_tools(machine, activate)
     if toolkit_version is not None:
-        yield from _check_flags(machine.variables, store_dir)
+        yield from _check_flags(machine.variables, store_dir, refused)
         yield from _check_architectures(machine, toolkit_version, codes)
 
 
@@ -92,11 +94,13 @@ def _check_tools(machine: Machine, activate: str) -> Iterator[Finding]:
             )
 
 
-def _check_flags(now: Mapping[str, str], store_dir: str) -> Iterator[Finding]:
+def _check_flags(
+    now: Mapping[str, str], store_dir: str, refused: Collection[str]
+) -> Iterator[Finding]:
     foreign = {
         name: words
         for name in _FLAGS
-        if (words := tuple(_foreign_words(name, now.get(name, ""), store_dir)))
+        if (words := tuple(_foreign_words(name, now.get(name, ""), store_dir, refused)))
     }
     if foreign:
         yield Code.COMPILER_FLAGS_FOREIGN.found(
@@ -107,25 +111,22 @@ def _check_flags(now: Mapping[str, str], store_dir: str) -> Iterator[Finding]:
         )
 
 
-def _foreign_words(name: str, flags: str, store_dir: str) -> Iterator[str]:
+def _foreign_words(
+    name: str, flags: str, store_dir: str, refused: Collection[str]
+) -> Iterator[str]:
     if name == "NVCC_CCBIN":
-        if flags.startswith("/") and not flags.startswith(f"{store_dir}/"):
+        if name not in refused and flags.startswith("/") and not flags.startswith(f"{store_dir}/"):
             yield flags
         return
-    words = _split(flags)
+    words = split_flags(flags)
+    if name in refused:
+        words = take_ccbin(words)[1]
     for number, word in enumerate(words):
         following = words[number + 1 : number + 2]
         whole = f"{word} {following[0]}" if word in _LEADING_WORDS and following else word
         found = _LEADING.fullmatch(whole)
         if found and not found["path"].startswith(f"{store_dir}/"):
             yield whole
-
-
-def _split(flags: str) -> Sequence[str]:
-    try:
-        return shlex.split(flags)
-    except ValueError:
-        return flags.split()
 
 
 # Lists of architectures ---------------------------------------------------------------------------

@@ -91,7 +91,7 @@ CUDART_LIB = part(
     "cuda12.8-cuda_cudart-12.8.90-lib",
     libraries=("libcudart.so", "libcudart.so.12", "libcudart.so.12.8.90"),
 )
-CUDART_STUBS = part("cuda12.8-cuda_cudart-12.8.90-stubs", stubs=("libcuda.so", "libcuda.so.1"))
+CUDART_STUBS = part("cuda12.8-cuda_cudart-12.8.90-stubs", stubs=("libcuda.so",))
 CCCL = part("cuda12.8-cuda_cccl-12.8.90", headers=("nv/target",))
 ROOT = Part(StoreObject(store_path("python3.12-sglang-0.5.9"), site_packages=("3.12",)))
 WHOLE = (PYTHON, GCC, NINJA, NVCC, CUDART_DEV, CUDART_LIB, CUDART_STUBS, CCCL, ROOT)
@@ -711,6 +711,17 @@ def test_a_joined_toolkit_has_what_they_miss() -> None:
     )
     parts = (PYTHON, GCC, NINJA, joined, ROOT)
     assert check(*parts, sites=(site_of("sgl_kernel", "cupy"),)) == []
+
+
+def test_stubs_by_the_drivers_own_name_are_a_note_in_layout_store() -> None:
+    """Told once, with the layout that has them by the linker's name alone."""
+    stubs = part("cuda12.8-cuda_cudart-12.8.90-stubs", stubs=("libcuda.so", "libcuda.so.1"))
+    parts = (*without(CUDART_STUBS), stubs)
+    (finding,) = check(*parts)
+    assert codes([finding]) == [("cuda-stubs-on-run-path", Severity.NOTE)]
+    assert finding.evidence == (f"{stubs.found.path}/lib/stubs/libcuda.so.1",)
+    assert finding.remedy.startswith("take layout linked")
+    assert check(*parts, linked=True) == []
 
 
 CUOBJDUMP = part("cuda12.8-cuda_cuobjdump-12.8.90", programs=("cuobjdump",))

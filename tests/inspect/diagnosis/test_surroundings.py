@@ -65,6 +65,23 @@ def test_flags(name: str, flags: str, words: str | None) -> None:
     assert [finding.evidence for finding in found] == ([(f"{name}: {words}",)] if words else [])
 
 
+@pytest.mark.parametrize(
+    ("name", "flags", "left"),
+    [
+        ("NVCC_CCBIN", "/usr/bin/gcc-16", None),
+        ("NVCC_APPEND_FLAGS", "-ccbin=/usr/bin/gcc-16 -O2", None),
+        ("NVCC_PREPEND_FLAGS", "-ccbin /usr/bin/gcc-16 -I/opt/x", "-I/opt/x"),
+    ],
+)
+def test_a_compiler_that_nvcc_refuses_is_not_told_twice(
+    name: str, flags: str, left: str | None
+) -> None:
+    """What else the variable leads to is."""
+    machine = Machine("x86_64", variables={name: flags})
+    found = check_surroundings({}, machine, "/nix/store", "12.8", "nixenv export", (), {name})
+    assert [finding.evidence for finding in found] == ([(f"{name}: {left}",)] if left else [])
+
+
 def test_conda_behind_the_environment() -> None:
     """Is there, and does little: a note."""
     environ = {"CONDA_PREFIX": "/opt/conda", "PATH": "/nix/store/a/bin:/opt/conda/bin"}
@@ -83,6 +100,9 @@ BROKEN = """
 mkdir -p ~/bin; printf '#!/bin/sh\\nexit 127\\n' > ~/bin/{0}; chmod +x ~/bin/{0}
 export PATH=~/bin:"$PATH"
 """
+GCC_16 = """
+mkdir -p ~/bin; printf '#!/bin/sh\\nexec g++ "$@"\\n' > ~/bin/g++-16; chmod +x ~/bin/g++-16
+"""
 LIBRARY = "mkdir -p ~/lib && echo | /usr/bin/gcc -shared -x c - -o ~/lib/{0} && export {1}=~/lib{2}"
 
 
@@ -94,6 +114,11 @@ LIBRARY = "mkdir -p ~/lib && echo | /usr/bin/gcc -shared -x c - -o ~/lib/{0} && 
         ("compiler-flags-foreign", "export NVCC_APPEND_FLAGS='-ccbin /usr/bin/gcc'"),
         ("compiler-flags-foreign", "export LDFLAGS=-L/usr/lib CFLAGS=-I/usr/include"),
         ("architecture-list-unfit", "export TORCH_CUDA_ARCH_LIST=3.5"),
+        ("cuda-host-compiler-too-new", GCC_16 + "export NVCC_CCBIN=~/bin/g++-16"),
+        (
+            "cuda-host-compiler-too-new",
+            GCC_16 + 'export NVCC_APPEND_FLAGS="-ccbin $HOME/bin/g++-16"',
+        ),
         (
             "environment-foreign-entries",
             LIBRARY.format("libcudart.so.12", "LD_PRELOAD", "/libcudart.so.12"),
