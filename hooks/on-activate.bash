@@ -46,7 +46,7 @@ __nixenv_path=${VIRTUAL_ENV-}
 case $__nixenv_path in "$__nixenv_directory"/linked/*) __nixenv_path= ;; esac
 
 # All that is asked for, in one value.
-__nixenv_key="nixenv activation 3 of 0.1.0
+__nixenv_key="nixenv activation 3
 $__nixenv_cache
 ${NIXENV_LAYOUT-}
 ${NIXENV_ROOT-}

@@ -22,28 +22,22 @@ if TYPE_CHECKING:
 Command = Callable[..., None]
 
 
-class _Version(click.ParamType[str]):
-    name = "X.Y"
+def _version(pattern: "re.Pattern[str]") -> Callable[..., str | None]:
+    """Check a version where it is given. ParamType takes a type argument in later clicks alone."""
 
-    def __init__(self, pattern: "re.Pattern[str]") -> None:
-        self._pattern = pattern
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not self._pattern.fullmatch(value):
-            self.fail(f"{value!r} is no version X.Y", param, ctx)
+    def check(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+        if value is not None and not pattern.fullmatch(value):
+            raise click.BadParameter(f"{value!r} is not a version (expected X.Y)")
         return value
 
+    return check
 
-class _Seconds(click.ParamType[float]):
-    name = "SECONDS"
 
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        try:
-            return parse_limit(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    try:
+        return None if value is None else parse_limit(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def selection_options(command: Command) -> Command:
@@ -71,10 +65,16 @@ def selection_options(command: Command) -> Command:
         ),
         click.option(
             "--python",
-            type=_Version(PYTHON_VERSION),
+            metavar="X.Y",
+            callback=_version(PYTHON_VERSION),
             help="The Python version to take; 3.13t is a free-threaded one.",
         ),
-        click.option("--cuda", type=_Version(MINOR_VERSION), help="The CUDA version to take."),
+        click.option(
+            "--cuda",
+            metavar="X.Y",
+            callback=_version(MINOR_VERSION),
+            help="The CUDA version to take.",
+        ),
         click.option(
             "--cache-dir",
             metavar="DIR",
@@ -90,7 +90,8 @@ def selection_options(command: Command) -> Command:
         ),
         click.option(
             "--timeout",
-            type=_Seconds(),
+            metavar="SECONDS",
+            callback=_seconds,
             envvar="NIXENV_TIMEOUT",
             show_envvar=True,
             help="How long to wait for Nix, or for another nixenv; as long as it takes, unless "

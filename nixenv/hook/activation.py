@@ -4,7 +4,7 @@ A closure never changes for a given root, so neither does the text. ``hooks/on-a
 the file back with bash's builtins alone. It is a row of records, each ended by a NUL byte, which no
 variable can hold::
 
-    nixenv activation 3 of 0.1.0 …  the key: all that was asked for, a line each, and the profile
+    nixenv activation 3 …           the key: all that was asked for, a line each, and the profile
     -O /…/cache/triton && …         a condition of bash's [[ ]]: what the text was made from and
                                     relies on is unchanged
     1 root=/nix/store/… …           the activation record that the text sets
@@ -24,6 +24,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+import nixenv
 from nixenv.errors import OutputFailed
 from nixenv.files import read_file, sweep, write_atomically
 from nixenv.hook.sight import HEAD, Asked, Sight
@@ -112,6 +113,9 @@ def _conditions(sight: Sight, prepared: "Prepared") -> Iterator[str]:
     for path, _ in sight.unchanged:
         if enclosing_store_path(path, store_dir) is None:
             yield _unchanged(path)
+    metadata = f"{os.path.dirname(nixenv.__path__[0])}/nixenv-{nixenv.__version__}.dist-info"
+    if enclosing_store_path(metadata, store_dir) is None and os.path.isdir(metadata):
+        yield f"-d {quote(metadata)}"  # of this version, whatever dates an image gave its files
     if prepared.farms is not None:
         for farm in prepared.farms.directories:
             yield from _is_whole(farm)

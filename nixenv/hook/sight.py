@@ -10,13 +10,12 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from nixenv import __version__
 from nixenv.files import read_file
 from nixenv.road.root import Root
 from nixenv.storepath import enclosing_store_path
 
-HEAD = f"nixenv activation 3 of {__version__}"
-"""The first line of what the hook asks for; of another format or version, nothing is taken."""
+HEAD = "nixenv activation 3"
+"""The first line of what the hook asks for; of another format, nothing is taken."""
 
 # The kernel dates files by a clock that is behind by up to a tick, of 10 ms at most.
 _TICK = 10_000_000

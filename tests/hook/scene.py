@@ -6,7 +6,8 @@ from pathlib import Path
 
 import nixenv as package
 
-HOOK = Path(package.__file__).parent.parent / "hooks/on-activate.bash"
+PACKAGE = Path(package.__file__).parent
+HOOK = PACKAGE.parent / "hooks/on-activate.bash"
 Environ = dict[str, str]
 
 # As Flox does it: sourced, these options, this umask, stdout sent to stderr.

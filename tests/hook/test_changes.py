@@ -4,14 +4,16 @@ import json
 import os
 import shlex
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import nixenv
 from fixtures.closure import SglangClosure
 from nixenv.places import FARM_RECORD
-from tests.hook.scene import Environ, activate, environment_after
+from tests.hook.scene import PACKAGE, Environ, activate, activation_file, environment_after
 from tests.real_shells import require_tool
 
 
@@ -108,6 +110,33 @@ def test_a_nixenv_of_the_same_version_that_is_another_is_asked(
     activate(environ)
     activate(environ)
     assert calls() == 2
+
+
+def test_a_nixenv_of_another_version_is_asked(environ: Environ, tmp_path: Path) -> None:
+    """An image that is newer has files of the same date, and the cache of the older one."""
+    modules, programs = tmp_path / "modules", tmp_path / "programs"
+    shutil.copytree(PACKAGE, modules / "nixenv")
+    metadata = modules / f"nixenv-{nixenv.__version__}.dist-info"
+    metadata.mkdir()
+    programs.mkdir()
+    program = programs / "nixenv"
+    program.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(modules)!r})\n"
+        "from nixenv.entry import nixenv\nnixenv()\n"
+    )
+    program.chmod(0o755)
+    os.utime(program, (0, 0))
+    environ["PATH"] = environ["PATH"].replace(str(tmp_path / "nixenv-bin"), str(programs))
+    file = kept_anew(environ)
+    assert kept_anew(environ) == file
+    metadata.rename(modules / "nixenv-99.dist-info")
+    assert kept_anew(environ) != file
+
+
+def kept_anew(environ: Environ) -> int:
+    """Give what tells one activation file from another that took its place."""
+    assert activate(environ).returncode == 0
+    return activation_file(environ).stat().st_ino
 
 
 def forge(farm: Path) -> None:
