@@ -68,7 +68,7 @@ def to_markdown(results: Results, imports: Results, machine: Mapping[str, str]) 
 
 
 def summary(results: Results, unit: str) -> str:
-    """Write the short table of the README: medians by size."""
+    """Write a short table, such as those of docs/cost.md: medians by size."""
     sizes = list(results)
     lines = ["| | " + " | ".join(f"{size} {unit}" for size in sizes) + " |"]
     lines.append("|---|" + "---:|" * len(sizes))

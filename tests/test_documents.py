@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from fixtures.closure import SglangClosure
+from fixtures.environments import Environments
 from nixenv.cli import COMMANDS
 from nixenv.road.profile import parse_profile
 from tests.documents import DOCUMENTS, ROOT, anchors, blocks, commands, links
@@ -69,34 +70,41 @@ def test_the_example_of_a_profile_is_one() -> None:
     assert all(getattr(profile, table) for table in tables)
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/flox.md"])
+HOOKS = [
+    (f"{document}: {hook.partition('NIXENV_PROFILE=')[2].partition(chr(10))[0]}", hook)
+    for document in ("README.md", "docs/from-the-bash-walk.md", "docs/flox.md")
+    for manifest in map(tomllib.loads, blocks(document, "toml"))
+    if (hook := manifest.get("hook", {}).get("on-activate"))
+]
+
+
+@pytest.mark.parametrize("hook", [hook for _, hook in HOOKS], ids=[name for name, _ in HOOKS])
 def test_hooks_in_manifests_activate(
-    document: str, nixenv_on_path: dict[str, str], sglang: SglangClosure, tmp_path: Path
+    hook: str,
+    nixenv_on_path: dict[str, str],
+    sglang: SglangClosure,
+    environments: Environments,
 ) -> None:
-    """Each [hook] that is shown, in bash, for the profile that it names."""
-    hooks = [
-        manifest["hook"]["on-activate"]
-        for manifest in map(tomllib.loads, blocks(document, "toml"))
-        if "hook" in manifest
-    ]
-    assert hooks
-    share = tmp_path / "flox-env/share/nixenv"
-    share.parent.mkdir(parents=True)
-    share.symlink_to(ROOT / "hooks")
-    environ = {
-        **nixenv_on_path,
-        "PATH": f"{sglang.joined}/bin:{nixenv_on_path['PATH']}",
-        "FLOX_ENV": str(tmp_path / "flox-env"),
-    }
-    for hook in hooks:
-        done = subprocess.run(
-            ["bash", "-c", f'{hook}\necho "$CUDA_HOME"'],
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert "cuda-merged" in done.stdout, done.stderr
+    """Each [hook] that is shown, in bash, in an environment of the profile that it names."""
+    (profile,) = re.findall(r"NIXENV_PROFILE=(\S+)", hook)
+    of_servers = {"sglang": sglang.flox_env, "vllm": sglang.joined}
+    packages = of_servers.get(profile) or environments.paths[profile]
+    store = (environments if profile in environments.paths else sglang).store
+    code = hook.replace("$FLOX_ENV/share/nixenv/", f"{ROOT}/hooks/")
+    assert code != hook
+    done = subprocess.run(
+        ["bash", "-c", f'{code}\necho "$CUDA_HOME"'],
+        env={
+            **nixenv_on_path,
+            **store.environ,
+            "PATH": f"{packages}/bin:{nixenv_on_path['PATH']}",
+            "FLOX_ENV": packages,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith(f"{store.store_dir}/"), done.stderr
 
 
 def test_the_fixtures_example_builds_a_closure(tmp_path: Path) -> None:

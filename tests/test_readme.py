@@ -1,32 +1,73 @@
-"""The README's examples are run, and its table of commands is the command line's own."""
+"""The README's examples are run, and its table of commands is the command line's own.
+
+So are the examples of the documents that go on where it ends.
+"""
 
 import json
 import re
 import shlex
+import statistics
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from fixtures.closure import SglangClosure
 from tests.conftest import Nixenv
-from tests.documents import blocks
+from tests.documents import ROOT, blocks
 from tests.real_shells import EVAL, evaluate
 from tests.sglang.programs import Environment, bundle_model
 from tests.sglang.servers import serving
 
-README = Path("README.md").read_text()
+README = (ROOT / "README.md").read_text()
 
 
-def test_the_python_example_prints_an_environment(environ: dict[str, str], tmp_path: Path) -> None:
-    """Pasted as it is, it gives text that sets CUDA_HOME, in about ten lines."""
-    (code,) = blocks("README.md", "python")
-    assert code.count("nixenv.") <= 12
+def run_python(code: str, environ: dict[str, str]) -> str:
     done = subprocess.run(
         [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
     )
-    found = evaluate(EVAL["bash"], done.stdout, environ, tmp_path)
+    return done.stdout
+
+
+def test_the_python_example_prints_an_environment(environ: dict[str, str], tmp_path: Path) -> None:
+    """Pasted as it is, it gives text that sets CUDA_HOME, in ten lines."""
+    (code,) = blocks("README.md", "python")
+    assert len(code.splitlines()) <= 10
+    text = run_python(code, environ)
+    found = evaluate(EVAL["bash"], text, environ, tmp_path)
     assert found["CUDA_HOME"].endswith("cuda12.8-cuda_nvcc-12.8.93")
+    assert text.startswith(f"# {found['PATH'].partition(':')[0]}/python")
+
+
+def test_the_python_example_honours_the_profile(
+    environ: dict[str, str], sglang: SglangClosure, tmp_path: Path
+) -> None:
+    """All of it counts: the root, the layout, versions, and what it sets."""
+    profile = tmp_path / "own.toml"
+    profile.write_text(
+        f'extends = "python-cuda"\nroot = "{sglang.root}"\nlayout = "linked"\n'
+        '[set]\nOWN = "{cuda_home}"\n'
+    )
+    (code,) = blocks("README.md", "python")
+    own = code.replace('"sglang"', "None", 1).replace('profile="sglang"', f'profile="{profile}"')
+    found = evaluate(EVAL["bash"], run_python(own, environ), environ, tmp_path)
+    assert found["OWN"] == found["CUDA_HOME"]
+    assert found["VIRTUAL_ENV"].startswith(environ["FLOX_ENV_CACHE"])
+
+
+def test_the_numbers_are_the_measured_ones() -> None:
+    """Wherever the walk is set against nixenv: medians of the last `make bench`."""
+    results = json.loads((ROOT / "benchmarks/results/activation.json").read_text())
+    runs = results["activation, by store paths"]["2000"]
+    median = {name: statistics.median(run["seconds"]) * 1e3 for name, run in runs.items()}
+    told = (
+        f"{median['bash walk']:.0f} ms",
+        f"nixenv {median['cold, store']:.0f} ms the first time and {median['warm, store']:.1f} ms",
+    )
+    for document in ("README.md", "docs/from-the-bash-walk.md"):
+        text = " ".join((ROOT / document).read_text().split())
+        assert all(number in text for number in told), (document, told)
 
 
 def test_the_bash_example_sets_the_environment(nixenv_on_path: dict[str, str]) -> None:
@@ -51,7 +92,7 @@ def test_the_command_that_is_run_has_the_environment(nixenv_on_path: dict[str, s
     assert (done.returncode, "--model-path" in done.stdout) == (0, True), done.stderr
 
 
-@pytest.mark.parametrize("block", blocks("README.md", "console"))
+@pytest.mark.parametrize("block", blocks("docs/inspect.md", "console"))
 def test_what_is_shown_is_what_is_printed(block: str, nixenv: Nixenv) -> None:
     """Each command on the recorded closures; `...` stands for lines that are left out."""
     command, _, shown = block.partition("\n")
@@ -76,7 +117,7 @@ def test_the_curl_examples_get_answers(tmp_path: Path) -> None:
     """Each against a server that the two programs started, with SGLang's answers in shape."""
     examples = [
         line
-        for block in blocks("README.md", "sh")
+        for block in blocks("docs/sglang.md", "sh")
         for line in re.split(r"\n(?=curl)", block.strip())
     ]
     assert len(examples) == 7

@@ -112,13 +112,13 @@ def test_second_activation_is_warm(scene: Scene, environ: dict[str, str], tmp_pa
 def test_flashinfers_directories_are_one(
     scene: Scene, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    """What README says to remove holds all that flashinfer compiled, and nobody else's."""
+    """What docs/sglang.md says to remove holds all that flashinfer compiled, and nobody else's."""
     after = scene.activate(environ, tmp_path).environ
     base = Path(after["FLASHINFER_WORKSPACE_BASE"])
     assert Path(after["FLASHINFER_JIT_DIR"]).is_relative_to(base)
     others = set(load_profile("sglang").cache) - {"FLASHINFER_WORKSPACE_BASE", "FLASHINFER_JIT_DIR"}
     assert not [name for name in others if Path(after[name]).is_relative_to(base)]
-    assert '`rm -r "$FLASHINFER_WORKSPACE_BASE"`' in (PROJECT / "README.md").read_text()
+    assert '`rm -r "$FLASHINFER_WORKSPACE_BASE"`' in (PROJECT / "docs/sglang.md").read_text()
 
 
 @ATTACHES
