@@ -4,7 +4,9 @@
 # that installs it, in front of the ones it is there to set up. So they stay behind in an
 # environment of their own, and the package holds what a user calls, and the hook.
 {
+  closureInfo,
   lib,
+  nix,
   python3,
   runCommand,
   writeScript,
@@ -61,19 +63,41 @@ let
   install = name: entryPoint: ''
     install -D -m 555 ${program name entryPoint} $out/bin/${name}
   '';
+
+  # A snapshot of a program's closure, in Nix's order, for pods and containers, where there is no Nix
+  # to ask: `nixenv.snapshotOf sglang`, installed beside the program, is share/nixenv/NAME.json. It
+  # refers to that closure and to nothing else. Nix answers here from a database of its own.
+  snapshotOf =
+    program:
+    runCommand "nixenv-snapshot-${program.name}"
+      {
+        nativeBuildInputs = [ nix ];
+        closure = closureInfo { rootPaths = [ program ]; };
+      }
+      ''
+        export HOME=$TMPDIR NIX_REMOTE=local NIX_STATE_DIR=$TMPDIR/nix NIX_LOG_DIR=$TMPDIR/nix
+        nix-store --load-db < $closure/registration
+        mkdir -p $out/share/nixenv
+        ${package}/bin/nixenv snapshot --root ${program} --no-machine \
+          -o $out/share/nixenv/${program.name}.json
+      '';
+
+  package =
+    runCommand "${project.name}-${version}"
+      {
+        pname = project.name;
+        inherit version;
+        passthru = { inherit snapshotOf; };
+        meta = {
+          inherit (project) description;
+          license = lib.licenses.mit;
+          mainProgram = "nixenv";
+          platforms = lib.platforms.linux;
+        };
+      }
+      ''
+        ${lib.concatStrings (lib.mapAttrsToList install project.scripts)}
+        install -D -m 444 ${../../hooks/on-activate.bash} $out/share/nixenv/on-activate.bash
+      '';
 in
-runCommand "${project.name}-${version}"
-  {
-    pname = project.name;
-    inherit version;
-    meta = {
-      inherit (project) description;
-      license = lib.licenses.mit;
-      mainProgram = "nixenv";
-      platforms = lib.platforms.linux;
-    };
-  }
-  ''
-    ${lib.concatStrings (lib.mapAttrsToList install project.scripts)}
-    install -D -m 444 ${../../hooks/on-activate.bash} $out/share/nixenv/on-activate.bash
-  ''
+package

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from nixenv.errors import NixError, Unreadable
+from nixenv.files import read_file
 from nixenv.process import PATIENT, Patience
 from nixenv.road.nix import (
     NixFailed,
@@ -41,6 +42,15 @@ class Origin(StrEnum):
     """Flox, in ``requisites.txt``, without Nix: that of the whole environment, sorted by path."""
     STAND_IN = "requisites.txt for nix"
     """Flox likewise, where there is a Nix that could not list it."""
+    SHIPPED = "shipped snapshot"
+    """Nix, when the environment was built: a snapshot of this very root came with it."""
+
+
+SHIPPED = "share/nixenv"
+"""Where an environment has the snapshots that come with it."""
+
+# That of 10,000 store paths has 5 MB.
+_SHIPPED_LIMIT = 64 << 20
 
 
 class Closure(NamedTuple):
@@ -68,55 +78,88 @@ def query_closure(
     patience: Patience = PATIENT,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Closure:
-    """Ask Nix for the closure, or read the one that Flox recorded where Nix cannot tell it.
+    """Ask Nix for the closure, or read one that is recorded where Nix cannot tell it.
 
-    That Nix runs out of time is an error: the next moment it may answer.
+    A snapshot of the root that came with the Flox environment goes before what Flox recorded, which
+    is the closure of the whole environment, without order. That Nix runs out of time is an error:
+    the next moment it may answer.
 
     Args:
         root: The store path.
         store_dir: The store directory that every answer must lie in.
-        environ: The environment: PATH, NIX_BIN and HOME to find nix-store, FLOX_ENV to find
-            requisites.txt; nix-store is started with it.
+        environ: The environment: PATH, NIX_BIN and HOME to find nix-store, FLOX_ENV to find what
+            is recorded; nix-store is started with it.
         patience: How long to wait for Nix, and who is told meanwhile.
         meanwhile: Called while Nix works, if Nix is asked.
 
     Raises:
-        NixNotFound: no nix-store, and no requisites.txt.
-        NixNotRunnable, NixFailed: nix-store gives no answer, and requisites.txt does not either.
+        NixNotFound: no nix-store, and nothing recorded.
+        NixNotRunnable, NixFailed: nix-store gives no answer, and what is recorded does not either.
         NixOutOfTime, NixSaidTooMuch: nix-store does not come to an end.
         UnusableClosure: the answer is no closure of ``root``.
         Unreadable: there is no nix-store, and requisites.txt is there and cannot be read.
     """
     flox_env = environ.get("FLOX_ENV")
-    requisites = os.path.join(flox_env, "requisites.txt") if flox_env else None
     nix_store = find_nix_store(environ)
     if nix_store is None:
-        if requisites is not None and os.path.exists(requisites):
-            return _read_requisites(requisites, root, store_dir)
+        recorded = _read_recorded(flox_env, root, store_dir)
+        if recorded is not None:
+            return recorded
         searched = nix_search_path(environ).split(os.pathsep)
-        raise NixNotFound([*searched, *filter(None, [requisites])])
+        raise NixNotFound([*searched, *([f"{flox_env}/requisites.txt"] if flox_env else [])])
     argv = (nix_store, "-qR", root)
     try:
         stdout = ask_nix(argv, environ, patience, meanwhile)
     except (NixFailed, NixNotRunnable) as error:
         # Without permission for its database, on a read-only file system, without its daemon: the
         # store objects may be there all the same.
-        closure = _stand_in(error, requisites, root, store_dir)
+        closure = _stand_in(error, flox_env, root, store_dir)
         patience.hear(getattr(error, "stderr", ""))
         return closure
     return parse_requisites(stdout, root, store_dir, Origin.NIX, " ".join(argv))
 
 
-def _stand_in(
-    failure: NixError, requisites: str | None, root: StorePath, store_dir: str
-) -> Closure:
-    if requisites is None:
-        raise failure
+def _stand_in(failure: NixError, flox_env: str | None, root: StorePath, store_dir: str) -> Closure:
     try:
-        closure = _read_requisites(requisites, root, store_dir)
-        return closure._replace(origin=Origin.STAND_IN, failure=failure)
+        closure = _read_recorded(flox_env, root, store_dir)
     except (Unreadable, UnusableClosure):
-        raise failure from None
+        closure = None
+    if closure is None:
+        raise failure
+    if closure.origin is Origin.REQUISITES:
+        return closure._replace(origin=Origin.STAND_IN, failure=failure)
+    return closure
+
+
+def _read_recorded(flox_env: str | None, root: StorePath, store_dir: str) -> Closure | None:
+    """Read the closure that came with the environment, else the one that Flox recorded."""
+    if not flox_env:
+        return None
+    shipped = _read_shipped(os.path.join(flox_env, SHIPPED), root, store_dir)
+    if shipped is not None:
+        return shipped
+    requisites = os.path.join(flox_env, "requisites.txt")
+    return _read_requisites(requisites, root, store_dir) if os.path.exists(requisites) else None
+
+
+def _read_shipped(directory: str, root: StorePath, store_dir: str) -> Closure | None:
+    """Find the snapshot of the root; of its content only the closure counts, the rest is here."""
+    import json  # noqa: PLC0415 -- not where there is a Nix
+
+    try:
+        names = sorted(name for name in os.listdir(directory) if name.endswith(".json"))
+    except OSError:
+        return None
+    for name in names:
+        file = os.path.join(directory, name)
+        try:
+            document = json.loads(read_file(file, _SHIPPED_LIMIT))
+            if isinstance(document, dict) and document.get("root") == root:
+                lines = "\n".join(document["paths"])
+                return parse_requisites(lines, root, store_dir, Origin.SHIPPED, file)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, UnusableClosure):
+            continue  # no snapshot, or none that can be used
+    return None
 
 
 def parse_requisites(

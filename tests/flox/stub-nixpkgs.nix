@@ -97,15 +97,46 @@ let
         {
           inherit name;
         }
-        // removeAttrs attributes [ "meta" ]
+        // removeAttrs attributes [
+          "meta"
+          "passthru"
+        ]
       )
       script
+    // attributes.passthru or { }
     // {
       attributeNames = builtins.attrNames attributes;
     };
+  # As nixpkgs', in the format of `nix-store --load-db`; without its hashes and sizes.
+  closureInfo =
+    { rootPaths }:
+    build
+      {
+        name = "closure-info";
+        exportReferencesGraph = [
+          "graph"
+          (builtins.head rootPaths)
+        ];
+      }
+      ''
+        mkdir $out
+        while read -r path; do
+          read -r deriver
+          read -r count
+          printf '%s\n%064d\n4096\n%s\n%s\n' "$path" 0 "$deriver" "$count"
+          while [ "$count" -gt 0 ]; do
+            read -r reference
+            printf '%s\n' "$reference"
+            count=$((count - 1))
+          done
+        done < graph > $out/registration
+      '';
+  nix = build { name = "nix-2.8"; } "mkdir $out";
   scope = {
     inherit
+      closureInfo
       lib
+      nix
       python3
       runCommand
       writeScript

@@ -1,6 +1,7 @@
 """The Nix files, under the real nix-instantiate and nix-build, on stubs in place of nixpkgs."""
 
 import json
+import os
 import re
 import subprocess
 import tomllib
@@ -13,7 +14,7 @@ from packaging.requirements import Requirement
 
 from fixtures.closure import SglangClosure
 from nixenv import __version__
-from tests.flox.activation import PROJECT
+from tests.flox.activation import PROJECT, link_flox_env
 from tests.flox.conftest import PACKAGE
 
 FLAKE = PROJECT / "flake.nix"
@@ -55,7 +56,7 @@ def test_package_holds_programs_and_hook_alone(package: Path) -> None:
 def test_package_propagates_nothing(evaluate: Evaluate) -> None:
     """The derivation has no inputs of stdenv's, of which the propagated ones are the trap."""
     names = evaluate(f"(pkgs.callPackage {PACKAGE} {{ }}).attributeNames")
-    assert names == ["meta", "pname", "version"]
+    assert names == ["meta", "passthru", "pname", "version"]
 
 
 @pytest.mark.parametrize("name", PYPROJECT["scripts"])
@@ -134,3 +135,37 @@ def test_flake_offers_the_package(evaluate: Evaluate) -> None:
         "packages": {"x86_64-linux": name, "aarch64-linux": name},
         "same": True,
     }
+
+
+def test_a_snapshot_of_a_program_comes_with_its_environment(
+    sglang: SglangClosure, stub_nixpkgs: str, package: Path, tmp_path: Path
+) -> None:
+    """It holds the closure in Nix's order, and is what nixenv takes where there is no Nix."""
+    expression = tmp_path / "default.nix"
+    program = f'{{ name = "sglang-0.5.9"; outPath = builtins.storePath {sglang.root}; }}'
+    expression.write_text(
+        f"{{ }}: ({stub_nixpkgs}.callPackage {PACKAGE} {{ }}).snapshotOf {program}"
+    )
+    shipped = Path(sglang.store.build(expression, {}))
+    closure = sglang.store.closure(sglang.root)
+    (file,) = (shipped / "share/nixenv").iterdir()
+    assert json.loads(file.read_text())["paths"] == [*closure]
+    assert {*sglang.store.closure(str(shipped))} == {*closure, str(shipped)}
+
+    flox_env = link_flox_env(tmp_path / "flox-env", Path(sglang.flox_env), package)
+    (flox_env / "share/nixenv").unlink()
+    (flox_env / "share/nixenv").mkdir()
+    (flox_env / "share/nixenv" / file.name).symlink_to(file)
+    told = []
+    for path in (f"{flox_env}/bin:{os.environ['PATH']}", f"{flox_env}/bin"):
+        done = subprocess.run(
+            [flox_env / "bin/nixenv", "export", "--shell", "json"],
+            env={**sglang.store.environ, "PATH": path, "FLOX_ENV": str(flox_env)}
+            | {"HOME": str(tmp_path), "FLOX_ENV_CACHE": str(tmp_path / "cache")},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stderr == ""
+        told.append({**json.loads(done.stdout)["variables"], "PATH": None})
+    assert told[0] == told[1]

@@ -1,5 +1,7 @@
 """The query station: what is taken for a closure, and what Flox recorded where Nix is missing."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from nixenv.road.query import Closure, Origin, UnusableClosure, parse_requisites
 from tests.closures import store_path
 
 ROOT = store_path("root")
-A = store_path("a")
+A, B = store_path("a"), store_path("b")
 
 
 def parse(text: str) -> Closure:
@@ -97,3 +99,68 @@ def test_where_nix_fails_requisites_stand_in(tmp_path: Path) -> None:
     found = query_closure(ROOT, "/nix/store", without_nix(tmp_path))
     assert (found.paths, found.origin) == ((A, ROOT), Origin.STAND_IN)
     assert isinstance(found.failure, NixFailed)
+
+
+def ship(directory: Path, **files: object) -> None:
+    """Put files into what an environment ships: JSON of any value, or text."""
+    place = directory / "share/nixenv"
+    place.mkdir(parents=True)
+    for name, content in files.items():
+        text = content if isinstance(content, str) else json.dumps(content)
+        (place / f"{name}.json").write_text(text)
+
+
+def snapshot(*paths: object, root: object = ROOT) -> dict[str, object]:
+    return {"schema": 3, "root": root, "paths": [*paths]}
+
+
+@pytest.mark.usefixtures("no_profiles")
+def test_what_the_environment_ships_goes_before_what_flox_recorded(tmp_path: Path) -> None:
+    """It has Nix's order, and it is of this very root."""
+    (tmp_path / "requisites.txt").write_text(f"{A}\n{B}\n{ROOT}\n")
+    ship(tmp_path, other=snapshot(A, root=A), this=snapshot(B, A, ROOT))
+    found = query_closure(ROOT, "/nix/store", without_nix(tmp_path))
+    file = f"{tmp_path}/share/nixenv/this.json"
+    assert found == Closure(ROOT, (B, A, ROOT), Origin.SHIPPED, file)
+    other = query_closure(A, "/nix/store", without_nix(tmp_path))
+    assert (other.paths, other.origin) == ((A,), Origin.SHIPPED)
+
+
+@pytest.mark.usefixtures("no_profiles")
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[" * 100_000,
+        [],
+        None,
+        {"root": ROOT},
+        snapshot(A),
+        snapshot(ROOT, "/etc/passwd"),
+        snapshot(ROOT, 1),
+        snapshot(ROOT, root=A),
+        snapshot(ROOT, root=[ROOT]),
+        {"root": ROOT, "paths": ROOT},
+        {"root": ROOT, "paths": {ROOT: 1, "/x": 2}},
+    ],
+)
+def test_what_is_no_closure_of_the_root_is_passed_over(content: object, tmp_path: Path) -> None:
+    """Whatever lies there: what Flox recorded serves then."""
+    (tmp_path / "requisites.txt").write_text(f"{A}\n{ROOT}\n")
+    ship(tmp_path, odd=content)
+    (tmp_path / "share/nixenv/directory.json").mkdir()
+    os.mkfifo(tmp_path / "share/nixenv/fifo.json")
+    found = query_closure(ROOT, "/nix/store", without_nix(tmp_path))
+    assert (found.paths, found.origin) == ((A, ROOT), Origin.REQUISITES)
+
+
+@pytest.mark.usefixtures("no_profiles")
+def test_what_is_shipped_stands_in_for_a_nix_that_cannot_work(tmp_path: Path) -> None:
+    """There is nothing to warn of: it is what Nix would have said."""
+    nix_store = tmp_path / "nix-store"
+    nix_store.write_text("#!/bin/sh\necho no database >&2\nexit 1\n")
+    nix_store.chmod(0o755)
+    ship(tmp_path, this=snapshot(A, ROOT))
+    found = query_closure(ROOT, "/nix/store", without_nix(tmp_path))
+    assert (found.paths, found.origin, found.failure) == ((A, ROOT), Origin.SHIPPED, None)
