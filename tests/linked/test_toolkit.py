@@ -5,12 +5,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from fixtures.closure import SglangClosure
 from nixenv.linked.farm import ensure_farm, find_problems, read_conflicts
 from nixenv.linked.toolkit import plan_toolkit
-from nixenv.road.cuda import CudaToolkit
+from nixenv.road.cuda import CudaToolkit, choose_toolkit
 from nixenv.road.farms import place_farms
+from nixenv.road.probe import probe_closure
+from nixenv.road.query import Closure, Origin
 from nixenv.storepath import StorePath
 from tests.linked.scene import Activated, activate, plan_farms
 
@@ -230,6 +234,48 @@ def test_links_back_in_two_members(tmp_path: Path) -> None:
     build(make_toolkit(nvcc, *parts, include_dirs=include_dirs), root)
     assert (root / "include/cccl").readlink() == Path(".")
     assert (root / "include/cccl/cccl/nv/target").exists()
+
+
+PLACES = (
+    *("include", "include/cccl", "include/a/b", "lib", "lib64", "lib/stubs", "bin/sub", "nvvm"),
+    *("nvvm/lib", "targets", "targets/x86_64-linux"),
+)
+TARGETS = (".", "..", "../..", "../include", "../lib", "../bin", "cccl", "nowhere", "include")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    several=st.lists(
+        st.dictionaries(st.sampled_from(PLACES), st.sampled_from(TARGETS), max_size=3),
+        min_size=1,
+        max_size=3,
+    )
+)
+@example(several=[{"include": "."}, {"include": "."}])
+@example(several=[{"include": "/", "lib": "/", "nvvm": "/"}])
+@example(several=[{"include/cccl": "."}, {"include/cccl": ".."}, {"include/cccl": "cccl"}])
+def test_whatever_links_there_are_the_root_is_built(
+    tmp_path_factory: pytest.TempPathFactory, several: list[dict[str, str]]
+) -> None:
+    """Links back, to themselves, to nothing and out of the store: no traceback, and no end."""
+    store = tmp_path_factory.mktemp("links")
+    marker = "nix-support/include-in-cudatoolkit-root"
+    names = ("cuda_cccl-13.0.85", "cuda_cudart-13.0.96", "cuda_nvcc-13.0.88")
+    members = [
+        make_member(store, f"cuda13.0-{name}", marker, *(["bin/nvcc"] if "nvcc" in name else []))
+        for name in names[-len(several) :]
+    ]
+    for member, links in zip(members, several, strict=True):
+        for place, target in links.items():
+            # Nothing is made behind a link: it may lead anywhere.
+            if not any(place.startswith(f"{other}/") for other in links):
+                link = Path(member, place)
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(target)
+    closure = Closure(members[-1], tuple(members), Origin.NIX, "test")
+    toolkit = choose_toolkit(probe_closure(closure, None), None, required=True)
+    assert toolkit is not None
+    build(toolkit, store / "root")
 
 
 @pytest.mark.parametrize("directory", ["lib", "lib64"])
