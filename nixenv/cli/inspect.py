@@ -94,7 +94,13 @@ def inspect(
     if diff is not None:
         _show_difference(diff, options, waiting, as_json=as_json)
         return
-    examine_it = partial(_examine, options, waiting, with_machine=not without_machine)
+    examine_it = partial(
+        _examine,
+        options,
+        waiting,
+        with_machine=not without_machine,
+        with_sizes=html is not None or (as_json and why is None),
+    )
     name, examined = _examine_names(names, options, waiting, examine_it)
     _refuse_two({"NAME": name, "--why": why, "--html": html})
     if name is not None:
@@ -188,6 +194,7 @@ def _examine(
     gathered: Material | None = None,
     *,
     with_machine: bool,
+    with_sizes: bool,
 ) -> Examination:
     selection = selection_of({**options, "binary": binary})
     with show_progress(STAGES, is_shown=sys.stderr is not None and sys.stderr.isatty()) as step:
@@ -198,6 +205,7 @@ def _examine(
             waiting,
             gathered=gathered,
             with_machine=with_machine,
+            with_sizes=with_sizes,
         )
 
 

@@ -7,7 +7,6 @@ imported or run here. All files are read as text, from the start and up to a lim
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from email.parser import HeaderParser
 from itertools import chain, islice
 
 from attrs import frozen
@@ -210,17 +209,35 @@ def _read_distribution(
     place = f"{directory}/{name}"
     files = (f"{place}/METADATA", f"{place}/PKG-INFO", place)
     text = next(filter(None, (read_text(file, _METADATA_HEAD) for file in files)), "")
-    header = HeaderParser().parsestr(text)
-    wheel = HeaderParser().parsestr(read_text(f"{place}/WHEEL", _SMALL_HEAD))
-    told = _plain(header.get("Name")) or stem
+    header = parse_headers(text)
+    wheel = parse_headers(read_text(f"{place}/WHEEL", _SMALL_HEAD))
+    told = next(iter(header.get("name", ())), "") or stem
     return Distribution(
         told,
-        _plain(header.get("Version")) or version or "?",
-        tuple(filter(None, map(_plain, header.get_all("Requires-Dist", ())))),
+        next(iter(header.get("version", ())), "") or version or "?",
+        tuple(filter(None, header.get("requires-dist", ()))),
         _own_modules(place, told, recorded, top),
-        tuple(filter(None, map(_plain, wheel.get_all("Tag", ())))),
+        tuple(filter(None, wheel.get("tag", ()))),
         sum(map(_is_untagged, recorded)),
     )
+
+
+def parse_headers(text: str) -> dict[str, list[str]]:
+    """Read the headers at the beginning of a text, such as METADATA: values by lower-case names.
+
+    Each value is one line of text; what is none is empty. (The standard library's parser takes
+    three times as long, which thousands of distributions make seconds.) Pure.
+
+    >>> parse_headers("Name: a\\nRequires-Dist: b\\n  (>=1)\\nRequires-Dist: c\\n\\nText: no\\n")
+    {'name': ['a'], 'requires-dist': ['b (>=1)', 'c']}
+    """
+    headers: dict[str, list[str]] = {}
+    for line in re.sub(r"\r?\n[ \t]+(?=\S)", " ", text.partition("\n\n")[0]).split("\n"):
+        name, colon, value = line.partition(":")
+        if not colon or not name or name != name.strip():
+            break
+        headers.setdefault(name.lower(), []).append(_plain(value))
+    return headers
 
 
 def _is_untagged(path: str) -> bool:
@@ -229,10 +246,9 @@ def _is_untagged(path: str) -> bool:
     return path.endswith(".so") and ".cpython-" not in name and not name.startswith("lib")
 
 
-def _plain(value: object) -> str:
+def _plain(value: str) -> str:
     """Give the one line of text that a header's value is; empty when it is none."""
-    text = "" if value is None else str(value)
-    return "" if "\0" in text else " ".join(text.split())
+    return "" if "\0" in value else " ".join(value.split())
 
 
 def _own_modules(

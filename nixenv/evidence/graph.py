@@ -43,6 +43,9 @@ class ReferencesUnknown(NixError):
 _LARGEST_SIZE = 2**63 - 1
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
+# Bits: so many pairs of a member and another that it may reach are looked at at a time.
+_LOOKED_FOR = 1 << 28
+
 
 @frozen
 class Registration:
@@ -63,7 +66,7 @@ def _check_circles(
     _instance: object, _attribute: object, registrations: tuple[Registration, ...]
 ) -> None:
     try:
-        TopologicalSorter(_inner_references(registrations)).prepare()
+        _references_first(registrations)
     except CycleError as error:
         raise ValueError(f"references go in a circle: {' -> '.join(error.args[1])}") from error
 
@@ -138,14 +141,60 @@ def parse_dump(text: str, store_dir: str, source: str = "nix-store --dump-db") -
         raise UnusableClosure(source, str(error)) from error
 
 
+def closure_size(graph: Graph, member: StorePath) -> int:
+    """Give the bytes of one member's whole closure, itself included. Pure."""
+    known = {found.path: found for found in graph.registrations}
+    reached = {member}
+    waiting = [member]
+    while waiting:
+        new = set(known[waiting.pop()].references) & known.keys() - reached
+        reached |= new
+        waiting += new
+    return sum(known[path].nar_size for path in reached)
+
+
 def closure_sizes(graph: Graph) -> dict[StorePath, int]:
-    """Give for each member the bytes of its whole closure, itself included. Pure."""
-    planes = _bit_planes([known.nar_size for known in graph.registrations])
-    reached = _reachable(graph)
-    return {
-        known.path: sum((reached[known.path] & plane).bit_count() << bit for bit, plane in planes)
-        for known in graph.registrations
-    }
+    """Give for each member the bytes of its whole closure, itself included. Pure.
+
+    What each member reaches is a set of members, as the bits of a number. All of these sets at once
+    would take the square of the members: a part of the members is looked for at a time.
+    """
+    members = _references_first(graph.registrations)
+    number = {known.path: place for place, known in enumerate(members)}
+    references = [
+        [number[path] for path in known.references if path in number] for known in members
+    ]
+    totals = [0] * len(members)
+    width = _LOOKED_FOR // max(len(members), 1) + 1
+    for start in range(0, len(members), width):
+        sizes = [known.nar_size for known in members[start : start + width]]
+        for place, size in enumerate(_sizes_within(references, start, sizes), start):
+            totals[place] += size
+    return dict(zip(number, totals, strict=True))
+
+
+def _sizes_within(
+    references: Sequence[Sequence[int]], start: int, sizes: Sequence[int]
+) -> Iterator[int]:
+    """Give, for each member from ``start`` on, the bytes of what it reaches of the next few.
+
+    Args:
+        references: What each member refers to: members before it.
+        start: The first of these few.
+        sizes: Their sizes.
+    """
+    planes, every, whole = _bit_planes(sizes), (1 << len(sizes)) - 1, sum(sizes)
+    reached = [0] * len(references)
+    for place in range(start, len(references)):
+        found = 1 << place - start if place - start < len(sizes) else 0
+        for reference in references[place]:
+            found |= reached[reference]
+        reached[place] = found
+        yield whole if found == every else _add_up(found, planes)
+
+
+def _add_up(found: int, planes: Sequence[tuple[int, int]]) -> int:
+    return sum((found & plane).bit_count() << bit for bit, plane in planes) if found else 0
 
 
 def find_chain(graph: Graph, root: StorePath, target: StorePath) -> tuple[StorePath, ...] | None:
@@ -230,16 +279,23 @@ def _walk_back(
         path = referrer[path]
 
 
-def _reachable(graph: Graph) -> dict[StorePath, int]:
-    """Give for each member the set of members that it reaches, as the bits of a number."""
-    bits = {known.path: 1 << number for number, known in enumerate(graph.registrations)}
-    references = _inner_references(graph.registrations)
-    reached: dict[StorePath, int] = {}
-    for path in TopologicalSorter(references).static_order():
-        reached[path] = bits[path]
-        for reference in references[path]:
-            reached[path] |= reached[reference]
-    return reached
+def _references_first(registrations: tuple[Registration, ...]) -> tuple[Registration, ...]:
+    """Give them so that each stands behind those that it refers to: as they are, from Nix.
+
+    Raises:
+        CycleError: there is no such order.
+    """
+    members = {known.path for known in registrations}
+    seen: set[StorePath] = set()
+    for known in registrations:
+        if not seen.issuperset(members.intersection(known.references)):
+            break
+        seen.add(known.path)
+    else:
+        return registrations
+    named = {known.path: known for known in registrations}
+    order = TopologicalSorter(_inner_references(registrations)).static_order()
+    return tuple(named[path] for path in order)
 
 
 def _inner_references(

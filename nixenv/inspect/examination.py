@@ -37,6 +37,7 @@ def examine(
     *,
     gathered: Material | None = None,
     with_machine: bool = True,
+    with_sizes: bool = True,
 ) -> Examination:
     """Look at a program's closure and at the machine, and judge them.
 
@@ -47,6 +48,7 @@ def examine(
         patience: How long to wait for Nix, and who is told meanwhile.
         gathered: The closure, where the caller has asked for it already.
         with_machine: Whether to look at the machine.
+        with_sizes: Whether the report is to have the sizes of closures.
 
     Raises:
         RootError, UsageError, ProfileInvalid, SnapshotInvalid, Unreadable: there is nothing to
@@ -63,4 +65,4 @@ def examine(
         layout = choose_layout(selection, profile)
         return Examination(judge_failure(root, profile.name, layout, failure, machine), None, error)
     step("judgement")
-    return Examination(judge(seen), seen)
+    return Examination(judge(seen, with_sizes=with_sizes), seen)

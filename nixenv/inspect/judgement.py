@@ -56,8 +56,14 @@ _CODES: Mapping[type[NixenvError], Code] = {
 }
 
 
-def judge(seen: Survey) -> Report:
-    """Judge what was seen, and report on it."""
+def judge(seen: Survey, *, with_sizes: bool = True) -> Report:
+    """Judge what was seen, and report on it.
+
+    Args:
+        seen: What was seen.
+        with_sizes: Whether to work out what each store object needs with all that it refers to,
+            which takes seconds for tens of thousands.
+    """
     material = seen.material
     lost = find_lost(material.closure, material.probe)
     told = leave_out_consequences(_check(_without_earlier(seen), lost), lost)
@@ -71,7 +77,9 @@ def judge(seen: Survey) -> Report:
         layout=seen.layout,
         inventory=seen.inventory,
         modules=list_modules(seen.inventory, seen.contents.sites) if seen.inventory else (),
-        members=list_members(material.closure, material.probe, seen.contents.graph),
+        members=list_members(
+            material.closure, material.probe, seen.contents.graph, with_sizes=with_sizes
+        ),
         variables=seen.variables,
         overridden=seen.overridden,
         machine=seen.machine,

@@ -48,7 +48,8 @@ class Member:
         name: The name in it.
         group: What it is there for.
         nar_size: Its own bytes; None when Nix was not asked.
-        closure_size: The bytes of all that it needs, itself included; None likewise.
+        closure_size: The bytes of all that it needs, itself included; None likewise, and where
+            nobody wants to know.
     """
 
     path: StorePath
@@ -145,11 +146,20 @@ def list_modules(inventory: Inventory, sites: Iterable[SiteListing]) -> tuple[Mo
     )
 
 
-def list_members(closure: Closure, probe: Probe, graph: Graph | None) -> tuple[Member, ...]:
-    """List the store objects of a closure, with sizes where they are known."""
+def list_members(
+    closure: Closure, probe: Probe, graph: Graph | None, *, with_sizes: bool
+) -> tuple[Member, ...]:
+    """List the store objects of a closure, with sizes where they are known.
+
+    Args:
+        closure: The closure.
+        probe: The notes on its store objects.
+        graph: What refers to what, and its size; None where it is not known.
+        with_sizes: Whether the size of each one's closure is wanted.
+    """
     noted = {found.path: found for found in probe.objects}
     known = {r.path: r.nar_size for r in graph.registrations} if graph else {}
-    sizes = closure_sizes(graph) if graph else {}
+    sizes = closure_sizes(graph) if graph and with_sizes else {}
     return tuple(
         Member(
             path,

@@ -299,10 +299,11 @@ def look_at_machine(
 def _loaded_names(seen: Survey | None) -> frozenset[str]:
     """Name the toolkit's libraries as the loader knows them: ``libcufft.so.11``."""
     toolkit = seen.inventory.cuda if seen and seen.inventory else None
+    directories = set(toolkit.library_dirs) if toolkit else set()
     return frozenset(
         name
-        for listing in (seen.contents.files.libraries if seen and toolkit else ())
-        if toolkit and listing.directory in toolkit.library_dirs
+        for listing in (seen.contents.files.libraries if seen else ())
+        if listing.directory in directories
         for name in listing.names
         if _SONAME.fullmatch(name)
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from attrs import frozen
 
 from nixenv.evidence.distributions import SiteListing
-from nixenv.evidence.graph import Graph, closure_sizes, find_chain, find_referrers
+from nixenv.evidence.graph import Graph, closure_size, find_chain, find_referrers
 from nixenv.inspect.lookup import Match, NothingCalled, find_store_paths, names_of, suggest
 from nixenv.storepath import StorePath
 
@@ -83,7 +83,6 @@ def explain_matches(
 ) -> Iterator[Explanation]:
     """Explain why each of these is in the closure, as far as its references are known."""
     own = {found.path: found.nar_size for found in graph.registrations} if graph else {}
-    whole = closure_sizes(graph) if graph else {}
     for match in matches:
         path = match.path
         yield Explanation(
@@ -92,5 +91,5 @@ def explain_matches(
             chain=(find_chain(graph, root, path) or ()) if graph else (),
             referrers=find_referrers(graph, path) if graph else (),
             nar_size=own.get(path),
-            closure_size=whole.get(path),
+            closure_size=closure_size(graph, path) if graph else None,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from attrs import asdict
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.closure import SglangClosure
@@ -277,6 +277,7 @@ NAMES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(files=st.dictionaries(NAMES, CONTENTS))
 def test_no_bytes_on_disk_are_too_much(files: dict[str, bytes]) -> None:
     """Whatever is in the files, the look gives a listing, and one that a snapshot can hold."""

@@ -20,6 +20,7 @@ from nixenv import query_closure
 from nixenv.evidence.graph import (
     Graph,
     Registration,
+    closure_size,
     closure_sizes,
     find_chain,
     find_referrers,
@@ -165,6 +166,7 @@ def test_what_is_not_in_the_graph_has_no_chain() -> None:
     assert find_chain(outward, PATHS[0], PATHS[7]) is None
     assert find_chain(outward, PATHS[7], PATHS[0]) is None
     assert closure_sizes(outward) == {PATHS[0]: 5}
+    assert closure_size(outward, PATHS[0]) == 5
 
 
 def test_referrers_are_direct_ones() -> None:
@@ -271,3 +273,14 @@ def test_an_answer_that_lacks_a_member(stand_in: Callable[[str], dict[str, str]]
     assert query_graph(PATHS[:1], STORE_DIR, environ).registrations[0].nar_size == 1
     with pytest.raises(UnusableClosure, match=f"{PATHS[1]} is not among its 1"):
         query_graph(PATHS[:2], STORE_DIR, environ)
+
+
+@given(graphs(), st.integers(1, 7))
+def test_sizes_are_looked_for_part_by_part(graph: Graph, few: int) -> None:
+    """However many are looked for at a time, and whichever order they come in."""
+    backwards = Graph(graph.registrations[::-1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nixenv.evidence.graph._LOOKED_FOR", few * len(graph.registrations))
+        found = closure_sizes(graph), closure_sizes(backwards)
+    expected = {known.path: closure_size(graph, known.path) for known in graph.registrations}
+    assert found == (expected, expected)

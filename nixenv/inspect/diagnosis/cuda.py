@@ -263,13 +263,14 @@ def _check_torch(
 
 def _headers(toolkit: CudaToolkit, files: ToolkitFiles) -> frozenset[str]:
     """Name the headers that a compiler finds: in the toolkit, and on CPATH."""
-    listings = [item for item in files.headers if item.directory in toolkit.include_dirs]
+    directories = set(toolkit.include_dirs)
+    listings = [item for item in files.headers if item.directory in directories]
     return _names(*listings, *files.given_headers)
 
 
 def _link_libraries(toolkit: CudaToolkit, files: ToolkitFiles, *, linked: bool) -> frozenset[str]:
     """Name the libraries that a linker finds: in the toolkit, stubs too, and on LIBRARY_PATH."""
-    directories = (*toolkit.library_dirs, *toolkit.stub_dirs)
+    directories = {*toolkit.library_dirs, *toolkit.stub_dirs}
     listings = [item for item in files.libraries if item.directory in directories]
     names = _names(*listings, *files.given_libraries)
     # The toolkit root makes the names without version, which wheels lack. That wheels in several
