@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo demo-serve test lint bench findings pictures clean
+.PHONY: demo demo-serve test test-nix-matrix lint bench findings pictures clean
 .NOTPARALLEL: # what is installed first is used next
 
 demo: $(READY)
@@ -18,6 +18,10 @@ demo-serve: tools-demo-serve $(READY)
 test: tools-test $(READY)
 	@command -v chromium >/dev/null || $(BIN)/playwright install --with-deps chromium
 	$(BIN)/python -m pytest
+
+# The tests that ask Nix, with the Nix of each Debian.
+test-nix-matrix: tools-test $(READY) tools-test-nix-matrix
+	PYTEST='$(BIN)/python -m pytest' scripts/nix_matrix.sh $(SUITES)
 
 lint: tools-lint $(READY)
 	$(BIN)/ruff check .

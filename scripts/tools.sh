@@ -20,6 +20,7 @@ fish           fish                test
 tcsh           tcsh                test
 chromium       chromium            test pictures
 shellcheck     shellcheck          lint
+patchelf       patchelf            test-nix-matrix
 time           time                bench
 '
 # Ubuntu has Chromium as a snap alone: there the Makefile takes Playwright's own.

@@ -26,8 +26,11 @@ SHELLS = tuple(SOURCE)
 # What `nixenv export --shell` calls the language of each.
 LANGUAGE = {"bash": "bash", "dash": "sh", "zsh": "zsh", "fish": "fish", "tcsh": "tcsh"}
 
-SEARCH_PATH = "/usr/bin:/bin"
-"""PATH in the shells. Not the default one: Debian's zsh takes that for none and sets its own."""
+SEARCH_PATH = os.pathsep.join(filter(None, (os.environ.get("TEST_NIX_BIN"), "/usr/bin", "/bin")))
+"""PATH in the shells. Not the default one: Debian's zsh takes that for none and sets its own.
+
+Before the machine's own programs comes the Nix that is to be tested: scripts/nix_matrix.sh.
+"""
 
 # In the C locale fish re-encodes every variable that it inherits, with or without us.
 _SURROUNDINGS = {"PATH": SEARCH_PATH, "LANG": "C.UTF-8"}
