@@ -18,6 +18,8 @@ dash           dash                test
 zsh            zsh                 test
 fish           fish                test
 tcsh           tcsh                test
+direnv         direnv              test
+systemd        systemd-analyze     test
 chromium       chromium            test pictures
 shellcheck     shellcheck          lint
 patchelf       patchelf            test-nix-matrix
