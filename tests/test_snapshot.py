@@ -281,6 +281,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         draw(st.lists(module_directories, max_size=2).map(tuple)),
         draw(st.none() | st.builds(FloxModules, inner_paths, texts, tuples)),
         draw(st.none() | launchers),
+        draw(st.booleans()),
     )
     closure = Closure(members[-1], tuple(members), draw(st.sampled_from(Origin)), "snapshot f")
     return Snapshot(

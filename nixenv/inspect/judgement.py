@@ -37,6 +37,7 @@ from nixenv.road.cuda import CudaNotFound
 from nixenv.road.named import tell_left_out
 from nixenv.road.plan import VariableTooLong
 from nixenv.road.python import (
+    EnvironmentWithoutPython,
     PythonAmbiguous,
     PythonNotFound,
     PythonUnsupported,
@@ -48,6 +49,7 @@ from nixenv.storepath import StorePath, store_name
 # Why the road stopped, as a finding's code.
 _CODES: Mapping[type[NixenvError], Code] = {
     PythonNotFound: Code.PYTHON_NOT_FOUND,
+    EnvironmentWithoutPython: Code.PYTHON_NOT_FOUND,
     PythonAmbiguous: Code.PYTHON_AMBIGUOUS,
     PythonUnsupported: Code.PYTHON_UNSUPPORTED,
     PythonWithoutModules: Code.PYTHON_OTHER_MODULES,

@@ -14,7 +14,7 @@ from nixenv.road.python import (
     Interpreter,
     SitePackages,
     choose_interpreter,
-    find_pypy,
+    has_python,
     order_site_packages,
 )
 from nixenv.road.query import Closure, Origin
@@ -84,14 +84,11 @@ def classify(
         program: What the program is called, where one is known.
 
     Raises:
-        PythonNotFound, PythonAmbiguous, PythonUnsupported, PythonWithoutModules: no interpreter
-            can be chosen.
+        PythonNotFound, PythonAmbiguous, PythonUnsupported, PythonWithoutModules,
+            EnvironmentWithoutPython: no interpreter can be chosen.
         CudaNotFound: no toolkit where one is wanted.
     """
-    has_python = (
-        any(found.pythons for found in probe.objects) or find_pypy(closure, probe) is not None
-    )
-    is_wanted = has_python or python_required or python is not None
+    is_wanted = has_python(closure, probe) or python_required or python is not None
     interpreter = choose_interpreter(closure, probe, python) if is_wanted else None
     site_packages = order_site_packages(closure, probe, interpreter) if interpreter else ()
     sites = tuple(part.directory for part in site_packages)

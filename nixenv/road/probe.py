@@ -120,6 +120,7 @@ class Probe(NamedTuple):
         flox: The modules of the Flox environment; None where it has no Python.
         root_python: What the launcher of the root's own interpreter says, where the program's ends
             at none.
+        is_environment: Whether the root is an environment of links to others' programs.
     """
 
     objects: tuple[StoreObject, ...]
@@ -128,6 +129,7 @@ class Probe(NamedTuple):
     directories: tuple[ModuleDirectory, ...] = ()
     flox: FloxModules | None = None
     root_python: Launcher | None = None
+    is_environment: bool = False
 
     @property
     def python(self) -> Launcher | None:
@@ -145,6 +147,7 @@ class Head(NamedTuple):
         directories: As in `Probe`.
         flox: As in `Probe`.
         root_python: As in `Probe`.
+        is_environment: As in `Probe`.
     """
 
     launcher: Launcher | None
@@ -152,6 +155,7 @@ class Head(NamedTuple):
     directories: tuple[ModuleDirectory, ...] = ()
     flox: FloxModules | None = None
     root_python: Launcher | None = None
+    is_environment: bool = False
 
 
 def probe_head(root: StorePath, program: str | None, flox_env: str | None = None) -> Head:
@@ -175,9 +179,10 @@ def probe_head(root: StorePath, program: str | None, flox_env: str | None = None
         flox = probe_flox(flox_env, store_dir) if flox_env else None
         places = (root_python or launcher or Launcher(())).places
         directories = _probe_directories(root, store_dir, places, flox, notes)
+        is_environment = _is_environment(root, store_dir)
     except OSError as error:
         return Head(None, {**notes, root: _fault(root, error)})
-    return Head(launcher, notes, directories, flox, root_python)
+    return Head(launcher, notes, directories, flox, root_python, is_environment)
 
 
 def probe_closure(
@@ -206,6 +211,7 @@ def probe_closure(
         head.directories,
         head.flox,
         head.root_python,
+        head.is_environment,
     )
 
 
@@ -322,6 +328,15 @@ def _probe_bin(directory: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         tuple(v for v in sorted(pythons) if is_kind(f"{directory}/python{v}", stat.S_ISREG)),
         find_programs(directory, names),
     )
+
+
+def _is_environment(root: StorePath, store_dir: str) -> bool:
+    """Whether one of the programs of a store object is a link to another's."""
+    directory = f"{root}/bin"
+    links = (f"{directory}/{name}" for name in list_names(directory))
+    ends = (os.path.realpath(path) for path in links if os.path.islink(path))
+    holders = (enclosing_store_path(end, store_dir) for end in (os.path.realpath(directory), *ends))
+    return any(holder not in (None, root) for holder in holders)
 
 
 def _follow_links(path: StorePath, names: Iterable[str]) -> tuple[StorePath, ...]:

@@ -78,6 +78,18 @@ class PythonWithoutModules(NixenvError):
         )
 
 
+class EnvironmentWithoutPython(NixenvError):
+    """An environment that has neither an interpreter nor modules, where Python is required."""
+
+    root: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"{self.root} is an environment without Python: no bin/pythonX.Y, and no modules",
+            "install `python3` in it; or set `required = false` under [python] in the profile",
+        )
+
+
 # What packaging's Version takes: 3.12.12, 3.15.0rc1.
 _RELEASE = r"\d+(?:\.\d+)+(?:(?:a|b|rc)\d+)?"
 _RELEASE_IN_NAME = re.compile(rf"(?:^|-)(?P<release>{_RELEASE})(?=-|$)")
@@ -163,7 +175,10 @@ def choose_interpreter(closure: Closure, probe: Probe, wanted: str | None) -> In
         PythonAmbiguous: several versions, and no hint.
         PythonUnsupported: the program runs on PyPy.
         PythonWithoutModules: an environment that has modules of another version alone.
+        EnvironmentWithoutPython: an environment that has none at all.
     """
+    if wanted is None and probe.is_environment and not has_python(closure, probe):
+        raise EnvironmentWithoutPython(closure.root)
     holders = {found.path: found for found in probe.objects if found.pythons}
     pypy = find_pypy(closure, probe)
     if wanted is None and pypy is not None:
@@ -179,6 +194,20 @@ def choose_interpreter(closure: Closure, probe: Probe, wanted: str | None) -> In
         if path not in taken and taken.isdisjoint(found.linked)
     )
     return Interpreter(chosen, version, (why, which), others, base)
+
+
+def has_python(closure: Closure, probe: Probe) -> bool:
+    """Whether there is a Python to set up.
+
+    An environment of links has the one that it holds itself, and none else: another package of it
+    may run on a Python of its own, as nixenv does.
+    """
+    if find_pypy(closure, probe) is not None or (probe.python and probe.python.interpreter):
+        return True
+    if not probe.is_environment:
+        return any(found.pythons for found in probe.objects)
+    own = next((found for found in probe.objects if found.path == closure.root), None)
+    return own is not None and bool(own.pythons or own.site_packages)
 
 
 def order_site_packages(

@@ -224,7 +224,7 @@ def test_llama_cpp(scene: Callable[[str], Scene], tmp_path: Path) -> None:
     assert activated.said == ""
     assert activated.find_runtime("llama-server", "LLAMA_CACHE") == ("13000", True)
     assert (tmp_path / "cache/llama.cpp/model").is_file()
-    assert "CUDA_HOME" not in activated.environ
+    assert not {"CUDA_HOME", "PYTHONPATH", "PYTHONNOUSERSITE"} & activated.environ.keys()
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -262,8 +262,9 @@ def test_cmake_builds_with_the_compilers_of_the_environment(
 
 
 def test_nvcc_by_hand_in_layout_store(scene: Callable[[str], Scene], tmp_path: Path) -> None:
-    """What the profile says of the layout gives way to what is asked for."""
+    """What the profile says of the layout gives way to what is asked for; no Python is set up."""
     activated = scene("cuda").activate(NIXENV_LAYOUT="store")
+    assert "PYTHONPATH" not in activated.environ
     (tmp_path / "ask.cpp").write_text(ASK)
     activated.run("sh", "-c", "$CXX ask.cpp -o ask -lcudart", cwd=tmp_path)
     (tmp_path / "kernel.cu").write_text(KERNEL)

@@ -9,6 +9,7 @@ from nixenv.road.launcher import Launcher, Place
 from nixenv.road.modules import FloxModules, ModuleDirectory
 from nixenv.road.probe import Probe, StoreObject
 from nixenv.road.python import (
+    EnvironmentWithoutPython,
     Interpreter,
     Part,
     PythonAmbiguous,
@@ -17,6 +18,7 @@ from nixenv.road.python import (
     PythonWithoutModules,
     SitePackages,
     choose_interpreter,
+    has_python,
     order_site_packages,
 )
 from tests.closures import (
@@ -193,6 +195,25 @@ def test_a_link_to_the_interpreter_is_no_other_one() -> None:
     )
     assert found.path == P312.path
     assert found.others == (P313.path, others.path)
+
+
+def test_an_environment_has_the_python_that_it_holds_and_no_other() -> None:
+    """A package of it, as nixenv, runs on one of its own; --python is the user's own choice."""
+    bare = StoreObject(store_path("environment-develop"), programs=("nvcc",))
+    with_modules = module("environment-run", "3.12")
+    for root, expected in ((bare, False), (with_modules, True)):
+        closure = closure_of(P312, root)
+        probe = probe_of(P312, root)._replace(is_environment=True)
+        assert has_python(closure, probe) is expected
+        assert choose_interpreter(closure, probe, "3.12").path == P312.path
+        assert has_python(closure, probe._replace(is_environment=False))
+    with pytest.raises(EnvironmentWithoutPython, match="environment-develop is an environment"):
+        choose_interpreter(
+            closure_of(P312, bare), probe_of(P312, bare)._replace(is_environment=True), None
+        )
+    # A program in it whose launcher ends at an interpreter has that one.
+    launched = probe_of(P312, bare, launched=launcher("python3-3.12.12"))
+    assert has_python(closure_of(P312, bare), launched._replace(is_environment=True))
 
 
 def test_the_roots_own_interpreter_goes_before_modules_of_another_version() -> None:
