@@ -132,6 +132,36 @@ let
         done < graph > $out/registration
       '';
   nix = build { name = "nix-2.8"; } "mkdir $out";
+  # What a shell of the flake holds, by name alone.
+  tools =
+    builtins.listToAttrs (
+      map
+        (name: {
+          inherit name;
+          value.pname = name;
+        })
+        [
+          "chromium"
+          "cmake"
+          "curl"
+          "dash"
+          "direnv"
+          "fish"
+          "gcc"
+          "git"
+          "gnumake"
+          "ninja"
+          "patchelf"
+          "shellcheck"
+          "systemd"
+          "tcsh"
+          "time"
+          "zsh"
+        ]
+    )
+    // {
+      mkShellNoCC = arguments: arguments;
+    };
   scope = {
     inherit
       closureInfo
@@ -144,6 +174,7 @@ let
   };
 in
 scope
+// tools
 // {
   callPackage = file: arguments: import file (scope // arguments);
 }

@@ -19,7 +19,7 @@ from tests.flox.conftest import PACKAGE
 
 FLAKE = PROJECT / "flake.nix"
 
-Evaluate = Callable[[str], object]
+Evaluate = Callable[[str], Any]
 
 PYPROJECT: Mapping[str, Any] = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
 
@@ -28,7 +28,7 @@ PYPROJECT: Mapping[str, Any] = tomllib.loads((PROJECT / "pyproject.toml").read_t
 def evaluate(sglang: SglangClosure, stub_nixpkgs: str) -> Evaluate:
     """Evaluate an expression in which `pkgs` stands for nixpkgs."""
 
-    def evaluate(expression: str) -> object:
+    def evaluate(expression: str) -> Any:
         text = f"let pkgs = {stub_nixpkgs}; in {expression}"
         arguments = ("--eval", "--strict", "--json", "--expr", text)
         return json.loads(sglang.store.run("nix-instantiate", *arguments))
@@ -108,33 +108,81 @@ def test_module_is_what_pyproject_says(package: Path) -> None:
     }
 
 
-def test_flake_offers_the_package(evaluate: Evaluate) -> None:
-    """For each system the flake's default package is that of .flox/pkgs, from its one input."""
-    name = f"nixenv-{__version__}"
-    offered = evaluate(
-        f"""
-        let
+@pytest.fixture
+def outputs(stub_nixpkgs: str) -> str:
+    """An expression for the flake's outputs, as Nix makes them of its one input."""
+    return f"""
+        (let
+          pkgs = {stub_nixpkgs};
           flake = import {FLAKE};
-          outputs = flake.outputs {{
-            self = throw "not needed";
+          self = flake.outputs {{
+            inherit self;
             nixpkgs = {{
               inherit (pkgs) lib;
               legacyPackages = {{ x86_64-linux = pkgs; aarch64-linux = pkgs; }};
             }};
           }};
-        in {{
-          inputs = builtins.attrNames flake.inputs;
+        in assert builtins.attrNames flake.inputs == [ "nixpkgs" ]; self)
+    """
+
+
+def test_flake_offers_the_package(evaluate: Evaluate, outputs: str) -> None:
+    """For each system, under both names, and in the overlay, it is that of .flox/pkgs."""
+    offered = evaluate(
+        f"""
+        let outputs = {outputs}; in {{
+          names = builtins.attrNames outputs;
           packages = builtins.mapAttrs (_: found: found.default.name) outputs.packages;
-          same = outputs.packages.x86_64-linux.default.drvPath
-            == (pkgs.callPackage {PACKAGE} {{ }}).drvPath;
+          same = map (package: package.drvPath == (pkgs.callPackage {PACKAGE} {{ }}).drvPath) [
+            outputs.packages.x86_64-linux.default
+            outputs.packages.x86_64-linux.nixenv
+            (outputs.overlays.default pkgs {{ }}).nixenv
+          ];
         }}
         """
     )
+    name = f"nixenv-{__version__}"
     assert offered == {
-        "inputs": ["nixpkgs"],
+        "names": ["apps", "checks", "devShells", "overlays", "packages"],
         "packages": {"x86_64-linux": name, "aarch64-linux": name},
-        "same": True,
+        "same": [True, True, True],
     }
+
+
+def test_app_of_the_flake_is_the_program(
+    evaluate: Evaluate, outputs: str, sglang: SglangClosure, package: Path
+) -> None:
+    """`nix run` starts the package's bin/nixenv."""
+    app = evaluate(f"({outputs}).apps.x86_64-linux.default")
+    assert app == {"type": "app", "program": f"{package}/bin/nixenv"}
+    assert Path(app["program"]).is_relative_to(sglang.store.store_dir)
+
+
+def test_check_of_the_flake_succeeds(sglang: SglangClosure, outputs: str, tmp_path: Path) -> None:
+    """It builds: the package gives the environment of the recorded closure."""
+    expression = tmp_path / "default.nix"
+    expression.write_text(f"{{ }}: ({outputs}).checks.x86_64-linux.default")
+    built = json.loads(Path(sglang.store.build(expression, {})).read_text())
+    assert built["variables"]["CUDA_HOME"].endswith("cuda12.8-cuda_nvcc-12.8.93")
+
+
+def test_shell_of_the_flake_has_the_tools_of_make(evaluate: Evaluate, outputs: str) -> None:
+    """Each that scripts/tools.sh looks for, under the name that nixpkgs has for it."""
+    shell = evaluate(
+        f"""
+        map (package: package.pname or "nix") (builtins.filter (package: package != pkgs.python3)
+          ({outputs}).devShells.x86_64-linux.default.packages)
+        """
+    )
+    table = (PROJECT / "scripts/tools.sh").read_text().partition("needs='\n")[2].partition("'\n")[0]
+    tools = {line.split()[1] for line in table.splitlines()}
+    renamed = {
+        "nix-store": "nix",
+        "g++": "gcc",
+        "make": "gnumake",
+        "systemd-analyze": "systemd",
+    }
+    assert shell == sorted({renamed.get(tool, tool) for tool in tools} | {"git"})
 
 
 def test_a_snapshot_of_a_program_comes_with_its_environment(
