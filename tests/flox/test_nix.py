@@ -170,8 +170,8 @@ def test_shell_of_the_flake_has_the_tools_of_make(evaluate: Evaluate, outputs: s
     """Each that scripts/tools.sh looks for, under the name that nixpkgs has for it."""
     shell = evaluate(
         f"""
-        map (package: package.pname or "nix") (builtins.filter (package: package != pkgs.python3)
-          ({outputs}).devShells.x86_64-linux.default.packages)
+        map (package: package.pname or (if package ? withPackages then "python3" else "nix"))
+          ({outputs}).devShells.x86_64-linux.default.packages
         """
     )
     table = (PROJECT / "scripts/tools.sh").read_text().partition("needs='\n")[2].partition("'\n")[0]
@@ -182,7 +182,7 @@ def test_shell_of_the_flake_has_the_tools_of_make(evaluate: Evaluate, outputs: s
         "make": "gnumake",
         "systemd-analyze": "systemd",
     }
-    assert shell == sorted({renamed.get(tool, tool) for tool in tools} | {"git"})
+    assert shell == sorted({renamed.get(tool, tool) for tool in tools} | {"git", "python3"})
 
 
 def test_a_snapshot_of_a_program_comes_with_its_environment(
