@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from nixenv.errors import NixenvError, NixError, OutputFailed, RootError, UsageError
@@ -56,26 +56,101 @@ def _terminate(number: int, _frame: object) -> None:
     raise Terminated(number)
 
 
+class SystemRefused(NixenvError):
+    """The system refuses what is not put in words where it happens.
+
+    That is the streams, or a working directory that is gone.
+    """
+
+    what: str
+    detail: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (f"{self.what}: {self.detail}", "look at it: `ls -ld .`, `df .`, `ulimit -a`")
+
+
+class OutOfMemory(NixenvError):
+    """The system gives no more memory."""
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            "there is not enough memory",
+            "free some, or raise the limit: `ulimit -v`, or that of the container",
+        )
+
+
+class Unforeseen(NixenvError):
+    """An error that nobody thought of: one of nixenv's own."""
+
+    detail: str
+    places: Sequence[str]
+
+    def _texts(self) -> tuple[str, str, Sequence[str]]:
+        return (
+            f"nixenv itself is at fault: {self.detail}; at:",
+            "report it, with the command and these lines",
+            self.places,
+        )
+
+
+def run_program(program: str, run: Callable[[], object], *, as_json: bool = False) -> NoReturn:
+    """Run a program's body, and exit with the documented code.
+
+    Args:
+        program: Its name.
+        run: The body.
+        as_json: Whether an error is told as a JSON object.
+    """
+    try:
+        run()
+    except Exception as error:  # noqa: BLE001 -- none but ours leaves, whatever there is in a file
+        failure = name_failure(error)
+        code = exit_code(failure)
+        tell_failure(program, failure, code, as_json=as_json)
+        sys.exit(code)
+    # All is written and flushed; to take the interpreter down in good order takes milliseconds
+    # (docs/architecture.md, "What makes a first activation quick").
+    os._exit(0)
+
+
+def name_failure(error: Exception) -> NixenvError:
+    """Give one of our own errors for any error."""
+    if isinstance(error, NixenvError):
+        return error
+    if isinstance(error, MemoryError):
+        return OutOfMemory()
+    if isinstance(error, OSError):
+        what = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+        return SystemRefused(what or "the system refuses", error.strerror or str(error))
+    return Unforeseen(f"{type(error).__name__}: {error}", _places_of(error))
+
+
+def _places_of(error: Exception) -> list[str]:
+    from traceback import extract_tb  # noqa: PLC0415 -- nobody should have need of it
+
+    return [f"{frame.filename}:{frame.lineno}" for frame in extract_tb(error.__traceback__)[-4:]]
+
+
 def exit_code(error: NixenvError) -> int:
     """Map an error to its documented exit code."""
     return next(code for kind, code in _EXIT_CODES if isinstance(error, kind))
 
 
-def run_program(program: str, run: Callable[[], object]) -> NoReturn:
-    """Run a program's body, and exit with the documented code."""
-    try:
-        run()
-    except NixenvError as error:
-        say(program, f"error: {error}")
-        sys.exit(exit_code(error))
-    except OSError as error:
-        # Of the streams, or of a working directory that is gone: everything else is put in words
-        # where it happens.
-        say(program, f"error: {error.filename or 'the system refuses'}: {error.strerror or error}")
-        sys.exit(1)
-    # All is written and flushed; to take the interpreter down in good order takes milliseconds
-    # (docs/architecture.md, "What makes a first activation quick").
-    os._exit(0)
+def tell_failure(program: str, failure: NixenvError, code: int, *, as_json: bool = False) -> None:
+    """Tell the user of an error: in words, or as one JSON object in a line."""
+    if not as_json:
+        say(program, f"error: {failure}")
+        return
+    import json  # noqa: PLC0415 -- no activation asks for it
+
+    name = "".join(f"-{c.lower()}" if c.isupper() else c for c in type(failure).__name__)
+    told = {
+        "code": name.removeprefix("-"),
+        "reason": failure.reason,
+        "remedy": failure.remedy,
+        "exit_code": code,
+    }
+    pass_on(f"{json.dumps(told)}\n")
 
 
 def say(program: str, text: str) -> None:

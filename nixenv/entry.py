@@ -5,6 +5,9 @@ another interpreter would take its own libraries from there, of another version 
 an empty entry of it is the current directory, which may be anybody's. So the script starts itself
 again, isolated, before it has imported anything that could come from there. The hook starts it
 clean in the first place: with PYTHONHOME set there is no interpreter to start anything.
+
+Text is UTF-8, whatever the locale: what a profile, a snapshot or a store object says may be beyond
+ISO 8859-1 or ASCII, and has to be the same in another locale.
 """
 
 import gc
@@ -28,6 +31,8 @@ def nixenv() -> "NoReturn":
     """Run ``nixenv``."""
     # The hook's command goes another way, which is shorter by all of click.
     if sys.argv[1:2] == ["activate"]:
+        if not _is_utf8():
+            _start_again("nixenv")
         _restore()
         _become("nixenv.hook.activate")
     _run("nixenv", "nixenv.cli")
@@ -44,12 +49,21 @@ def sglang_serve() -> "NoReturn":
 
 
 def _run(name: str, module: str) -> "NoReturn":
-    if any(map(os.environ.get, _LEADING_AWAY)) and not sys.flags.isolated:
-        # Wherever nixenv itself lies, such as below ~/.local or in a checkout: behind all else.
-        ours = os.path.dirname(os.path.dirname(__file__))
-        code = f"import sys; sys.path.append({ours!r}); from nixenv import entry; entry.{name}()"
-        os.execv(sys.executable, [sys.executable, "-I", "-c", code, *sys.argv[1:]])
+    is_led_away = any(map(os.environ.get, _LEADING_AWAY)) and not sys.flags.isolated
+    if is_led_away or not _is_utf8():
+        _start_again(name)
     _become(module)
+
+
+def _is_utf8() -> bool:
+    return sys.getfilesystemencoding() == "utf-8"
+
+
+def _start_again(name: str) -> "NoReturn":
+    # Wherever nixenv itself lies, such as below ~/.local or in a checkout: behind all else.
+    ours = os.path.dirname(os.path.dirname(__file__))
+    code = f"import sys; sys.path.append({ours!r}); from nixenv import entry; entry.{name}()"
+    os.execv(sys.executable, [sys.executable, "-I", "-X", "utf8", "-c", code, *sys.argv[1:]])
 
 
 def _become(module: str) -> "NoReturn":

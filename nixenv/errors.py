@@ -7,6 +7,9 @@ errors themselves stand beside what raises them; here are those that several roo
 from collections.abc import Sequence
 from typing import dataclass_transform
 
+# Characters of a line: what is at fault may be a file in one line of any length. A PATH is shown.
+_LONGEST_LINE = 4000
+
 
 @dataclass_transform()
 class NixenvError(Exception):
@@ -29,13 +32,14 @@ class NixenvError(Exception):
     @property
     def summary(self) -> str:
         """What is wrong, naming the thing; with a colon at its end where evidence follows."""
-        return self._texts()[0]
+        return _shorten(self._texts()[0])
 
     @property
     def evidence(self) -> Sequence[str]:
         """The paths or values that show it."""
         texts = self._texts()
-        return texts[2] if len(texts) == 3 else ()
+        lines = texts[2] if len(texts) == 3 else ()
+        return tuple(map(_shorten, lines))
 
     @property
     def reason(self) -> str:
@@ -45,7 +49,7 @@ class NixenvError(Exception):
     @property
     def remedy(self) -> str:
         """The next step."""
-        return self._texts()[1]
+        return _shorten(self._texts()[1])
 
     def _texts(self) -> tuple[str, str] | tuple[str, str, Sequence[str]]:
         raise NotImplementedError
@@ -90,3 +94,9 @@ class OutputFailed(NixenvError):
             f"{self.target} could not be written: {self.detail}",
             "check that path: whether it exists, its permissions, and the free space there",
         )
+
+
+def _shorten(text: str) -> str:
+    from nixenv.text import shorten  # noqa: PLC0415 -- where all is well nobody has need of it
+
+    return shorten(text, _LONGEST_LINE)

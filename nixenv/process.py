@@ -32,6 +32,10 @@ _SECONDS = re.compile(r"[0-9]{1,7}(\.[0-9]{1,3})?")
 
 _CHUNK = 1 << 16
 
+# Of what a program writes to stderr, at least so many bytes are kept: the last ones, which say why
+# it failed. All of it is passed on as it comes.
+_KEPT_WORDS = 1 << 16
+
 # Of a longer command, the beginning and the end are shown.
 _SHOWN_WORDS = 4
 
@@ -102,7 +106,8 @@ class Outcome(NamedTuple):
 
     Attributes:
         stdout: What it wrote there.
-        stderr: Likewise. Where it failed within the first moment, `Patience.hear` was told nothing.
+        stderr: Likewise, the end of it where it is long. Where it failed within the first moment,
+            `Patience.hear` was told nothing.
         status: Its exit status, or minus the number of the signal that killed it.
         cut: Why it was killed here; None where it ended by itself.
     """
@@ -199,7 +204,7 @@ class _Child:
         self._status: int | None = None
         self._stdout, self._stderr = bytearray(), bytearray()
         self._open: dict[int, bytearray] = {}
-        self._heard = 0
+        self._heard = self._forgotten = 0
 
     def start(self, environ: Mapping[str, str]) -> None:
         (stdout, into_stdout), (stderr, into_stderr) = os.pipe(), os.pipe()
@@ -237,11 +242,12 @@ class _Child:
             if not self._open:
                 # It is about to end, and Linux cannot be asked to wait for that up to a limit.
                 time.sleep(min(self._wait.age / 100, 0.05))
-            if max(len(self._stdout), len(self._stderr)) > self._cap:
+            if max(len(self._stdout), self._forgotten + len(self._stderr)) > self._cap:
                 return self._outcome(Cut.TOO_MUCH)
             if self._wait.is_over:
                 return self._outcome(Cut.OUT_OF_TIME)
             self._keep_told()
+            self._forget()
         if self._status == 0:
             self._hear(len(self._stderr))
         return self._outcome()
@@ -289,6 +295,13 @@ class _Child:
         if self._wait.age >= _HOLD_BACK:
             self._hear(self._stderr.rfind(b"\n") + 1)
         self._wait.remind(lambda: describe_command(self._argv))
+
+    def _forget(self) -> None:
+        if len(self._stderr) > 2 * _KEPT_WORDS:
+            useless = len(self._stderr) - _KEPT_WORDS
+            del self._stderr[:useless]
+            self._forgotten += useless
+            self._heard = max(self._heard - useless, 0)
 
     def _hear(self, end: int) -> None:
         if end > self._heard:

@@ -20,6 +20,7 @@ from nixenv.evidence.graph import Graph, Registration
 from nixenv.evidence.machine import Machine
 from nixenv.evidence.occasion import Occasion
 from nixenv.evidence.toolkit_files import ToolkitFiles
+from nixenv.files import read_file
 from nixenv.places import Layout
 from nixenv.plain import make_converter
 from nixenv.road.probe import Probe, StoreObject
@@ -53,6 +54,10 @@ _GPU_CODE = re.compile(r"[0-9]{1,4}")
 
 SCHEMA = 3
 """The schema that this version writes; it reads no other one."""
+
+# Bytes. That of a closure of 10,000 store objects has some 25 million; to read one takes 25 times
+# as many.
+_LONGEST = 64 << 20
 
 # Linux keeps its error numbers below (MAX_ERRNO in include/linux/err.h).
 _ERRNO_LIMIT = 4096
@@ -190,8 +195,7 @@ def load_snapshot(file: str) -> Snapshot:
         SnapshotInvalid: see `parse_snapshot`.
     """
     try:
-        with open(file, encoding="utf-8-sig") as stream:
-            text = stream.read()
+        text = read_file(file, _LONGEST).decode("utf-8-sig")
     except OSError as error:
         raise Unreadable(file, error.strerror or str(error)) from error
     except UnicodeDecodeError as error:

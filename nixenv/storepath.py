@@ -37,7 +37,9 @@ def parse_store_path(text: str, store_dir: str) -> StorePath:
     """
     directory, slash, base_name = text.rpartition("/")
     if not slash or directory != store_dir or not _BASE_NAME.fullmatch(base_name):
-        raise ValueError(f"{text!r} is no store path of {store_dir}")
+        from nixenv.text import shorten  # noqa: PLC0415 -- only errors have need of it
+
+        raise ValueError(f"{shorten(text)!r} is no store path of {store_dir}")
     return StorePath(text)
 
 

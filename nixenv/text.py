@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 
 MASK = "***"
 """What is shown in the place of a secret."""
@@ -34,6 +35,18 @@ def shorten(text: str, longest: int = 300) -> str:
     'abc... (6 characters)'
     """
     return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Say which of what there is may be meant; nothing where none is like it.
+
+    >>> suggest("exprot", ("export", "explain"))
+    ': did you mean export?'
+    """
+    from difflib import get_close_matches  # noqa: PLC0415 -- only errors ask for it
+
+    alike = get_close_matches(name[:100], known, n=2)
+    return f": did you mean {' or '.join(alike)}?" if alike else ""
 
 
 def as_code(command: str) -> str:

@@ -21,6 +21,7 @@ HOUSE = (
     *("request", "stations", "snapshot", "evidence", "linked", "shells", "road"),
     # The words that all use.
     *(
+        "commandline",
         "console",
         "process",
         "kernel",
@@ -136,7 +137,7 @@ def test_every_module_is_on_the_map(module: str) -> None:
     [
         ("subprocess", set()),
         ("selectors", set()),
-        ("click", {"cli", "sglang"}),
+        ("click", {"cli", "sglang", "commandline"}),
         ("rich", {"inspect"}),
         ("cattrs", {"plain", "snapshot"}),
         ("packaging", {"road.python", "inspect"}),
@@ -180,7 +181,7 @@ def test_the_process_belongs_to_the_command_line(thing: str) -> None:
         # A program of its own, which another interpreter runs.
         if thing in attributes(tree) and module != "prove.inside"
     }
-    assert users <= {"hook", "cli", "console", "entry", "sglang"}
+    assert users <= {"hook", "cli", "commandline", "console", "entry", "sglang"}
 
 
 # The stations that see only values: nothing of the disk, and no way to start anything.

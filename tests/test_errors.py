@@ -13,6 +13,13 @@ def test_the_evidence_is_given_apart_and_ends_the_reason() -> None:
     assert str(error) == f"{error.reason}\n  next: {error.remedy}"
 
 
+def test_no_line_is_repeated_without_end() -> None:
+    """What is at fault may be a file in one line."""
+    error = PythonNotFound("3" * 1_000_000, ("x" * 1_000_000,))
+    assert len(str(error)) < 20_000
+    assert "... (1000000 characters)" in str(error)
+
+
 def test_an_error_may_have_no_evidence() -> None:
     """Then its reason is the summary."""
     error = Unreadable("/file", "Permission denied")

@@ -205,3 +205,22 @@ def test_a_limit_is_a_finite_number_above_nothing(text: str) -> None:
         assert 0 < parse_limit(text) < 10_000_000
     except ValueError as error:
         assert repr(text) in str(error)  # noqa: PT017 -- either outcome is right
+
+
+def test_of_what_a_program_says_the_end_is_kept() -> None:
+    """All of it is passed on; what fails says why at the end."""
+    script = "yes no | head -c 3000000 >&2; sleep 0.6; echo why >&2; exit 1"
+    heard: list[str] = []
+    done = shell(script, cap=1 << 22, patience=Patience(hear=heard.append))
+    assert done.status == 1
+    assert done.stderr.endswith("no\nwhy\n")
+    assert len(done.stderr) < 200_000
+    assert "".join(heard).endswith("why\n") or "why" not in "".join(heard)
+
+
+def test_all_that_a_program_says_is_passed_on_once() -> None:
+    """In its order, also where more comes than is kept."""
+    script = "sleep 0.6; seq 100000 >&2"
+    heard: list[str] = []
+    shell(script, cap=1 << 22, patience=Patience(hear=heard.append))
+    assert "".join(heard).split() == [str(number) for number in range(1, 100_001)]

@@ -6,7 +6,8 @@ from typing import NoReturn
 import click
 
 from nixenv import __version__
-from nixenv.console import run_program
+from nixenv.commandline import run_command_line
+from nixenv.text import suggest
 
 COMMANDS = ("export", "run", "prove", "inspect", "explain", "snapshot")
 """The commands, each of them in the module of its name."""
@@ -23,6 +24,15 @@ class _Commands(click.Group):
             return super().get_command(ctx, cmd_name)
         command: click.Command = getattr(import_module(f"nixenv.cli.{cmd_name}"), cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            known = f"there are {', '.join(COMMANDS)}"
+            ctx.fail(f"no command {name!r}{suggest(name, COMMANDS) or f': {known}'}")
+        return super().resolve_command(ctx, args)
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -41,4 +51,4 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line, and exit with the documented code."""
-    run_program("nixenv", lambda: cli(prog_name="nixenv"))
+    run_command_line("nixenv", cli)

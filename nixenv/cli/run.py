@@ -10,8 +10,7 @@ import click
 
 from nixenv import request
 from nixenv.cli.options import binary_argument, selection_of, selection_options
-from nixenv.console import patience, say, say_findings
-from nixenv.errors import NixenvError
+from nixenv.console import name_failure, patience, say, say_findings, tell_failure
 from nixenv.process import Patience
 from nixenv.road.plan import apply
 
@@ -56,8 +55,8 @@ def run(command: list[str], /, timeout: float | None, **options: str | None) -> 
     """
     try:
         environ = _prepare(options, patience("nixenv", timeout))
-    except NixenvError as error:
-        say("nixenv", f"error: {error}")
+    except Exception as error:  # noqa: BLE001 -- as `run_program` has it
+        tell_failure("nixenv", name_failure(error), _OWN_FAILURE)
         sys.exit(_OWN_FAILURE)
     _become(command, environ)
 

@@ -4,6 +4,7 @@
 imported or run here. All files are read as text, from the start and up to a limit.
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -305,11 +306,19 @@ def match_extension(path: str) -> re.Match[str] | None:
 
 
 def _walk(directory: str, names: Iterable[str]) -> Iterator[str]:
-    """Name the files below some directories in ``directory``, up to a number of them."""
-    files = (
-        f"{inside}/{name}"
-        for top in names
-        for inside, _directories, files in os.walk(f"{directory}/{top}")
-        for name in files
-    )
-    return (path[len(directory) + 1 :] for path in islice(files, _MOST_FILES))
+    """Name the files below some directories in ``directory``, up to a number of them.
+
+    (`os.walk` calls itself for each level; links to directories are not followed.)
+    """
+    return islice(_walk_below(directory, list(names)), _MOST_FILES)
+
+
+def _walk_below(directory: str, pending: list[str]) -> Iterator[str]:
+    while pending:
+        inside = pending.pop()
+        with contextlib.suppress(OSError), os.scandir(f"{directory}/{inside}") as entries:
+            for entry in entries:
+                if not _is_dir(entry):
+                    yield f"{inside}/{entry.name}"
+                elif not entry.is_symlink():
+                    pending.append(f"{inside}/{entry.name}")

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from nixenv.files import read_file
+from nixenv.road.profile import PROFILE_LIMIT
 from nixenv.road.root import Root
 from nixenv.storepath import enclosing_store_path
 
@@ -25,9 +26,6 @@ _NAMED = ("FLOX_ENV", "NIX_STORE_DIR", "NIX_STORE", "VIRTUAL_ENV")
 
 # As many as Linux follows.
 _LINKS = 40
-
-# What is read of a profile, to compare it.
-_PROFILE_LIMIT = 16 << 20
 
 
 class Asked(NamedTuple):
@@ -136,7 +134,7 @@ def _key(asked: Asked, profile: str, environ: Mapping[str, str]) -> tuple[str, .
 def _read_profile(file: str) -> str:
     """Read a profile as bash does: nothing where there is no file, and as far as the first NUL."""
     with contextlib.suppress(OSError):
-        return os.fsdecode(read_file(file, _PROFILE_LIMIT).partition(b"\0")[0])
+        return os.fsdecode(read_file(file, PROFILE_LIMIT).partition(b"\0")[0])
     return ""
 
 

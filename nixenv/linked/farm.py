@@ -146,6 +146,8 @@ def ensure_farm(directory: str, plan: Callable[[], FarmPlan], patience: Patience
                 sweep(parent, _is_useless, remove_directory)
     except OSError as error:
         raise OutputFailed(directory, error.strerror or str(error)) from error
+    except RecursionError as error:
+        raise OutputFailed(directory, "what is merged in it is nested too deeply") from error
 
 
 def make_plan(plan: Callable[[], FarmPlan]) -> FarmPlan:
@@ -186,17 +188,20 @@ def find_foreign_files(directory: str) -> tuple[str, ...]:
     if record is None:
         return ()
     ours = {FARM_RECORD, *record["links"], *record["files"]}
-    return tuple(f"{directory}/{path}" for path in _walk(directory, "") if path not in ours)
+    return tuple(f"{directory}/{path}" for path in _walk(directory) if path not in ours)
 
 
-def _walk(directory: str, inside: str) -> Iterator[str]:
+def _walk(directory: str) -> Iterator[str]:
     """List what is no directory, links not followed; ``__pycache__`` is Python's."""
-    with os.scandir(f"{directory}/{inside}") as entries:
-        for entry in entries:
-            if not entry.is_dir(follow_symlinks=False):
-                yield f"{inside}{entry.name}"
-            elif entry.name != "__pycache__":
-                yield from _walk(directory, f"{inside}{entry.name}/")
+    pending = [""]
+    while pending:
+        inside = pending.pop()
+        with os.scandir(f"{directory}/{inside}") as entries:
+            for entry in entries:
+                if not entry.is_dir(follow_symlinks=False):
+                    yield f"{inside}{entry.name}"
+                elif entry.name != "__pycache__":
+                    pending.append(f"{inside}{entry.name}/")
 
 
 def read_conflicts(directory: str) -> tuple[Conflict, ...]:
@@ -296,7 +301,47 @@ def _read_record(directory: str) -> dict[str, Any] | None:
     if not isinstance(record, dict):
         return None
     digest = record.pop("digest", None)
-    return record if digest == _digest(record) else None
+    return record if digest == _digest(record) and _is_record(record) else None
+
+
+def _is_record(record: Mapping[str, Any]) -> bool:
+    """Whether it has just what `_write` puts there: its digest is no secret."""
+    holds: Mapping[str, Callable[[Any], bool]] = {
+        "place": _is_text,
+        "members": _are_texts,
+        "links": lambda links: type(links) is dict and _are_texts([*links, *links.values()]),
+        "files": lambda files: (
+            type(files) is dict
+            and _are_texts([*files])
+            and all(type(size) is int for size in files.values())
+        ),
+        "conflicts": lambda found: type(found) is list and all(map(_is_conflict, found)),
+    }
+    return record.keys() == holds.keys() and all(holds[name](record[name]) for name in holds)
+
+
+def _is_conflict(found: object) -> bool:
+    return (
+        isinstance(found, dict)
+        and found.keys() == {"path", "winner", "losers"}
+        and _are_texts([found["path"], found["winner"]])
+        and _are_texts(found["losers"])
+    )
+
+
+def _are_texts(found: object) -> bool:
+    return isinstance(found, list) and all(map(_is_text, found))
+
+
+def _is_text(found: object) -> bool:
+    """Whether it can stand for a path: any bytes but a NUL."""
+    if not isinstance(found, str) or "\0" in found:
+        return False
+    try:
+        os.fsencode(found)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

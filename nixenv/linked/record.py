@@ -8,6 +8,17 @@ from nixenv.road.disk import read_head
 # That of torch has 12,000 lines, which is 1.3 MB.
 _LONGEST = 1 << 24
 
+# Longer, or in more directories, is no path of a file that was ever installed; and who asks for all
+# the directories of such a path gets gigabytes.
+_LONGEST_PATH = 1 << 10
+_DEEPEST_PATH = 1 << 6
+
+
+def is_path(text: str) -> bool:
+    """Whether what a distribution says of its files can be the path of one."""
+    is_short = len(text) <= _LONGEST_PATH and text.count("/") < _DEEPEST_PATH
+    return is_short and "\0" not in text
+
 
 def read_record(metadata: str) -> tuple[str, ...] | None:
     """Read the paths in a RECORD, relative to site-packages; None where none can be read.
@@ -23,6 +34,6 @@ def read_record(metadata: str) -> tuple[str, ...] | None:
         if head is None:
             return None
         text = io.StringIO(head.decode("utf-8", "surrogateescape"), newline="")
-        return tuple(row[0] for row in csv.reader(text) if row)
+        return tuple(row[0] for row in csv.reader(text) if row and is_path(row[0]))
     except (OSError, csv.Error):
         return None

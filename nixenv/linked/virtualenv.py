@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from attrs import frozen
 
 from nixenv.linked.farm import FarmPlan, File, drop_identical, list_directory, require_present
-from nixenv.linked.record import read_record
+from nixenv.linked.record import is_path, read_record
 from nixenv.linked.scripts import plan_scripts
 from nixenv.linked.tree import Conflict, Link, Source, merge, separate
 from nixenv.road.classify import Inventory
@@ -220,7 +220,7 @@ def _read_files(metadata: _Metadata) -> Iterator[str]:
     if recorded is not None:
         yield from recorded
         return
-    for name in read_text(f"{directory}/top_level.txt", _NAMES_HEAD).split():
+    for name in filter(is_path, read_text(f"{directory}/top_level.txt", _NAMES_HEAD).split()):
         yield from (name, f"{name}.py")
 
 

@@ -125,6 +125,7 @@ def ask_nix(
     environ: Mapping[str, str],
     patience: Patience = PATIENT,
     meanwhile: Callable[[], object] = lambda: None,
+    limit: int = _LONGEST_ANSWER,
 ) -> str:
     """Run a Nix command, and give its stdout.
 
@@ -133,6 +134,7 @@ def ask_nix(
         environ: Its environment.
         patience: How long to wait for it, and who is told meanwhile.
         meanwhile: Called while it works.
+        limit: How many bytes it may write.
 
     Raises:
         NixNotRunnable: it cannot be started.
@@ -141,13 +143,13 @@ def ask_nix(
         NixSaidTooMuch: it writes more than any closure takes.
     """
     try:
-        outcome = run(argv, environ, _LONGEST_ANSWER, patience, meanwhile)
+        outcome = run(argv, environ, limit, patience, meanwhile)
     except OSError as error:
         raise NixNotRunnable(argv, error.strerror or str(error)) from error
     if outcome.cut is Cut.OUT_OF_TIME:
         raise NixOutOfTime(argv, patience.limit or 0, outcome.stderr)
     if outcome.cut is Cut.TOO_MUCH:
-        raise NixSaidTooMuch(argv, _LONGEST_ANSWER)
+        raise NixSaidTooMuch(argv, limit)
     if outcome.status != 0:
         raise NixFailed(argv, outcome.status, outcome.stderr)
     return outcome.stdout

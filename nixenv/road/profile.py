@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nixenv import __version__
 from nixenv.errors import Unreadable, UsageError
+from nixenv.files import read_file
 from nixenv.versions import PYTHON_VERSION
 
 if TYPE_CHECKING:
@@ -20,8 +21,11 @@ class ProfileNotFound(UsageError):
     built_in: Sequence[str]
 
     def _texts(self) -> tuple[str, str]:
+        from nixenv.text import suggest  # noqa: PLC0415 -- not before Nix is asked
+
         return (
-            f"no profile {self.name!r}: it is no file and no built-in profile",
+            f"no profile {self.name!r}: it is no file and no built-in profile"
+            f"{suggest(self.name, self.built_in)}",
             f"take one of {', '.join(self.built_in)}, or the path of a TOML file",
         )
 
@@ -42,6 +46,9 @@ BUILT_IN: Mapping[str, tuple[str | None, str | None]] = {
 
 With these known before its profile is read, Nix is asked a few milliseconds earlier.
 """
+
+PROFILE_LIMIT = 1 << 20
+"""Bytes of a profile; the longest real ones have some ten thousand."""
 
 _DIRECTORY = os.path.join(os.path.dirname(os.path.dirname(__file__)), "profiles")
 
@@ -110,17 +117,16 @@ def load_profile(name: str) -> Profile:
     file = os.path.join(_DIRECTORY, f"{name}.toml") if name in BUILT_IN else name
     if name not in BUILT_IN and not os.path.exists(file):
         raise ProfileNotFound(name, tuple(BUILT_IN))
-    if os.path.exists(file) and not os.path.isfile(file):
-        raise Unreadable(file, "it is no regular file")
-    text = ""
     try:
-        with open(file, "rb") as stream:
-            text = stream.read().decode()
-        return parse_profile(tomllib.loads(text), name)
+        text = read_file(file, PROFILE_LIMIT).decode()
+        document = tomllib.loads(text)
     except OSError as error:
         raise Unreadable(file, error.strerror or str(error)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    # Beside what is no TOML and no UTF-8: an integer of more digits than Python reads.
+    except (ValueError, RecursionError) as error:
         raise ProfileInvalid(file, "", f"this is no TOML: {error}", None) from error
+    try:
+        return parse_profile(document, name)
     except ProfileInvalid as error:
         line = find_line(text, error.key)
         raise ProfileInvalid(error.file, error.key, error.detail, line) from None

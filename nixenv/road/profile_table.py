@@ -23,7 +23,7 @@ _TOML_TYPES: Mapping[type, str] = {
 }
 
 _HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]")
-_RELEASE = re.compile(r"[0-9]+(\.[0-9]+)*")
+_RELEASE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,9}")
 
 
 class ProfileInvalid(NixenvError):

@@ -53,6 +53,10 @@ SHIPPED = "share/nixenv"
 _SHIPPED_LIMIT = 64 << 20
 
 
+# Bytes: the store paths of half a million store objects.
+_LONGEST_LIST = 64 << 20
+
+
 class Closure(NamedTuple):
     """The closure of a root.
 
@@ -109,7 +113,7 @@ def query_closure(
         raise NixNotFound([*searched, *([f"{flox_env}/requisites.txt"] if flox_env else [])])
     argv = (nix_store, "-qR", root)
     try:
-        stdout = ask_nix(argv, environ, patience, meanwhile)
+        stdout = ask_nix(argv, environ, patience, meanwhile, _LONGEST_LIST)
     except (NixFailed, NixNotRunnable) as error:
         # Without permission for its database, on a read-only file system, without its daemon: the
         # store objects may be there all the same.
@@ -190,8 +194,7 @@ def parse_requisites(
 
 def _read_requisites(file: str, root: StorePath, store_dir: str) -> Closure:
     try:
-        with open(file, encoding="utf-8", errors="surrogateescape") as stream:
-            text = stream.read()
+        text = os.fsdecode(read_file(file, _LONGEST_LIST))
     except OSError as error:
         raise Unreadable(file, error.strerror or str(error)) from error
     return parse_requisites(text, root, store_dir, Origin.REQUISITES, file)

@@ -1,7 +1,8 @@
 """Find the root: the store object whose closure is asked for."""
 
+import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from nixenv.errors import RootError
@@ -23,10 +24,14 @@ class ProgramNotFound(RootError):
 
     program: str
     search_path: str
+    programs: Sequence[str]
 
     def _texts(self) -> tuple[str, str]:
+        from nixenv.text import suggest  # noqa: PLC0415 -- not before Nix is asked
+
         return (
-            f"no program {self.program!r} on PATH ({self.search_path or 'PATH is empty'})",
+            f"no program {self.program!r} on PATH ({self.search_path or 'PATH is empty'})"
+            f"{suggest(self.program, self.programs)}",
             "install it in this environment, or name its store path with --root",
         )
 
@@ -137,7 +142,7 @@ def find_program_root(
         # A link to a collected store object is no executable; naming it beats "not found".
         found = next(filter(os.path.islink, _candidates(program, search_path)), None)
         if found is None:
-            raise ProgramNotFound(program, search_path)
+            raise ProgramNotFound(program, search_path, tuple(_list_programs(search_path)))
     resolved = _resolve(found)
     name = os.path.basename(program)
     environment = _find_virtual_environment(found, store_dir)
@@ -188,7 +193,7 @@ def find_named_root(
     name = os.path.basename(program if program is not None else expected or "")
     has_program = bool(name) and os.path.lexists(os.path.join(programs, name))
     if program is not None and not has_program:
-        raise ProgramNotFound(program, programs)
+        raise ProgramNotFound(program, programs, tuple(_list_programs(programs)))
     file = os.path.join(programs, name) if has_program else None
     return Root(root, name if has_program else None, how, file=file, named=path)
 
@@ -200,6 +205,13 @@ def _candidates(name: str, search_path: str) -> Iterator[str]:
         for directory in search_path.split(os.pathsep):
             if directory.startswith("/"):
                 yield os.path.join(directory, name)
+
+
+def _list_programs(search_path: str) -> Iterator[str]:
+    """Name what could have been meant; a store's own programs may be hidden, and are not."""
+    for directory in dict.fromkeys(filter(os.path.isabs, search_path.split(os.pathsep))):
+        with contextlib.suppress(OSError):
+            yield from (name for name in os.listdir(directory) if not name.startswith("."))
 
 
 def _is_executable(path: str) -> bool:

@@ -6,7 +6,8 @@ from typing import NoReturn
 import click
 
 from nixenv import __version__
-from nixenv.console import emit, run_program, say
+from nixenv.commandline import run_command_line
+from nixenv.console import emit, say
 from nixenv.sglang.banner import describe_origin, describe_server
 from nixenv.sglang.capability import describe_incapable, find_gpus_without_fp8
 from nixenv.sglang.envfile import locate_env_file, write_env_file
@@ -57,7 +58,7 @@ def describe(resolved: Resolved) -> str:
 
 def main() -> NoReturn:
     """Run sglang-resolve-model."""
-    run_program(PROGRAM, lambda: cli(prog_name=PROGRAM))
+    run_command_line(PROGRAM, cli)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from typing import NoReturn
 import click
 
 from nixenv import __version__
-from nixenv.console import emit, run_program
+from nixenv.commandline import run_command_line
+from nixenv.console import emit
 from nixenv.errors import NixenvError
 from nixenv.ports import find_port_trouble
 from nixenv.sglang.arguments import format_command
@@ -119,7 +120,7 @@ def become_server(command: tuple[str, ...], environ: Mapping[str, str]) -> NoRet
 
 def main() -> NoReturn:
     """Run sglang-serve."""
-    run_program(PROGRAM, lambda: cli(prog_name=PROGRAM))
+    run_command_line(PROGRAM, cli)
 
 
 if __name__ == "__main__":

@@ -479,10 +479,59 @@ def test_a_snapshot_file_that_is_not_there(nixenv: Nixenv, tmp_path: Path) -> No
     ],
 )
 def test_wrong_usage(arguments: tuple[str, ...], nixenv: Nixenv) -> None:
-    """Click's own message, on stderr."""
-    done = nixenv(*arguments)
+    """What click finds is told as all else is; as JSON, where that is asked for."""
+    refused(nixenv(*arguments), 2, "nixenv", "--help")
+    command, *rest = arguments
+    told = nixenv(command, "--shell", "json", *rest)
+    assert (told.returncode, told.stdout) == (2, "")
+    document = json.loads(told.stderr)
+    assert (document["code"], document["exit_code"]) == ("misused", 2)
+    assert "--help" in document["remedy"]
+
+
+@pytest.mark.parametrize("arguments", [("run", "sglang"), ("run", "--no-such", "--", "a")])
+def test_wrong_usage_of_run(arguments: tuple[str, ...], nixenv: Nixenv) -> None:
+    """With the status that tells nixenv's failures from the command's."""
+    refused(nixenv(*arguments), 125, "`nixenv run --help`")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "meant"),
+    [
+        (("exprot",), 2, "no command 'exprot': did you mean export?"),
+        (("export", "--profile", "sglagn"), 2, "did you mean sglang?"),
+        (("export", "sglagn"), 3, "did you mean sglang"),
+        (("export", "--shell", "bahs"), 2, "'bash'"),
+        (("inspect", "--jsn"), 2, "'--json'"),
+    ],
+)
+def test_what_may_be_meant_is_named(
+    arguments: tuple[str, ...], code: int, meant: str, nixenv: Nixenv
+) -> None:
+    """Commands, profiles, programs, options."""
+    refused(nixenv(*arguments), code, meant)
+
+
+def test_what_may_be_meant_of_a_root(nixenv: Nixenv, sglang: SglangClosure) -> None:
+    """The programs that it has."""
+    refused(nixenv("export", "sglagn", "--root", sglang.root), 3, "did you mean sglang")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("inspect", "--json"), ("export", "--shell", "json"), ("prove", "--json")]
+)
+def test_an_error_as_json(arguments: tuple[str, ...], nixenv: Nixenv) -> None:
+    """Where a program reads the answer, it can read the failure."""
+    done = nixenv(*arguments, "--profile", "nosuch")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "Error: " in done.stderr
+    assert json.loads(done.stderr)["code"] == "profile-not-found"
+
+
+def test_no_command_at_all(nixenv: Nixenv) -> None:
+    """The help, on stderr: it was not asked for."""
+    done = nixenv()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Commands:" in done.stderr
 
 
 def test_a_full_disk(nixenv: Nixenv, environ: Environ) -> None:

@@ -259,11 +259,36 @@ def test_a_directory_that_cannot_be_read(tmp_path: Path) -> None:
     assert listing == SiteListing(f"{tmp_path}/lib/python3.12/site-packages", ())
 
 
+def test_metadata_in_several_encodings(tmp_path: Path) -> None:
+    """What is no UTF-8 stands there as it is, beside what is; nothing is decoded as e-mail."""
+    metadata = (
+        b"Metadata-Version: 2.1\nName: caf\xc3\xa9\xff\nVersion: 1.\xe9\xc3\xa9\n"
+        b"Requires-Dist: a\xff\xc3\xa9 (>=1)\nRequires-Dist: =?utf-16?b?AAA=?= x\n"
+    )
+    wheel = b"Tag: py3-none-\xc3\xa9\xff\n"
+    place = "cafe-1.dist-info"
+    listing = look(tmp_path, {f"{place}/METADATA": metadata, f"{place}/WHEEL": wheel})
+    assert listing.distributions == (
+        Distribution(
+            "caf\u00e9\udcff",
+            "1.\udce9\u00e9",
+            ("a\udcff\u00e9 (>=1)", "=?utf-16?b?AAA=?= x"),
+            tags=("py3-none-\u00e9\udcff",),
+        ),
+    )
+
+
 LINES = st.sampled_from(
     [
         *(line.encode() for line in (*METADATA.splitlines(), *RECORD.splitlines())),
         *(b"", b" ", b"import x", b"inner", b"..", b"/", b"Name:", b"a/" * 2_000 + b"x.py,,"),
-        *(b"Requires-Dist: \xff", b"Name: \xe9\xff", b"Requires-Dist: a\0b", b"cuda = '12.8'"),
+        *(
+            b"Requires-Dist: \xff",
+            b"Name: \xe9\xff",
+            b"Requires-Dist: a\0b",
+            b"Name: \xc3\xa9\xff",
+            b"cuda = '12.8'",
+        ),
         b"x" * 5_000 + b".cpython-311-x86_64-linux-gnu.so,,",
     ]
 )

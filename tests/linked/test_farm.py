@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import hashlib
 import json
 import multiprocessing
 import os
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from fixtures.closure import SglangClosure
 from nixenv import directories
@@ -28,6 +30,7 @@ from nixenv.linked.farm import (
     ensure_farm,
     find_foreign_files,
     find_problems,
+    read_conflicts,
 )
 from nixenv.linked.inspection import look_at_farms
 from nixenv.linked.tree import Conflict, Link
@@ -108,6 +111,40 @@ def test_a_broken_farm_is_built_again(tmp_path: Path, harm: Harm) -> None:
     ensure_farm(str(farm), lambda: make_plan(tmp_path))
     assert find_problems(str(farm)) == ()
     assert left_over(farm.parent) == []
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        *({"links": [1]}, {"links": {"a": 1}}, {"links": {"\ud800": "x"}}, {"files": {"a": "1"}}),
+        *({"members": 5}, {"members": [5]}, {"members": ["a\0b"]}, {"place": None}),
+        *({"conflicts": [{}]}, {"conflicts": [{"path": "a", "winner": "b", "losers": [1]}]}),
+        *({"conflicts": {}}, {"more": 1}),
+    ],
+    ids=str,
+)
+def test_a_record_of_other_things_is_none(part: dict[str, object], tmp_path: Path) -> None:
+    """Though its digest is right, which whoever writes there can make."""
+    farm = tmp_path / "farms/one"
+    ensure_farm(str(farm), lambda: make_plan(tmp_path))
+    file = farm / FARM_RECORD
+    record = {**json.loads(file.read_text()), **part}
+    del record["digest"]
+    digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+    file.write_text(json.dumps({**record, "digest": digest}))
+    assert "missing or unreadable" in " ".join(find_problems(str(farm)))
+    assert (find_foreign_files(str(farm)), read_conflicts(str(farm))) == ((), ())
+    ensure_farm(str(farm), lambda: make_plan(tmp_path))
+    assert find_problems(str(farm)) == ()
+
+
+def test_what_is_nested_too_deeply_is_told(tmp_path: Path) -> None:
+    """Python makes no directory in a thousand others."""
+    plan = make_plan(tmp_path)
+    deep = evolve(plan, links=(Link("a/" * 1500 + "b", "x"),))
+    with pytest.raises(OutputFailed, match="nested too deeply"):
+        ensure_farm(str(tmp_path / "farms/one"), lambda: deep)
+    assert left_over(tmp_path / "farms") == []
 
 
 def test_a_farm_whose_targets_are_gone_is_built_again(tmp_path: Path) -> None:

@@ -321,6 +321,7 @@ def test_a_shebang_that_would_be_too_long_is_read_through() -> None:
         'for x in a b; do echo "$x"; done; exec {env}/bin/python3',
         'P=$(dirname "$0"); X="$P/y"; exec {env}/bin/python3 "$X"',
         'set -- -m prog "$@"\n{env}/bin/python3 "$@"\nexit $?',
+        f"set -- a; shift {'1' * 5000}; echo ${{{{{'1' * 5000}}}}}\nexec {{env}}/bin/python3",
     ],
 )
 def test_what_a_script_starts_without_a_doubt_is_followed(line: str) -> None:

@@ -217,7 +217,7 @@ def test_a_profile_that_is_nowhere_lists_the_built_in_ones() -> None:
 
 def test_a_profile_that_is_a_directory_is_unreadable(tmp_path: Path) -> None:
     """The system's reason is passed on."""
-    with pytest.raises(Unreadable, match="no regular file"):
+    with pytest.raises(Unreadable, match="Is a directory"):
         load_profile(str(tmp_path))
 
 

@@ -163,7 +163,7 @@ def test_an_unknown_option_is_a_usage_error(name: str, activated: Environment) -
         [*program(name), "--nonsense"], env=activated.environ({}), capture_output=True, check=False
     )
     assert done.returncode == 2
-    assert b"No such option" in done.stderr
+    assert b": error: no such option" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["resolve", "serve"])

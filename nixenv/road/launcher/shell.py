@@ -206,7 +206,7 @@ class _Script:
         elif name == "set" and given[:1] == ("--",):
             self._arguments = given[1:]
         elif name == "shift":
-            number = int(given[0]) if given and given[0].isdecimal() else 1
+            number = _place(given[0]) if given and given[0].isdecimal() else 1
             if UNKNOWN not in self._arguments[:number]:
                 self._arguments = self._arguments[number:]
         elif name in _READS_ANOTHER:
@@ -314,7 +314,7 @@ class _Script:
             # The kernel starts a script's interpreter with the path of the script.
             return self._run.file
         if name.isdigit():
-            place = int(name) - 1
+            place = _place(name) - 1
             known = self._arguments[: place + 1]
             if UNKNOWN in known:
                 return UNKNOWN
@@ -383,3 +383,8 @@ def _takes_arguments(word: Word) -> bool:
         return False
     only = parts[0]
     return only.name == "@" or (only.operator.endswith("+") and _takes_arguments(only.word))
+
+
+def _place(digits: str) -> int:
+    # Behind the last argument are all others alike; Python refuses to read 5,000 digits.
+    return int(digits) if len(digits) < 10 else 10**9
