@@ -55,9 +55,9 @@ _GPU_CODE = re.compile(r"[0-9]{1,4}")
 SCHEMA = 3
 """The schema that this version writes; it reads no other one."""
 
-# Bytes. That of a closure of 10,000 store objects has some 25 million; to read one takes 25 times
-# as many.
-_LONGEST = 64 << 20
+# Bytes. That of a closure of 50,000 store objects has some 120 million; to read one takes up to 25
+# times as many.
+_LONGEST = 128 << 20
 
 # Linux keeps its error numbers below (MAX_ERRNO in include/linux/err.h).
 _ERRNO_LIMIT = 4096
