@@ -32,9 +32,9 @@ _SECONDS = re.compile(r"[0-9]{1,7}(\.[0-9]{1,3})?")
 
 _CHUNK = 1 << 16
 
-# Of what a program writes to stderr, at least so many bytes are kept: the last ones, which say why
-# it failed. All of it is passed on as it comes.
-_KEPT_WORDS = 1 << 16
+# Of what a program writes to stderr, so many bytes are kept: the last ones, which say why it failed.
+# All of it is passed on as it comes.
+_KEPT_WORDS = 1 << 15
 
 # Of a longer command, the beginning and the end are shown.
 _SHOWN_WORDS = 4
@@ -309,5 +309,7 @@ class _Child:
             self._heard = end
 
     def _outcome(self, cut: Cut | None = None) -> Outcome:
-        stdout, stderr = (os.fsdecode(bytes(said)) for said in (self._stdout, self._stderr))
+        stdout, stderr = (
+            os.fsdecode(bytes(said)) for said in (self._stdout, self._stderr[-_KEPT_WORDS:])
+        )
         return Outcome(stdout, stderr, -signal.SIGKILL if cut else self._status or 0, cut)

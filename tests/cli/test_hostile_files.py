@@ -198,7 +198,7 @@ def test_a_nix_that_does_not_end(script: str, words: str, environ: Environ, tmp_
     assert (done.returncode, done.stdout) == (4, "")
     message = done.stderr[done.stderr.index("nixenv: error: ") :]
     assert words in message
-    assert len(message) < 200_000
+    assert len(message) < 100_000
 
 
 # The locale, and memory --------------------------------------------------------------------------
