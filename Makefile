@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo demo-serve test test-nix-matrix lint bench findings pictures clean
+.PHONY: demo demo-serve test test-nix-matrix test-oldest lint dist bench findings pictures clean
 .NOTPARALLEL: # what is installed first is used next
 
 demo: $(READY)
@@ -37,11 +37,27 @@ bench: tools-bench $(READY)
 findings: $(READY)
 	$(BIN)/python -m docs.findings
 
+# sdist and wheel in dist/, and what the wheel brings, looked at where it is installed alone
+dist: tools-dist $(READY)
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	NIXENV_DIST=dist $(BIN)/python -m pytest tests/release
+
+# The lower bounds of pyproject.toml hold: an environment of the oldest that they allow, and of
+# the oldest Python where PYTHON names it. AREAS are the tests to run.
+AREAS ?= tests/road tests/shells tests/cli tests/hook tests/release
+test-oldest: tools-test $(READY)
+	rm -rf $(VENV)-oldest
+	$(BIN)/uv venv --quiet --seed --python "$$(command -v $(PYTHON))" $(VENV)-oldest
+	$(BIN)/uv pip install --quiet --python $(VENV)-oldest/bin/python \
+		--resolution lowest-direct --editable . --group dev
+	$(VENV)-oldest/bin/python -m pytest $(AREAS)
+
 pictures: tools-pictures $(READY)
 	$(BIN)/python -m docs.screenshots
 
 clean:
-	rm -rf $(VENV) .cache
+	rm -rf $(VENV) $(VENV)-oldest .cache dist
 
 # Python itself matters only where the virtual environment is still to be made.
 tools-%:

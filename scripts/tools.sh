@@ -8,18 +8,19 @@ set -euo pipefail
 
 # Debian's package, what is wanted of it (a program on PATH, or a file), and the targets.
 needs='
-nix-bin        nix-store           test bench demo-serve
-g++            g++                 test demo-serve
+nix-bin        nix-store           test dist bench demo-serve
+g++            g++                 test dist demo-serve
 ninja-build    ninja               test
 cmake          cmake               test
 make           make                test
 curl           curl                test demo-serve
 dash           dash                test
-zsh            zsh                 test
-fish           fish                test
+zsh            zsh                 test dist
+fish           fish                test dist
 tcsh           tcsh                test
 direnv         direnv              test
 systemd        systemd-analyze     test
+man-db         man                 test dist
 chromium       chromium            test pictures
 shellcheck     shellcheck          lint
 patchelf       patchelf            test-nix-matrix

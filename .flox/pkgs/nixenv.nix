@@ -2,7 +2,8 @@
 #
 # A Python application as such would bring its interpreter and its modules into the environment
 # that installs it, in front of the ones it is there to set up. So they stay behind in an
-# environment of their own, and the package holds what a user calls, and the hook.
+# environment of their own, and the package holds what a user calls, the hook, man pages and
+# completions.
 {
   closureInfo,
   lib,
@@ -32,6 +33,8 @@ let
       fileset = lib.fileset.unions [
         ../../LICENSE
         ../../README.md
+        ../../docs/manual.py
+        ../../hatch_build.py
         ../../hooks
         ../../nixenv
         ../../pyproject.toml
@@ -97,7 +100,7 @@ let
       }
       ''
         ${lib.concatStrings (lib.mapAttrsToList install project.scripts)}
-        install -D -m 444 ${../../hooks/on-activate.bash} $out/share/nixenv/on-activate.bash
+        cp -r ${module}/share $out/share
       '';
 in
 package

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from attrs import evolve
 
-from nixenv.cli.options import selection_of, selection_options, typed_command
+from nixenv.cli.options import complete_files, selection_of, selection_options, typed_command
 from nixenv.console import emit, patience, say
 from nixenv.errors import NixError, RootError
 from nixenv.evidence.graph import ReferencesUnknown
@@ -56,7 +56,12 @@ _PATIENCE = 10.0
     metavar="A B",
     help="What changed between two roots or snapshots.",
 )
-@click.option("--html", metavar="FILE", help="Write the report as one page, for a browser.")
+@click.option(
+    "--html",
+    metavar="FILE",
+    shell_complete=complete_files,
+    help="Write the report as one page, for a browser.",
+)
 @click.option("--all", "full", is_flag=True, help="List everything, instead of a few of each kind.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, for a program.")
 @click.option(

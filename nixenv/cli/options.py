@@ -19,6 +19,8 @@ from nixenv.versions import MINOR_VERSION, PYTHON_VERSION
 if TYPE_CHECKING:
     import re
 
+    from click.shell_completion import CompletionItem
+
 Command = Callable[..., None]
 
 
@@ -40,12 +42,31 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
         raise click.BadParameter(str(error)) from error
 
 
+def complete_files(
+    _ctx: click.Context, _param: click.Parameter, typed: str
+) -> "list[CompletionItem]":
+    """Have the shell complete a file's name."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415 -- when Tab is pressed
+
+    return [CompletionItem(typed, type="file")]
+
+
+def _complete_profiles(
+    ctx: click.Context, param: click.Parameter, typed: str
+) -> "list[CompletionItem]":
+    from click.shell_completion import CompletionItem  # noqa: PLC0415 -- when Tab is pressed
+
+    named = [CompletionItem(name) for name in BUILT_IN if name.startswith(typed)]
+    return named or complete_files(ctx, param, typed)
+
+
 def selection_options(command: Command) -> Command:
     """Add the options that say which closure, and which of its choices."""
     decorators = (
         click.option(
             "--root",
             metavar="PATH",
+            shell_complete=complete_files,
             envvar="NIXENV_ROOT",
             show_envvar=True,
             help="Take this store path, or what this link leads to, such as $FLOX_ENV.",
@@ -54,11 +75,13 @@ def selection_options(command: Command) -> Command:
             "--from",
             "snapshot",
             metavar="FILE",
+            shell_complete=complete_files,
             help="Replay a snapshot; ask neither Nix nor disk.",
         ),
         click.option(
             "--profile",
             metavar="NAME|FILE",
+            shell_complete=_complete_profiles,
             envvar="NIXENV_PROFILE",
             show_envvar=True,
             help=f"One of {', '.join(BUILT_IN)}, or a file.",
@@ -78,6 +101,7 @@ def selection_options(command: Command) -> Command:
         click.option(
             "--cache-dir",
             metavar="DIR",
+            shell_complete=complete_files,
             help="Where writable directories lie; else $FLOX_ENV_CACHE, else ~/.cache/nixenv.",
         ),
         click.option(

@@ -4,7 +4,13 @@ import os
 
 import click
 
-from nixenv.cli.options import binary_argument, selection_of, selection_options, typed_command
+from nixenv.cli.options import (
+    binary_argument,
+    complete_files,
+    selection_of,
+    selection_options,
+    typed_command,
+)
 from nixenv.console import emit, patience
 from nixenv.files import write_atomically
 from nixenv.inspect.recording import take_snapshot
@@ -14,7 +20,13 @@ from nixenv.snapshot import dump_snapshot
 @click.command()
 @binary_argument
 @selection_options
-@click.option("-o", "--output", metavar="FILE", help="Write there instead of to stdout.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=complete_files,
+    help="Write there instead of to stdout.",
+)
 @click.option(
     "--machine/--no-machine",
     default=True,

@@ -70,7 +70,31 @@ let
         ]
     )
     // {
-      buildPythonPackage = arguments: arguments;
+      # By hatchling, out of the source that the package names, and nothing else.
+      buildPythonPackage =
+        arguments:
+        arguments
+        // {
+          outPath =
+            build
+              {
+                name = "python3-${arguments.pname}";
+                inherit (arguments.src) root files;
+              }
+              ''
+                for file in $files; do
+                  place=source/''${file#"$root"/}
+                  mkdir -p "''${place%/*}"
+                  cp -r "$file" "$place"
+                done
+                cd source
+                ${pythonExecutable} -I -m hatchling build -t wheel -d "$TMPDIR"
+                cd "$TMPDIR"
+                ${pythonExecutable} -I -m zipfile -e ./*.whl wheel
+                mkdir $out
+                cp -r wheel/*.data/data/share $out/share
+              '';
+        };
     };
   # In place of the modules the environment holds what they were asked to be: modules.json.
   python3 = {
@@ -80,7 +104,7 @@ let
       build
         {
           name = "python3-env";
-          modules = builtins.toJSON (select pkgs);
+          modules = builtins.toJSON (map (module: removeAttrs module [ "outPath" ]) (select pkgs));
           passAsFile = [ "modules" ];
         }
         ''

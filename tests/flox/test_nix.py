@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
+from docs.manual import render_files
 from fixtures.closure import SglangClosure
 from nixenv import __version__
 from tests.flox.activation import PROJECT, link_flox_env
@@ -42,15 +43,16 @@ def test_file_parses(sglang: SglangClosure, file: Path) -> None:
     assert sglang.store.run("nix-instantiate", "--parse", str(file))
 
 
-def test_package_holds_programs_and_hook_alone(package: Path) -> None:
-    """What goes into a Flox environment is bin and share/nixenv: no interpreter, no module.
+def test_package_holds_programs_and_their_files_alone(package: Path) -> None:
+    """What goes into a Flox environment is bin and share: no interpreter, no module.
 
     Neither does the package propagate any: that is what would bring them in.
     """
     files = {str(path.relative_to(package)) for path in package.rglob("*") if not path.is_dir()}
     programs = {f"bin/{name}" for name in PYPROJECT["scripts"]}
     assert "bin/nixenv" in programs
-    assert files == programs | {"share/nixenv/on-activate.bash"}
+    shared = {f"share/{path}" for path in render_files()}
+    assert files == programs | shared | {"share/nixenv/on-activate.bash"}
 
 
 def test_package_propagates_nothing(evaluate: Evaluate) -> None:
@@ -103,7 +105,10 @@ def test_module_is_what_pyproject_says(package: Path) -> None:
         "root": str(PROJECT),
         "files": [
             str(PROJECT / name)
-            for name in ("LICENSE", "README.md", "hooks", "nixenv", "pyproject.toml")
+            for name in (
+                *("LICENSE", "README.md", "docs/manual.py", "hatch_build.py", "hooks", "nixenv"),
+                "pyproject.toml",
+            )
         ],
     }
 

@@ -19,12 +19,14 @@ def show_progress(stages: int, *, is_shown: bool) -> Iterator[Callable[[str], No
         stages: How many there will be.
         is_shown: Whether there is somebody to see it.
     """
+    if not is_shown:
+        yield lambda _stage: None
+        return
     progress = Progress(
         TextColumn("nixenv: {task.description}"),
         BarColumn(),
         console=Console(stderr=True),
         transient=True,
-        disable=not is_shown,
     )
     task = progress.add_task("", total=stages)
     timer = Timer(_PATIENCE, progress.start)

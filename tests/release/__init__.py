@@ -1,0 +1,1 @@
+"""The wheel, installed where there is nothing else."""
