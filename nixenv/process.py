@@ -32,7 +32,7 @@ _SECONDS = re.compile(r"[0-9]{1,7}(\.[0-9]{1,3})?")
 
 _CHUNK = 1 << 16
 
-# Of what a program writes to stderr, so many bytes are kept: the last ones, which say why it failed.
+# Of what a program writes to stderr so many bytes are kept, the last ones: they say why it failed.
 # All of it is passed on as it comes.
 _KEPT_WORDS = 1 << 15
 
