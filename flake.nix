@@ -47,6 +47,7 @@
               pkgs.gcc
               pkgs.git
               pkgs.gnumake
+              pkgs.man
               pkgs.ninja
               pkgs.nix
               pkgs.patchelf

@@ -174,6 +174,7 @@ let
           "gcc"
           "git"
           "gnumake"
+          "man"
           "ninja"
           "patchelf"
           "shellcheck"
