@@ -285,10 +285,11 @@ def _names(*listings: DirectoryListing) -> frozenset[str]:
 
 
 def _files_in(listings: Sequence[DirectoryListing], directories: Collection[str]) -> list[str]:
+    wanted = set(directories)
     return [
         f"{listing.directory}/{name}"
         for listing in listings
-        if listing.directory in directories
+        if listing.directory in wanted
         for name in listing.names
     ]
 
