@@ -124,7 +124,7 @@ class Code(StrEnum):
     MODEL_TOO_LARGE = "model-too-large", Severity.ERROR
     MODEL_NEEDS_NEWER_GPU = "model-needs-newer-gpu", Severity.ERROR, Severity.WARNING
     SHARED_MEMORY_SMALL = "shared-memory-small", Severity.WARNING
-    LIMIT_LOW = "limit-low", Severity.NOTE
+    LIMIT_LOW = "limit-low", Severity.WARNING, Severity.NOTE
     ENVIRONMENT_NOT_ACTIVE = "environment-not-active", Severity.NOTE
     ENVIRONMENT_OUTDATED = "environment-outdated", Severity.WARNING
     ENVIRONMENT_DRIFT = "environment-drift", Severity.WARNING

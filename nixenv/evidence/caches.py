@@ -4,6 +4,7 @@ A file without a name is written, which leaves nothing behind; what is found is 
 run.
 """
 
+import errno
 import os
 import pwd
 import re
@@ -20,6 +21,9 @@ from nixenv.road.disk import read_text
 _MOST_ENTRIES = 5_000  # of each directory
 _DEEPEST = 8
 _FILE_HEAD = 1 << 16
+
+# Whoever wants a place for a while takes it as it is; other directories are made on demand.
+_NEVER_MADE = "TMPDIR"
 
 # Enough to be refused where the disk is full.
 _TRIAL = bytes(4096)
@@ -105,6 +109,8 @@ class CacheContents:
 def probe_directory(variable: str, path: str) -> DirectoryState:
     """Find out whether a directory that is there, or can be made, takes what will be written."""
     existing = os.path.abspath(path)
+    if variable == _NEVER_MADE and not os.path.lexists(existing):
+        return DirectoryState(variable, path, os.strerror(errno.ENOENT))
     while not os.path.lexists(existing):
         existing = os.path.dirname(existing)
     try:

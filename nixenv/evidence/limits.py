@@ -14,17 +14,23 @@ class Limits:
         shared_memory: The bytes that ``/dev/shm`` holds, free or not; None where there is none.
         open_files: How many files it may have open, at most; None for as many as it likes.
         locked_memory: How many bytes it may keep in memory, at most; None likewise.
+        address_space: How many bytes of addresses it may have now; None likewise.
     """
 
     shared_memory: int | None = None
     open_files: int | None = None
     locked_memory: int | None = None
+    address_space: int | None = None
 
 
 def probe_limits(shared_memory: str = "/dev/shm") -> Limits:  # noqa: S108 -- looked at alone
     """Look at the limits of this process, which those that it starts inherit."""
     return Limits(
-        _size(shared_memory), _most(resource.RLIMIT_NOFILE), _most(resource.RLIMIT_MEMLOCK)
+        _size(shared_memory),
+        _most(resource.RLIMIT_NOFILE),
+        _most(resource.RLIMIT_MEMLOCK),
+        # Programs raise the number of files by themselves as far as they may; this nobody raises.
+        _finite(resource.getrlimit(resource.RLIMIT_AS)[0]),
     )
 
 
@@ -37,5 +43,8 @@ def _size(directory: str) -> int | None:
 
 
 def _most(limit: int) -> int | None:
-    _, hard = resource.getrlimit(limit)
-    return None if hard == resource.RLIM_INFINITY else hard
+    return _finite(resource.getrlimit(limit)[1])
+
+
+def _finite(limit: int) -> int | None:
+    return None if limit == resource.RLIM_INFINITY else limit

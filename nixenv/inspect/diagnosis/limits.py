@@ -13,6 +13,8 @@ _OPEN_FILES = 65_535
 # cudaHostAlloc and RDMA register whole buffers; 64 KiB and 8 MiB are the usual limits where it is
 # not lifted.
 _LOCKED_MEMORY = 64 << 20
+# CUDA reserves addresses for all memory of the machine and of its GPUs when it starts.
+_ADDRESS_SPACE = 1 << 40
 
 
 def check_limits(machine: Machine) -> Iterator[Finding]:
@@ -27,6 +29,14 @@ def check_limits(machine: Machine) -> Iterator[Finding]:
             (),
             "as root, `mount -o remount,size=16g /dev/shm`; Docker: `--shm-size 16g`; Kubernetes: "
             "an emptyDir with `medium: Memory` at /dev/shm",
+        )
+    space = limits.address_space
+    if count and space is not None and space < _ADDRESS_SPACE:
+        yield Code.LIMIT_LOW.found(
+            f"a process may have no more than {space >> 30} GiB of addresses: CUDA, which reserves "
+            "them for all memory there is, does not start",
+            (),
+            "`ulimit -v unlimited`; systemd: `LimitAS=infinity`",
         )
     if count and files is not None and files < _OPEN_FILES:
         yield Code.LIMIT_LOW.found(

@@ -144,7 +144,9 @@ def _check_shadow(
     yield Code.PYTHON_SHADOWED.found(
         f"{name} is not the program's: PATH finds another one first",
         (f"PATH finds {found}", f"the program's is {home}/bin/{name}"),
-        as_code(f'export PATH={shlex.quote(f"{home}/bin")}:"$PATH"'),
+        "`deactivate`"
+        if _is_in(found, machine.variables.get("VIRTUAL_ENV", ""))
+        else as_code(f'export PATH={shlex.quote(f"{home}/bin")}:"$PATH"'),
         severity=Severity.WARNING if is_mild else Severity.ERROR,
     )
 

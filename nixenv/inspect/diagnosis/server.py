@@ -43,8 +43,9 @@ def check_server(machine: Machine) -> Iterator[Finding]:
         return
     yield from _check_presence(server)
     gpus = [gpu for _, gpu in visible_gpus(machine)]
-    if gpus:
-        yield from _check_parallel(server, count_visible(machine), gpus)
+    visible = count_visible(machine)
+    if visible:  # that all are hidden is told for itself
+        yield from _check_parallel(server, visible, gpus)
         yield from _check_capability(server, gpus)
 
 

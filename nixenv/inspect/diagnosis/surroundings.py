@@ -12,8 +12,16 @@ from nixenv.inspect.diagnosis.gpu import oldest_capability, visible_gpus
 from nixenv.text import as_code
 
 _FLAGS = (
-    *("NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS", "NVCC_CCBIN"),
-    *("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS"),
+    *("NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS"),
+    *("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "NIX_CFLAGS_COMPILE", "NIX_LDFLAGS"),
+)
+
+# What names programs, or directories: gcc's (its manual, "Environment Variables"), and those by
+# which triton, flashinfer, torch and CMake are told of CUDA's tools.
+_PLACES = (
+    *("C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "COMPILER_PATH", "GCC_EXEC_PREFIX", "NVCC_CCBIN"),
+    *("TRITON_PTXAS_PATH", "TRITON_CUOBJDUMP_PATH", "TRITON_NVDISASM_PATH"),
+    *("FLASHINFER_NVCC", "PYTORCH_NVCC", "CUDACXX"),
 )
 
 # What leads a compiler to other headers, libraries or programs: gcc's and nvcc's options, with the
@@ -57,7 +65,7 @@ def check_surroundings(
     yield from _check_conda(variables, machine.variables, store_dir, activate)
     yield from _check_tools(machine, activate)
     if toolkit_version is not None:
-        yield from _check_flags(machine.variables, store_dir, refused)
+        yield from _check_flags(variables, machine.variables, store_dir, refused)
         yield from _check_architectures(machine, toolkit_version, codes)
 
 
@@ -95,13 +103,20 @@ def _check_tools(machine: Machine, activate: str) -> Iterator[Finding]:
 
 
 def _check_flags(
-    now: Mapping[str, str], store_dir: str, refused: Collection[str]
+    variables: Mapping[str, str | None],
+    now: Mapping[str, str],
+    store_dir: str,
+    refused: Collection[str],
 ) -> Iterator[Finding]:
-    foreign = {
-        name: words
-        for name in _FLAGS
-        if (words := tuple(_foreign_words(name, now.get(name, ""), store_dir, refused)))
-    }
+    # What the profile sets leads where it should: in layout linked, to a farm.
+    theirs = {name: value for name, value in now.items() if value != variables.get(name)}
+    flox = (now.get("FLOX_ENV", ""), *now.get("FLOX_ENV_DIRS", "").split(os.pathsep))
+    known = tuple(f"{place}/" for place in (store_dir, *filter(None, flox)))
+    told = (
+        *((n, _foreign_words(theirs.get(n, ""), known, is_refused=n in refused)) for n in _FLAGS),
+        *((n, _foreign_places(theirs.get(n, ""), known)) for n in _PLACES if n not in refused),
+    )
+    foreign = {name: words for name, found in told if (words := tuple(found))}
     if foreign:
         yield Code.COMPILER_FLAGS_FOREIGN.found(
             f"{', '.join(foreign)}: compilers are led to headers, libraries or compilers of this "
@@ -111,21 +126,21 @@ def _check_flags(
         )
 
 
-def _foreign_words(
-    name: str, flags: str, store_dir: str, refused: Collection[str]
-) -> Iterator[str]:
-    if name == "NVCC_CCBIN":
-        if name not in refused and flags.startswith("/") and not flags.startswith(f"{store_dir}/"):
-            yield flags
-        return
+def _foreign_places(value: str, known: tuple[str, ...]) -> Iterator[str]:
+    for place in value.split(os.pathsep):
+        if place.startswith("/") and not f"{place}/".startswith(known):
+            yield place
+
+
+def _foreign_words(flags: str, known: tuple[str, ...], *, is_refused: bool) -> Iterator[str]:
     words = split_flags(flags)
-    if name in refused:
+    if is_refused:
         words = take_ccbin(words)[1]
     for number, word in enumerate(words):
         following = words[number + 1 : number + 2]
         whole = f"{word} {following[0]}" if word in _LEADING_WORDS and following else word
         found = _LEADING.fullmatch(whole)
-        if found and not found["path"].startswith(f"{store_dir}/"):
+        if found and not f"{found['path']}/".startswith(known):
             yield whole
 
 

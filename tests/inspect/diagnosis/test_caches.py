@@ -91,6 +91,8 @@ MOUNTED = "mkdir -p ~/c && mount -t tmpfs -o size=1g,{} none ~/c && export {}=~/
         ("cache-directory-nearly-full", MOUNTED.format("nr_inodes=9", "TMPDIR")),
         ("cache-directory-unwritable", MOUNTED.format("ro", "XDG_CACHE_HOME")),
         ("cache-directory-unwritable", MOUNTED.format("nr_inodes=1", "FLASHINFER_WORKSPACE_BASE")),
+        ("cache-directory-unwritable", "export TMPDIR=/var/tmp/no/such/directory"),
+        ("cache-directory-unwritable", "mkdir -p ~ && touch ~/hf && export HF_HOME=~/hf"),
         ("cache-dead-lock", f"mkdir -p {TORCH}/py312/norm && touch {TORCH}/py312/norm/lock"),
         (
             "cache-other-toolkit",

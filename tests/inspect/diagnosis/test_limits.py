@@ -16,6 +16,8 @@ DOCKER = Limits(64 << 20, 1024, 64 << 10)
         (Limits(), 8, []),
         (Limits(32 << 30, 1_048_576, 8 << 30), 8, []),
         (DOCKER, 0, []),
+        (Limits(address_space=16 << 30), 0, []),
+        (Limits(address_space=16 << 30), 1, ["limit-low"]),
         (DOCKER, 1, ["limit-low"]),
         (DOCKER, 2, ["shared-memory-small", "limit-low", "limit-low"]),
     ],

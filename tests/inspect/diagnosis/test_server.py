@@ -196,6 +196,7 @@ def with_gpus(nixenv_on_path: dict[str, str], tmp_path: Path) -> dict[str, str]:
     [
         ("server-parallel-unfit", "export SGLANG_TP_SIZE=4"),
         ("model-too-large", "export SGLANG_MODEL=~/large"),
+        ("gpu-hidden", "export CUDA_VISIBLE_DEVICES=7"),
         ("model-missing", "export SGLANG_MODEL=Qwen/Qwen3-4B HF_HUB_OFFLINE=1"),
         ("model-missing", "export SGLANG_MODEL=Qwen/Qwen3-4B TRANSFORMERS_OFFLINE=1"),
     ],

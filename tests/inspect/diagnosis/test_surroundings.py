@@ -57,11 +57,16 @@ def test_lists_of_architectures(
         ("CPPFLAGS", "-isystem /usr/include/x -O2", "-isystem /usr/include/x"),
         ("LDFLAGS", "-L/opt/x -Wl,-rpath,/opt/x", "-L/opt/x -Wl,-rpath,/opt/x"),
         ("CXXFLAGS", "-I/opt 'unbalanced", "-I/opt"),
+        ("NIX_LDFLAGS", "-L/opt/x -L/nix/store/x/lib", "-L/opt/x"),
+        ("CPLUS_INCLUDE_PATH", "/flox/env/include:/nix/store/x/include:", None),
+        ("CPLUS_INCLUDE_PATH", "/usr/include:/nix/store/x/include", "/usr/include"),
+        ("TRITON_PTXAS_PATH", "/usr/local/cuda/bin/ptxas", "/usr/local/cuda/bin/ptxas"),
+        ("TRITON_PTXAS_PATH", "/nix/store/x/bin/ptxas", None),
     ],
 )
 def test_flags(name: str, flags: str, words: str | None) -> None:
     """Only what leads out of the store; a toolkit is what makes it matter."""
-    found = check({name: flags})
+    found = check({name: flags, "FLOX_ENV": "/flox/env"})
     assert [finding.evidence for finding in found] == ([(f"{name}: {words}",)] if words else [])
 
 
@@ -80,6 +85,13 @@ def test_a_compiler_that_nvcc_refuses_is_not_told_twice(
     machine = Machine("x86_64", variables={name: flags})
     found = check_surroundings({}, machine, "/nix/store", "12.8", "nixenv export", (), {name})
     assert [finding.evidence for finding in found] == ([(f"{name}: {left}",)] if left else [])
+
+
+def test_what_the_profile_sets_is_no_flag_of_others() -> None:
+    """In layout linked it leads to a farm, below the cache directory."""
+    ptxas = {"TRITON_PTXAS_PATH": "/cache/linked/bin/ptxas"}
+    machine = Machine("x86_64", variables=ptxas)
+    assert list(check_surroundings(ptxas, machine, "/nix/store", "12.8", "nixenv export")) == []
 
 
 def test_conda_behind_the_environment() -> None:
@@ -113,6 +125,8 @@ LIBRARY = "mkdir -p ~/lib && echo | /usr/bin/gcc -shared -x c - -o ~/lib/{0} && 
         ("tool-broken", BROKEN.format("ninja")),
         ("compiler-flags-foreign", "export NVCC_APPEND_FLAGS='-ccbin /usr/bin/gcc'"),
         ("compiler-flags-foreign", "export LDFLAGS=-L/usr/lib CFLAGS=-I/usr/include"),
+        ("compiler-flags-foreign", "export CPLUS_INCLUDE_PATH=/usr/include"),
+        ("compiler-flags-foreign", "export TRITON_PTXAS_PATH=/usr/local/cuda/bin/ptxas"),
         ("architecture-list-unfit", "export TORCH_CUDA_ARCH_LIST=3.5"),
         ("cuda-host-compiler-too-new", GCC_16 + "export NVCC_CCBIN=~/bin/g++-16"),
         (
