@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo demo-serve test test-nix-matrix test-oldest lint dist bench findings pictures clean
+.PHONY: demo demo-serve test test-nix-matrix test-oldest fuzz mutants coverage lint dist bench findings
+.PHONY: pictures clean
 .NOTPARALLEL: # what is installed first is used next
 
 demo: $(READY)
@@ -18,6 +19,16 @@ demo-serve: tools-demo-serve $(READY)
 test: tools-test $(READY)
 	@command -v chromium >/dev/null || $(BIN)/playwright install --with-deps chromium
 	$(BIN)/python -m pytest
+
+# Each target of tests/fuzz for SECONDS, led by what its inputs reach.
+fuzz: $(READY)
+	$(BIN)/python -m pip install --quiet --group fuzz
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),20) $(TARGETS)
+
+# MUTANTS='--sample 0' tries all, which takes hours.
+mutants: tools-test $(READY)
+	$(BIN)/python -m pip install --quiet --group mutants
+	$(BIN)/python -m tests.mutation $(MUTANTS)
 
 # The tests that ask Nix, with the Nix of each Debian.
 test-nix-matrix: tools-test $(READY) tools-test-nix-matrix

@@ -430,6 +430,33 @@ def test_words_are_split_as_bash_quotes_them() -> None:
             split_words(text)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from("abeEfnrtv\\'\"?qxuU z89").map("\\{}".format)
+        | st.sampled_from(
+            (r"\x41", r"\xe9", r"\xc3\xa9", r"\x4g", r"\101", r"\777", r"\08", r"\0z")
+        )
+        | st.sampled_from((r"\u00e9", r"\U1f40d", r"\ud800", r"\u20", "\u00e9", "x", "\n"))
+    )
+)
+def test_escapes_are_what_bash_makes_of_them(escapes: list[str]) -> None:
+    """Byte for byte: an unknown one stays, NUL ends the text, a surrogate breaks nothing."""
+    word = f"$'{''.join(escapes)}'"
+    done = subprocess.run(
+        [require_tool("bash"), "-c", f"printf %s {word}".encode()],
+        env={"LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        check=True,
+    )
+    assert os.fsencode("".join(split_words(f"x{word}"))) == b"x" + done.stdout
+
+
+def test_a_number_beyond_unicode_is_nothing() -> None:
+    """Bash writes bytes for it that are no character."""
+    assert split_words(r"a$'\U110000\U10ffff'") == ("a\U0010ffff",)
+
+
 def test_a_recipe_ends_where_its_lines_end() -> None:
     """A value may hold line ends; what follows is text for people."""
     binary = recipe("/x", "--set 'A' 'one\ntwo'", "--unset 'B'")

@@ -86,7 +86,7 @@ _INSIDE = re.compile(
 _BRACE = re.compile(r"(?P<name>[A-Za-z_]\w*|[0-9]+|[@*#?$!-])(?P<operator>:?[-+=?]|##?|%%?|//?)?")
 _BRACE_TEXT = re.compile(r"""[^\\'"$`}/]+""")
 
-_ESCAPES = dict(zip("abefnrtv", "\a\b\x1b\f\n\r\t\v", strict=True))
+_ESCAPES = dict(zip("abeEfnrtv\\'\"?", "\a\b\x1b\x1b\f\n\r\t\v\\'\"?", strict=True))
 _ANSI = re.compile(
     r"\\(?:x(?P<hex>[0-9a-fA-F]{1,2})|u(?P<short>[0-9a-fA-F]{1,4})|U(?P<long>[0-9a-fA-F]{1,8})"
     r"|(?P<octal>[0-7]{1,3})|(?P<other>.))",
@@ -191,7 +191,8 @@ class _Reader:
         elif kind in ("single", "escaped"):
             yield Text(match[kind], quoted=True)
         elif kind == "ansi":
-            yield Text(_ANSI.sub(_unescape, match["ansi"]), quoted=True)
+            text = _ANSI.sub(_unescape, match["ansi"]).partition("\0")[0]
+            yield Text(text, quoted=True)
         elif kind == "dollar":
             yield Text(match["dollar"], quoted=True)
         else:
@@ -299,10 +300,12 @@ class _Reader:
 
 
 def _unescape(match: "re.Match[str]") -> str:
-    digits = match["hex"] or match["short"] or match["long"]
-    if digits:
+    """Give what an escape of ``$'…'`` stands for in bash, which leaves alone what it is not."""
+    if match["hex"] or match["octal"]:
+        byte = int(match["hex"], 16) if match["hex"] else int(match["octal"], 8) & 0xFF
+        return bytes((byte,)).decode("utf-8", "surrogateescape")
+    if digits := match["short"] or match["long"]:
         code = int(digits, 16)
-        return chr(code) if code < 0x110000 else ""
-    if match["octal"]:
-        return chr(int(match["octal"], 8) & 0xFF)
-    return _ESCAPES.get(match["other"], match["other"])
+        raw = chr(code).encode("utf-8", "surrogatepass") if code < 0x110000 else b""
+        return raw.decode("utf-8", "surrogateescape")
+    return _ESCAPES.get(match["other"], match[0])
