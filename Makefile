@@ -6,8 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo demo-serve test test-nix-matrix test-oldest fuzz mutants coverage lint dist bench findings
-.PHONY: pictures clean
+.PHONY: demo demo-serve test test-nix-matrix test-oldest fuzz mutants coverage lint dist docs bench
+.PHONY: findings pictures clean
 .NOTPARALLEL: # what is installed first is used next
 
 demo: $(READY)
@@ -48,6 +48,11 @@ bench: tools-bench $(READY)
 findings: $(READY)
 	$(BIN)/python -m docs.findings
 
+# The documentation site, in site/
+docs: $(READY)
+	$(BIN)/python -m pip install --quiet --group docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 # sdist and wheel in dist/, and what the wheel brings, looked at where it is installed alone
 dist: tools-dist $(READY)
 	rm -rf dist
@@ -68,7 +73,7 @@ pictures: tools-pictures $(READY)
 	$(BIN)/python -m docs.screenshots
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest .cache dist
+	rm -rf $(VENV) $(VENV)-oldest .cache dist site
 
 # Python itself matters only where the virtual environment is still to be made.
 tools-%:

@@ -84,8 +84,11 @@ def classify(
         program: What the program is called, where one is known.
 
     Raises:
-        PythonNotFound, PythonAmbiguous, PythonUnsupported, PythonWithoutModules,
-            EnvironmentWithoutPython: no interpreter can be chosen.
+        PythonNotFound: there is no interpreter.
+        PythonAmbiguous: there are several, and nothing says which.
+        PythonUnsupported: the program runs on another Python than CPython.
+        PythonWithoutModules: the modules that are there are another version's.
+        EnvironmentWithoutPython: the root is an environment without Python, and one is required.
         CudaNotFound: no toolkit where one is wanted.
     """
     is_wanted = has_python(closure, probe) or python_required or python is not None
