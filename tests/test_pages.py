@@ -115,6 +115,17 @@ def test_the_link_holds_the_closure(project: Project) -> None:
     assert f"{project.directory}/env -> {project.environment}" in roots
 
 
+def test_a_command_that_runs_holds_the_closure(
+    project: Project, environments: Environments
+) -> None:
+    """By its variables, which Nix looks at; this environment has no link that Nix made."""
+    ask = ("nix-store", "--gc", "--print-roots")
+    environment = environments.paths["jax"]
+    assert environment not in project.run(*ask).stdout
+    done = project.run("nixenv", "run", "--root", environment, "--profile", "jax", "--", *ask)
+    assert environment in done.stdout
+
+
 def test_systemd_accepts_the_unit(project: Project) -> None:
     """With nixenv where it is here; the command runs with next to no environment."""
     require_tool("systemd-analyze")
@@ -232,3 +243,4 @@ def test_a_link_that_leads_nowhere_is_named(project: Project) -> None:
     done = project.run("nixenv", "run", "--root", "env", "--", "true")
     assert done.returncode == 125
     assert f"{project.directory}/env does not exist" in done.stderr
+    assert "next: make a link to a store path there" in done.stderr

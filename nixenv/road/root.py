@@ -68,15 +68,18 @@ class NotInStore(RootError):
 
 
 class RootMissing(RootError):
-    """The root names a store object that is not on disk."""
+    """The root names a store object, or something that should lead to one, and is not there."""
 
     path: str
+    in_store: bool
 
     def _texts(self) -> tuple[str, str]:
-        return (
-            f"{self.path} does not exist",
-            f"fetch it with `nix-store --realise {self.path}`, or name another root",
+        first = (
+            f"fetch it with `nix-store --realise {self.path}`"
+            if self.in_store
+            else "make a link to a store path there (`nix build --out-link`)"
         )
+        return f"{self.path} does not exist", f"{first}, or name another root"
 
 
 class BareInterpreter(RootError):
@@ -181,14 +184,13 @@ def find_named_root(
         NotInStore: it lies outside ``store_dir``.
     """
     if not path:
-        raise RootMissing("(an empty path)")
+        raise RootMissing("(an empty path)", in_store=False)
     absolute = os.path.abspath(path)
+    in_store = enclosing_store_path(absolute, store_dir) is not None
     if not os.path.lexists(absolute):
-        raise RootMissing(absolute)
-    if enclosing_store_path(absolute, store_dir) is None:
-        root = _store_object_of(_resolve(absolute), absolute, store_dir)
-    else:
-        root = _store_object_of(absolute, absolute, store_dir)
+        raise RootMissing(absolute, in_store=in_store)
+    inside = absolute if in_store else _resolve(absolute)
+    root = _store_object_of(inside, absolute, store_dir)
     programs = os.path.join(root, "bin")
     name = os.path.basename(program if program is not None else expected or "")
     has_program = bool(name) and os.path.lexists(os.path.join(programs, name))
