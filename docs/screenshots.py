@@ -49,7 +49,7 @@ def main() -> None:
 def show_page(place: Path, browser: Browser) -> None:
     """Take pictures of the page: its beginning, the map in dark mode, and a phone."""
     page = place / "page.html"
-    command = (*NIXENV, "inspect", "--from", SNAPSHOT, "--html", page.name)
+    command = (*NIXENV, "inspect", "--no-machine", "--from", SNAPSHOT, "--html", page.name)
     subprocess.run(command, cwd=place, check=True, capture_output=True)
     wide = browser.new_page(viewport={"width": 1280, "height": 900})
     wide.goto(page.as_uri())

@@ -51,7 +51,7 @@ def test_each_finding_is_explained(nixenv: Nixenv) -> None:
     for code in Code:
         assert f"\n  {code}: " in listed
         text = render_meaning(load_table(), code)
-        assert text.startswith(f"{code}: {code.severities[0]}")
+        assert text.startswith(f"{code}: {load_table().findings[code].title}\n{code.severities[0]}")
         assert "](" not in text
         assert max(map(len, text.splitlines())) <= 100
     done = nixenv("explain", "cache-dead-lock")

@@ -177,7 +177,8 @@ def describe_occasion(occasion: Occasion) -> str:
     place = f" on {occasion.host}" if occasion.host else ""
     nix = f", Nix {occasion.nix}" if occasion.nix else ""
     command = f", by `{occasion.command}`" if occasion.command else ""
-    return f"{occasion.time}{place}, nixenv {occasion.nixenv}{nix}{command}"
+    time = occasion.time.replace("T", " ").replace("+00:00", " UTC")
+    return f"{time}{place}, nixenv {occasion.nixenv}{nix}{command}"
 
 
 def to_document(answer: object) -> dict[str, object]:

@@ -64,6 +64,7 @@ class Meaning:
     """What a finding means.
 
     Attributes:
+        title: What it is, in a few words.
         area: The name of its area.
         text: What is wrong, how that was found out and what cures it, in Markdown.
         harm: What it keeps a program from; None for what its area says.
@@ -71,6 +72,7 @@ class Meaning:
         bears_on: It matters to whoever asks about a thing of these kinds, though it names none.
     """
 
+    title: str
     area: str
     text: str
     harm: Harm | None = None
@@ -112,9 +114,9 @@ def render_page(table: Table) -> str:
 
 
 def render_list(table: Table) -> str:
-    """List the findings by area, each with what it says first. Pure."""
+    """List the findings by area, each with its title. Pure."""
     blocks = (
-        "\n".join((area.title, *(f"  {code}: {_first_sentence(m.text)}" for code, m in known)))
+        "\n".join((area.title, *(f"  {code}: {meaning.title}" for code, meaning in known)))
         for name, area in table.areas.items()
         for known in [[(c, m) for c, m in table.findings.items() if m.area == name]]
     )
@@ -124,7 +126,7 @@ def render_list(table: Table) -> str:
 def render_meaning(table: Table, code: Code) -> str:
     """Write what one finding means, for a terminal. Pure."""
     meaning = table.findings[code]
-    head = f"{code}: {' or '.join(code.severities)} ({table.areas[meaning.area].title})"
+    head = f"{code}: {meaning.title}\n{' or '.join(code.severities)}, {_area_of(table, meaning)}"
     return f"{head}\n\n{_fold(_without_links(meaning.text))}\n"
 
 
@@ -140,8 +142,8 @@ def find_code(name: str) -> Code:
         raise NoSuchFinding(name, suggest(name, Code)) from None
 
 
-def _first_sentence(text: str) -> str:
-    return re.split(r"(?<=[.:;]) ", " ".join(_without_links(text).split()))[0].rstrip(".:;")
+def _area_of(table: Table, meaning: Meaning) -> str:
+    return table.areas[meaning.area].title
 
 
 def _without_links(text: str) -> str:
@@ -156,7 +158,8 @@ def _page_parts(table: Table) -> Iterator[str]:
         for code, meaning in table.findings.items():
             if meaning.area == name:
                 yield f"### {code}"
-                yield _fold(f"**{' or '.join(code.severities)}.** {meaning.text}")
+                severities = " or ".join(code.severities)
+                yield _fold(f"**{meaning.title}** ({severities}). {meaning.text}")
 
 
 def _fold(text: str) -> str:

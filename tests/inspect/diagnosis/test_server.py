@@ -15,6 +15,7 @@ from nixenv.findings import Finding, Severity
 from nixenv.inspect.diagnosis.server import check_server
 from nixenv.inspect.serving import look_at_server
 from tests.inspect.diagnosis.faults import assert_found_and_cured, codes, inspect
+from tests.inspect.diagnosis.remedies import command_in
 
 H100 = Gpu("H100", "9.0", 80_000)
 L4 = Gpu("L4", "8.9", 24_000)
@@ -214,6 +215,18 @@ def test_gpus_that_are_too_old_for_the_default_model(with_gpus: dict[str, str]) 
     cure = "export SGLANG_MODEL=Qwen/Qwen3-4B SGLANG_DTYPE=half"
     left = inspect(with_gpus, older, "chmod +x ~/b/nvidia-smi", 'PATH=~/b:"$PATH"', cure)
     assert "model-needs-newer-gpu" not in codes(left)
+
+
+def test_a_limit_of_addresses(with_gpus: dict[str, str]) -> None:
+    """CUDA does not start within it; the remedy lifts it."""
+    limit = "ulimit -S -v 16777216"
+    before, found, after = (
+        [one for one in inspect(with_gpus, *steps) if "of addresses" in one["summary"]]
+        for steps in ((), (limit,), (limit, "ulimit -S -v unlimited"))
+    )
+    assert (before, after) == ([], [])
+    assert [(one["code"], one["severity"]) for one in found] == [("limit-low", "warning")]
+    assert command_in(found[0]["remedy"]) == "ulimit -v unlimited"
 
 
 def test_weights_that_are_not_there(with_gpus: dict[str, str]) -> None:
