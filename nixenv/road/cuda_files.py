@@ -76,23 +76,23 @@ def probe_torch(site: Site) -> Torch | None:
     return Torch(parse_torch_cuda(text)) if text else None
 
 
-def probe_wheels(site: Site) -> Iterator[CudaWheels]:
+def probe_wheels(site: Site, store_dir: str) -> Iterator[CudaWheels]:
     """Look for the parts of CUDA toolkits in a site-packages."""
     if "nvidia" not in site.names:
         return
     for name in sorted(filter(_WHEELS.fullmatch, list_names(f"{site.directory}/nvidia"))):
-        home = real_directory(f"{site.directory}/nvidia/{name}")
+        home = real_directory(f"{site.directory}/nvidia/{name}", store_dir)
         if home is not None:
-            yield _probe_wheel(home, site)
+            yield _probe_wheel(home, site, store_dir)
 
 
-def _probe_wheel(home: str, site: Site) -> CudaWheels:
+def _probe_wheel(home: str, site: Site, store_dir: str) -> CudaWheels:
     programs = find_programs(f"{home}/bin", list_names(f"{home}/bin"))
     if is_kind(f"{home}/nvvm/bin/cicc", stat.S_ISREG):
         programs = (*programs, "cicc")
     with os.scandir(home) as entries:
-        libraries = probe_libraries({entry.name: entry for entry in entries})
-    include_dirs = probe_include(f"{home}/include")
+        libraries = probe_libraries({entry.name: entry for entry in entries}, store_dir)
+    include_dirs = probe_include(f"{home}/include", store_dir)
     metadata = map(_NVCC_METADATA.fullmatch, site.names if "nvcc" in programs else ())
     return CudaWheels(
         home=home,

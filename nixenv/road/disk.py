@@ -80,8 +80,11 @@ def read_text(file: str, limit: int) -> str:
 
 
 def require_text(file: str) -> str:
-    """Read a regular file as text, up to `TEXT_LIMIT`; empty when there is none."""
-    return os.fsdecode(read_head(file, TEXT_LIMIT) or b"")
+    """Read a regular file as text, up to `TEXT_LIMIT`; empty when there is none.
+
+    A NUL, which no path, name or variable can hold, is one no longer.
+    """
+    return os.fsdecode(read_head(file, TEXT_LIMIT) or b"").replace("\0", "\ufffd")
 
 
 def find_file(path: str) -> str | None:

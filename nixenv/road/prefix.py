@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from nixenv.road.disk import find_names, is_kind, require_text
 from nixenv.road.nvcc import parse_newest_gcc
+from nixenv.road.root import name_in_store
+from nixenv.storepath import enclosing_store_path
 from nixenv.versions import VERSIONED_PYTHON
 
 CUDA_TOOLS = (
@@ -74,21 +76,22 @@ def probe_newest_gcc(include_dirs: Sequence[str]) -> int | None:
     return next(filter(None, map(parse_newest_gcc, texts)), None)
 
 
-def probe_include(directory: str) -> tuple[str, ...]:
+def probe_include(directory: str, store_dir: str) -> tuple[str, ...]:
     """Find the directories of headers of an ``include``: it, and CCCL's in it."""
-    include = real_directory(directory)
+    include = real_directory(directory, store_dir)
     if include is None:
         return ()
-    cccl = real_directory(f"{include}/cccl")
+    cccl = real_directory(f"{include}/cccl", store_dir)
     # In nixpkgs since 2026, a link to include itself.
     return (include,) if cccl in (None, include) else (include, cccl)
 
 
-def probe_libraries(top: "Mapping[str, os.DirEntry[str]]") -> Libraries:
-    """Look at the ``lib`` and the ``lib64`` of a prefix.
+def probe_libraries(top: "Mapping[str, os.DirEntry[str]]", store_dir: str) -> Libraries:
+    """Look at the ``lib`` and the ``lib64`` of a prefix, where they are in the store.
 
     Args:
         top: The entries of the prefix, by their names.
+        store_dir: The store directory.
     """
     library_dirs: list[str] = []
     stub_dirs: list[str] = []
@@ -98,14 +101,14 @@ def probe_libraries(top: "Mapping[str, os.DirEntry[str]]") -> Libraries:
         entry = top.get(name)
         if entry is None:
             continue
-        real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
-        names = None if real in library_dirs else find_names(real)
-        if names is None:
+        real = _follow(entry.path, store_dir) if entry.is_symlink() else entry.path
+        names = None if real is None or real in library_dirs else find_names(real)
+        if real is None or names is None:
             continue
         library_dirs.append(real)
         if cudart is None and any(found.startswith("libcudart.so") for found in names):
             cudart = real
-        stubs = real_directory(f"{real}/stubs") if "stubs" in names else None
+        stubs = real_directory(f"{real}/stubs", store_dir) if "stubs" in names else None
         if stubs is not None:
             stub_dirs.append(stubs)
         if name == "lib":
@@ -121,8 +124,16 @@ def _find_sites(library_dir: str, names: Iterable[str]) -> Iterator[Site]:
             yield Site(python[1], directory, held)
 
 
-def real_directory(path: str) -> str | None:
-    """Give the directory behind ``path``; None when there is none. Only links cost a realpath."""
-    if os.path.islink(path):
-        path = os.path.realpath(path)
-    return path if is_kind(path, stat.S_ISDIR) else None
+def real_directory(path: str, store_dir: str) -> str | None:
+    """Give the directory of the store behind ``path``; None when there is none.
+
+    What a link out of the store leads to is no part of the closure, and another one tomorrow.
+    """
+    real = _follow(path, store_dir) if os.path.islink(path) else path
+    return real if real is not None and is_kind(real, stat.S_ISDIR) else None
+
+
+def _follow(link: str, store_dir: str) -> str | None:
+    """Give what of the store a link leads to, as Nix knows it; None for what is not in it."""
+    real = name_in_store(os.path.realpath(link), store_dir)
+    return None if enclosing_store_path(real, store_dir) is None else real

@@ -287,9 +287,10 @@ def _probe_object(path: StorePath, listed: dict[str, Sequence[str]]) -> StoreObj
         if os.path.islink(path):
             return None  # Nix allows a store object that is a link, even one that leads nowhere
         raise
+    store_dir = os.path.dirname(path)
     pythons, programs = _probe_bin(f"{path}/bin") if "bin" in top else ((), ())
-    libraries = probe_libraries(top)
-    include_dirs = probe_include(f"{path}/include") if "include" in top else ()
+    libraries = probe_libraries(top, store_dir)
+    include_dirs = probe_include(f"{path}/include", store_dir) if "include" in top else ()
     marker, propagated = (
         _probe_nix_support(f"{path}/nix-support") if "nix-support" in top else (False, ())
     )
@@ -315,7 +316,7 @@ def _probe_object(path: StorePath, listed: dict[str, Sequence[str]]) -> StoreObj
         newest_gcc=probe_newest_gcc(include_dirs),
         cudart=libraries.cudart,
         torch=next(filter(None, map(probe_torch, sites)), None),
-        wheels=tuple(part for site in sites for part in probe_wheels(site)),
+        wheels=tuple(part for site in sites for part in probe_wheels(site, store_dir)),
     )
 
 

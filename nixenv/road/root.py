@@ -153,7 +153,7 @@ def find_program_root(
         return Root(environment[0], name, f"{found} on PATH", found, environment[1])
     path = _store_object_of(resolved, found, store_dir)
     if not _is_bare_interpreter(resolved):
-        return Root(path, name, f"{found} on PATH", found, _in_store(resolved, store_dir))
+        return Root(path, name, f"{found} on PATH", found, name_in_store(resolved, store_dir))
     inside = os.path.join(os.path.realpath(flox_env or ""), "bin", name)
     if flox_env and os.path.realpath(inside) == resolved:
         path = _store_object_of(inside, inside, store_dir)
@@ -257,8 +257,10 @@ def _is_bare_interpreter(file: str) -> bool:
     return all(name in _NOBODYS or name.partition("-")[0] in _NOBODYS for name in names)
 
 
-def _in_store(resolved: str, store_dir: str) -> str:
+def name_in_store(resolved: str, store_dir: str) -> str:
     """Give a path behind all links as Nix knows it, where the store itself is behind a link."""
+    if resolved.startswith(f"{store_dir}/"):
+        return resolved
     real_store_dir = os.path.realpath(store_dir)
     inside = resolved.startswith(f"{real_store_dir}/")
     return store_dir + resolved[len(real_store_dir) :] if inside else resolved
