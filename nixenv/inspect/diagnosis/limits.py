@@ -36,7 +36,7 @@ def check_limits(machine: Machine) -> Iterator[Finding]:
             f"a process may have no more than {space >> 30} GiB of addresses: CUDA, which reserves "
             "them for all memory there is, does not start",
             (),
-            "`ulimit -v unlimited`; where that is refused, it is the system's limit: `as unlimited` in "
+            "`ulimit -v unlimited`; where that is refused, it is the system's: `as unlimited` in "
             "/etc/security/limits.conf, or systemd: `LimitAS=infinity`",
         )
     if count and files is not None and files < _OPEN_FILES:
