@@ -39,6 +39,7 @@ lint: tools-lint $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	shellcheck hooks/*.bash benchmarks/*.bash scripts/*.sh .ci/run
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 bench: tools-bench $(READY)
 	$(BIN)/python -m pip install --quiet --group bench

@@ -24,6 +24,7 @@ man-db         man                 test dist
 chromium       chromium            test pictures
 shellcheck     shellcheck          lint
 patchelf       patchelf            test-nix-matrix
+debian-archive-keyring /usr/share/keyrings/debian-archive-keyring.gpg test-nix-matrix
 time           time                bench
 '
 # Ubuntu has Chromium as a snap alone: there the Makefile takes Playwright's own.

@@ -181,6 +181,7 @@ def test_shell_of_the_flake_has_the_tools_of_make(evaluate: Evaluate, outputs: s
     )
     table = (PROJECT / "scripts/tools.sh").read_text().partition("needs='\n")[2].partition("'\n")[0]
     tools = {line.split()[1] for line in table.splitlines()}
+    tools = {tool for tool in tools if not tool.startswith("/")}  # a file of Debian's alone
     renamed = {
         "nix-store": "nix",
         "g++": "gcc",
