@@ -510,6 +510,11 @@ def _choose_profile(selection: Selection, binary: str | None, environ: Mapping[s
 
 
 def _find_profile_for(is_there: Callable[[str], bool]) -> str:
-    """Give the one built-in profile whose program is there."""
-    fit = [name for name, (binary, _) in BUILT_IN.items() if binary and is_there(binary)]
+    """Give the one built-in profile whose program is there; python3 is that of several."""
+    programs = [binary for binary, _ in BUILT_IN.values()]
+    fit = [
+        name
+        for name, (binary, _) in BUILT_IN.items()
+        if binary and programs.count(binary) == 1 and is_there(binary)
+    ]
     return fit[0] if len(fit) == 1 else OTHER_PROFILE

@@ -297,3 +297,24 @@ def test_an_environment_of_links_has_no_false_findings(scene: Callable[[str], Sc
     assert not [finding for finding in told if finding["code"].startswith("cuda")]
     assert inspect("jupyter", "--root", root)["root"]["program"] == "jupyter"
     assert inspect("torch", "--root", root)["name"] == "torch"
+
+
+@pytest.mark.parametrize(
+    ("environment", "profile"),
+    [("comfyui", "comfyui"), ("pytorch", "python-cuda"), ("llama-cpp", "llama-cpp")],
+)
+def test_the_profile_of_a_root_is_that_of_its_program(
+    environment: str, profile: str, scene: Callable[[str], Scene]
+) -> None:
+    """Where nothing says which; python3, which several profiles are for, tells nothing."""
+    environ = scene(environment).environ
+    del environ["NIXENV_PROFILE"]
+    done = subprocess.run(
+        [sys.executable, "-I", "-m", "nixenv", "run", "--root", environ["FLOX_ENV"], "--", "env"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f" profile:{profile} " in done.stdout
