@@ -30,6 +30,11 @@ mutants: tools-test $(READY)
 	$(BIN)/python -m pip install --quiet --group mutants
 	$(BIN)/python -m tests.mutation $(MUTANTS)
 
+# Of the whole suite, or of what PYTEST names.
+coverage: tools-test $(READY)
+	$(BIN)/python -m pip install --quiet --group coverage
+	scripts/coverage.sh $(PYTEST)
+
 # The tests that ask Nix, with the Nix of each Debian.
 test-nix-matrix: tools-test $(READY) tools-test-nix-matrix
 	PYTEST='$(BIN)/python -m pytest' scripts/nix_matrix.sh $(SUITES)
