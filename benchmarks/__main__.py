@@ -1,4 +1,4 @@
-"""`make bench`: what an activation costs, against the bash walk, and what its imports cost."""
+"""`make bench`: what an activation costs, against the bash walk; what imports cost, and scale."""
 
 import argparse
 import tempfile
@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks.imports import imports
 from benchmarks.measure import Command, Timing, time_commands
 from benchmarks.report import describe_machine, plot, summary, to_json, to_markdown
+from benchmarks.scale import LARGE, SMALL, measure_scale
 from benchmarks.scenario import activations, make_scenario
 
 RESULTS = Path(__file__).with_name("results")
@@ -32,13 +33,17 @@ def main() -> None:
         import_sizes = {200: 3} if quick else IMPORTS
         activated = _measure(lambda n: activations(make_scenario(base, n)), activation_sizes)
         imported = _measure(lambda n: imports(base, n), import_sizes)
+        # Behind the others: what it leaves in the page cache is theirs.
+        scaled = measure_scale(base, *(SMALL if quick else LARGE))
     print(summary(activated, "store paths"))
     print(summary(imported, "site-packages directories"))
+    print(scaled)
     if not quick:
         machine = describe_machine()
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / "activation.json").write_text(to_json(activated, imported, machine))
         (RESULTS / "activation.md").write_text(to_markdown(activated, imported, machine))
+        (RESULTS / "scale.md").write_text(scaled)
         plot(activated, PLOT)
         print(f"written to {RESULTS.name}/ and {PLOT.name}")
 

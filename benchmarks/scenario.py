@@ -32,13 +32,14 @@ class Scenario:
     cache: Path
 
 
-def make_scenario(base: Path, size: int) -> Scenario:
+def make_scenario(base: Path, size: int, distributions: int | None = None) -> Scenario:
     """Make a private store with a closure of `size` store paths, and an environment as Flox has it.
 
     That is a store object with links, which $FLOX_ENV is a link to.
     """
     store = PrivateStore.create(base / str(size))
-    root = load_synthetic_closure(store, size, python=Path(sys.executable).resolve())
+    python = Path(sys.executable).resolve()
+    root = load_synthetic_closure(store, size, distributions=distributions, python=python)
     environment = base / f"environment-{size}"
     (environment / "bin").mkdir(parents=True)
     (environment / "bin/sglang").symlink_to(f"{root}/bin/sglang")

@@ -32,7 +32,7 @@ from nixenv.road.probe import Fault, Probe, StoreObject
 from nixenv.road.profile import Profile
 from nixenv.road.profile_table import PATH_PARTS
 from nixenv.road.query import Closure, Origin
-from nixenv.snapshot import Request, Snapshot, dump_snapshot, parse_snapshot
+from nixenv.snapshot import Request, Snapshot, SnapshotInvalid, dump_snapshot, parse_snapshot
 from nixenv.storepath import StorePath
 from tests.closures import store_path
 from tests.conftest import Nixenv
@@ -320,3 +320,12 @@ def contents(draw: st.DrawFn, closure: Closure) -> Contents:
 def test_what_is_written_is_read_back(snapshot: Snapshot) -> None:
     """Any snapshot survives the file, whatever is in its strings."""
     assert parse_snapshot(dump_snapshot(snapshot), "f") == snapshot
+
+
+def test_a_snapshot_that_names_a_member_twice_is_refused() -> None:
+    """Its graph would be of other members than it says."""
+    document = json.loads(RECORDED_SNAPSHOT.read_text())
+    document["paths"].append(document["paths"][0])
+    document["graph"].append(document["graph"][0])
+    with pytest.raises(SnapshotInvalid, match="is registered twice"):
+        parse_snapshot(json.dumps(document), "s.json")

@@ -6,7 +6,7 @@ One ``nix-store --dump-db`` answers it. ``export`` does without.
 import errno
 import os
 import re
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -62,9 +62,12 @@ class Registration:
     references: tuple[StorePath, ...] = ()
 
 
-def _check_circles(
+def _check_registrations(
     _instance: object, _attribute: object, registrations: tuple[Registration, ...]
 ) -> None:
+    counts = Counter(known.path for known in registrations)
+    if twice := [path for path, count in counts.items() if count > 1]:
+        raise ValueError(f"{twice[0]} is registered twice")
     try:
         _references_first(registrations)
     except CycleError as error:
@@ -80,10 +83,10 @@ class Graph:
             a store object is built after those that it refers to.
 
     Raises:
-        ValueError: they do.
+        ValueError: they do, or a member is registered twice.
     """
 
-    registrations: tuple[Registration, ...] = field(repr=False, validator=_check_circles)
+    registrations: tuple[Registration, ...] = field(repr=False, validator=_check_registrations)
 
 
 def query_graph(

@@ -91,6 +91,13 @@ def test_references_in_a_circle_are_no_graph() -> None:
         parse_dump(text, STORE_DIR)
 
 
+def test_a_member_that_is_registered_twice_makes_no_graph() -> None:
+    """Nix has each once; twice, the sizes of closures would be those of other members."""
+    text = f"{PATHS[0]}\n{'0' * 64}\n1\n\n0\n"
+    with pytest.raises(UnusableClosure, match=f"{PATHS[0]} is registered twice"):
+        parse_dump(text + text, STORE_DIR)
+
+
 @given(graphs())
 def test_the_size_of_a_closure_is_the_sum_of_what_is_reached(graph: Graph) -> None:
     """Each member once, however many chains lead to it."""
