@@ -142,7 +142,7 @@ INTERACTIVE = {
 
 @pytest.mark.parametrize("shell", INTERACTIVE)
 def test_tab_completes(shell: str, installed: Path, bare: dict[str, str], tmp_path: Path) -> None:
-    """In a shell on a terminal: a command, then one of its options; what is then typed runs."""
+    """In a shell on a terminal: a command, an option, its value; what then stands there runs."""
     argv, setup = INTERACTIVE[shell]
     require_tool(shell)
     with Terminal(argv, bare, tmp_path) as terminal:
@@ -152,6 +152,8 @@ def test_tab_completes(shell: str, installed: Path, bare: dict[str, str], tmp_pa
         terminal.wait_for("nixenv export ")
         terminal.type("--lay\t")
         terminal.wait_for("--layout ")
+        terminal.type("li\t")
+        terminal.wait_for("linked ")
         terminal.type("--help\n")
         terminal.wait_for("Usage: nixenv export")
 
