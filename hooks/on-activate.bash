@@ -15,7 +15,8 @@
 # Statements in a row and one function: bash copies each function that it defines, and four more
 # made a warm activation of 1.7 ms one of 1.9.
 
-__nixenv_cache=${FLOX_ENV_CACHE:-${XDG_CACHE_HOME:+$XDG_CACHE_HOME/nixenv}}
+__nixenv_cache=${FLOX_ENV_CACHE-}
+[[ -n $__nixenv_cache || ${XDG_CACHE_HOME-} != /* ]] || __nixenv_cache=$XDG_CACHE_HOME/nixenv
 __nixenv_cache=${__nixenv_cache:-${HOME:+$HOME/.cache/nixenv}}
 case $__nixenv_cache in '' | /*) ;; *) __nixenv_cache=$PWD/$__nixenv_cache ;; esac
 
@@ -38,7 +39,7 @@ if [[ -z $__nixenv_profile && -n ${FLOX_ENV_PROJECT-} ]] &&
 fi
 __nixenv_kept=()
 if [[ -f $__nixenv_profile && -r $__nixenv_profile ]]; then
-  mapfile -t -d '' -n 1 __nixenv_kept <"$__nixenv_profile"
+  mapfile -t -d '' -n 2 __nixenv_kept <"$__nixenv_profile"
 fi
 
 # A virtual environment of the user's own may be kept; ours, from an earlier activation, is none.
@@ -55,7 +56,7 @@ ${NIX_STORE_DIR-}
 ${NIX_STORE-}
 $__nixenv_path
 $__nixenv_profile
-${__nixenv_kept-}"
+${__nixenv_kept[*]-}"
 
 # Warm? Nobody but the user can have put anything into a directory that nixenv made for its owner
 # alone. What is there counts if it is whole, if it answers what is asked for (not [[ == ]]: under

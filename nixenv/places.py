@@ -96,8 +96,9 @@ def find_cache_dir(environ: Mapping[str, str]) -> str:
     flox = environ.get("FLOX_ENV_CACHE")
     if flox:
         return os.path.abspath(flox)
-    base = environ.get("XDG_CACHE_HOME")
-    if not base:
+    base = environ.get("XDG_CACHE_HOME", "")
+    # A relative one is to be ignored (XDG Base Directory Specification).
+    if not base.startswith("/"):
         home = environ.get("HOME")
         if not home:
             raise CacheDirUnknown

@@ -81,6 +81,12 @@ class Wait:
         limit = self._patience.limit
         return limit is not None and self.age >= limit
 
+    @property
+    def left(self) -> float | None:
+        """How many seconds are left until the limit; None without one."""
+        limit = self._patience.limit
+        return None if limit is None else limit - self.age
+
     def until(self, *others: float) -> float | None:
         """Give the seconds until something is due: the reminder, the limit or one of these ages."""
         age = self.age

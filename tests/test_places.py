@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from nixenv.places import CacheUntrusted, find_private_directory, make_private_directory
+from nixenv.places import (
+    CacheUntrusted,
+    find_cache_dir,
+    find_private_directory,
+    make_private_directory,
+)
 from tests.machine import NEEDS_ROOT
 
 ME = os.geteuid()
@@ -82,3 +87,9 @@ def test_another_users_directory_is_not_ours(tmp_path: Path) -> None:
     (tmp_path / "triton").mkdir(0o700)
     os.chown(tmp_path / "triton", 12345, -1)
     assert find(tmp_path) == f"{tmp_path}/triton-0"
+
+
+def test_a_relative_cache_directory_of_xdg_is_ignored() -> None:
+    """As its specification has it: it would be another one in each directory."""
+    environ = {"XDG_CACHE_HOME": "cache", "HOME": "/home/me"}
+    assert find_cache_dir(environ) == "/home/me/.cache/nixenv"

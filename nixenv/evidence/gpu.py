@@ -4,6 +4,7 @@ For people: ``export`` does without. The driver's libraries are looked for and n
 nvidia-smi that hangs is left behind.
 """
 
+import contextlib
 import glob
 import os
 import re
@@ -13,7 +14,7 @@ from enum import StrEnum
 from attrs import frozen
 
 from nixenv.kernel import read_kernel_file
-from nixenv.process import Cut, Outcome, Patience, describe_status, run
+from nixenv.process import Cut, Outcome, Patience, Wait, describe_status, run
 from nixenv.road.root import find_executable
 
 
@@ -239,41 +240,48 @@ def _smi_search_path(environ: Mapping[str, str], filesystem: str) -> str:
 def _ask(
     nvidia_smi: str, environ: Mapping[str, str], patience: float
 ) -> tuple[Answer, tuple[str, ...]]:
-    """Ask as the shell would; if that fails, without what may lead its loader astray."""
+    """Ask as the shell would; if that fails, without what may lead its loader astray.
+
+    All of it together has the time that one answer may take.
+    """
+    wait = Wait(Patience(patience))
     given = tuple(name for name in _LOADER_VARIABLES if environ.get(name))
     # One by one first: in a Flox environment programs of the store need LD_AUDIT.
     suspects = [*((name,) for name in given), *([given] if len(given) > 1 else [])]
-    try:
-        answer = _ask_in(nvidia_smi, environ, patience)
+    answer = Answer(failure=f"nvidia-smi gave no answer within {patience:g} seconds")
+    with contextlib.suppress(TimeoutError):
+        answer = _ask_in(nvidia_smi, environ, wait)
         for names in suspects if answer.failure else ():
             without = {name: environ[name] for name in environ if name not in names}
-            second = _ask_in(nvidia_smi, without, patience)
+            second = _ask_in(nvidia_smi, without, wait)
             if not second.failure:
                 return Answer(second.version, second.gpus, answer.failure), names
-    except TimeoutError:
-        return Answer(failure=f"nvidia-smi gave no answer within {patience:g} seconds"), ()
     return answer, ()
 
 
-def _ask_in(nvidia_smi: str, environ: Mapping[str, str], patience: float) -> Answer:
-    answer = _query(nvidia_smi, _FIELDS, environ, patience)
+def _ask_in(nvidia_smi: str, environ: Mapping[str, str], wait: Wait) -> Answer:
+    answer = _query(nvidia_smi, _FIELDS, environ, wait)
     if answer.failure:
-        old = _query(nvidia_smi, _OLD_FIELDS, environ, patience)
-        return answer if old.failure else old
+        with contextlib.suppress(TimeoutError):
+            old = _query(nvidia_smi, _OLD_FIELDS, environ, wait)
+            return answer if old.failure else old
     return answer
 
 
 def _query(
-    nvidia_smi: str, fields: Sequence[str], environ: Mapping[str, str], patience: float
+    nvidia_smi: str, fields: Sequence[str], environ: Mapping[str, str], wait: Wait
 ) -> Answer:
     """Ask once.
 
     Raises:
         TimeoutError: it does not answer; asked again, it would not either.
     """
+    left = wait.left
+    if left is not None and left <= 0:
+        raise TimeoutError
     argv = (nvidia_smi, f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits")
     try:
-        outcome = run(argv, environ, _LONGEST_ANSWER, Patience(patience))
+        outcome = run(argv, environ, _LONGEST_ANSWER, Patience(left))
     except OSError as error:
         return Answer(failure=error.strerror or str(error))
     if outcome.cut is Cut.OUT_OF_TIME:

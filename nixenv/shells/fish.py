@@ -13,6 +13,7 @@ from nixenv.road.plan import (
     Set,
     Unset,
 )
+from nixenv.shells.posix import make_directories
 
 # `--path` variables split and join at colons by themselves; a command substitution would split at
 # line breaks too.
@@ -40,13 +41,24 @@ set -eg __nixenv_gone
 
 def render(environment: Environment, _environ: Mapping[str, str]) -> str:
     """Write statements for fish: ``nixenv export --shell fish | source``."""
-    lines = "".join(f"{line}\n" for line in _statements(environment.operations))
+    operations = environment.operations
+    lines = "".join(
+        f"{line}\n" for line in (*_make_directories(operations), *_statements(operations))
+    )
     return f"{_JOIN}{lines}{_CLEAN_UP}"
 
 
 def quote(value: str) -> str:
     """Quote any value as one word. fish's single quotes know two escapes."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _make_directories(operations: Iterable[Operation]) -> Iterable[str]:
+    paths = [quote(o.path) for o in operations if isinstance(o, MakeDirectory)]
+    if paths:
+        there = "; and ".join(f"test -d {path}" for path in paths)
+        make = quote(make_directories(('"$@"',)))
+        yield f"{there}; or sh -c {make} sh {' '.join(paths)}"
 
 
 def _statements(operations: Iterable[Operation]) -> Iterable[str]:
@@ -70,8 +82,8 @@ def _statements(operations: Iterable[Operation]) -> Iterable[str]:
                 yield f"""__nixenv_join '' "${name}" {quote(":".join(entries))}"""
                 yield f'if test -n "$__nixenv_list"; set -gx {name} "$__nixenv_list"'
                 yield f"else; {_unset(name)}; end"
-            case MakeDirectory(path=path):
-                yield f"test -d {quote(path)}; or mkdir -p -m 700 -- {quote(path)}"
+            case MakeDirectory():
+                pass
 
 
 def _unset(name: str) -> str:

@@ -60,6 +60,18 @@ def quote(value: str) -> str:
     return "'" + value.replace("'", "'\"'\"'") + "'"
 
 
+def make_directories(paths: Iterable[str]) -> str:
+    """Write the command that makes directories, for a shell of its own.
+
+    mkdir complains of each: of many below one that cannot be written the first is told.
+
+    Args:
+        paths: Their paths, each as one word.
+    """
+    tell = "IFS= read -r line && printf '%s\\n' \"$line\" >&2; while read -r line; do :; done"
+    return f"command mkdir -p -m 700 -- {' '.join(paths)} 2>&1 | {{ {tell}; }}"
+
+
 def _statements(operations: Iterable[Operation]) -> Iterable[str]:
     for operation in operations:
         match operation:
@@ -87,11 +99,11 @@ def _statements(operations: Iterable[Operation]) -> Iterable[str]:
 def _make_directories(operations: Iterable[Operation]) -> Iterable[str]:
     """Make them first, in one process if any is missing.
 
-    One that cannot be made is mkdir's to complain of, and no reason to stop.
+    One that cannot be made is mkdir's to complain of, once for all of them, and no reason to stop.
     """
     paths = [
         quote(operation.path) for operation in operations if isinstance(operation, MakeDirectory)
     ]
     if paths:
         there = " && ".join(f"[ -d {path} ]" for path in paths)
-        yield f"{there} || command mkdir -p -m 700 -- {' '.join(paths)} || :"
+        yield f"{there} || ({make_directories(paths)}) || :"

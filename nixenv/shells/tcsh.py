@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 
 from nixenv.road.plan import Environment, MakeDirectory, resolve
+from nixenv.shells.posix import make_directories
 
 # All but control characters, the quote, the backslash, the blank (a backquoted eval collapses them)
 # and "!", which tcsh takes for history even between single quotes. Bytes beyond ASCII stay as they
@@ -19,10 +20,11 @@ def render(environment: Environment, environ: Mapping[str, str]) -> str:
     ones, worked out from ``environ``; a variable that the user set is left alone.
     """
     statements = []
-    for operation in environment.operations:
-        if isinstance(operation, MakeDirectory):
-            path = quote(operation.path)
-            statements.append(f"if (! -d {path}) mkdir -p -m 700 -- {path}")
+    paths = [quote(o.path) for o in environment.operations if isinstance(o, MakeDirectory)]
+    if paths:
+        missing = " || ".join(f"! -d {path}" for path in paths)
+        make = quote(make_directories(('"$@"',)))
+        statements.append(f"if ({missing}) sh -c {make} sh {' '.join(paths)}")
     for name, value in resolve(environment, environ).items():
         if value is None:
             statements.append(f"unsetenv {name}")

@@ -336,3 +336,15 @@ def test_machines_with_a_driver_of_their_own(
     """WSL and Jetson are told by what only they have."""
     file_at(machine, mark, "")
     assert query(machine).platform is platform
+
+
+def test_a_slow_nvidia_smi_that_fails_is_not_waited_for_again_and_again(tmp_path: Path) -> None:
+    """All attempts together have the time of one; what it said is kept."""
+    calls = tmp_path / "calls"
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\necho x >>{calls}\nsleep 1\necho broken >&2\nexit 1\n")
+    program.chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "LD_LIBRARY_PATH": "/x", "LD_AUDIT": "/y"}
+    found = query_driver(environ, str(tmp_path / "nothing"), patience=1.5)
+    assert "broken" in found.failure
+    assert len(calls.read_text().split()) == 2

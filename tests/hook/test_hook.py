@@ -278,6 +278,28 @@ def test_a_second_link_outside_the_store_is_noticed(
     assert calls() == before
 
 
+def test_what_follows_a_nul_in_a_profile_is_noticed(environ: Environ, tmp_path: Path) -> None:
+    """bash reads as far as the NUL; it is no TOML, warm as cold."""
+    profile = tmp_path / "own.toml"
+    profile.write_bytes(b'binary = "sglang"\n')
+    environ["NIXENV_PROFILE"] = str(profile)
+    assert activate(environ).returncode == 0
+    profile.write_bytes(b'binary = "sglang"\n\0[cuda]\n')
+    done = activate(environ)
+    assert done.returncode != 0
+    assert "this is no TOML" in done.stderr
+
+
+def test_a_relative_cache_directory_of_xdg_is_ignored(environ: Environ, tmp_path: Path) -> None:
+    """As everywhere; the hook finds again what nixenv has kept."""
+    del environ["FLOX_ENV_CACHE"]
+    environ["XDG_CACHE_HOME"] = "relative"
+    before = "cd " + shlex.quote(str(tmp_path))
+    assert activate(environ, before=before).returncode == 0
+    assert not (tmp_path / "relative").exists()
+    assert list(Path(environ["HOME"], ".cache/nixenv/nixenv").glob("activation-*"))
+
+
 def test_a_large_profile_is_served(environ: Environ, tmp_path: Path) -> None:
     """Its text goes nowhere near a command line, where it would be seen and be too long."""
     profile = tmp_path / "large.toml"

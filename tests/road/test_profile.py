@@ -1,6 +1,7 @@
 """Profiles: one schema, and messages that name the key."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from nixenv import load_profile
 from nixenv.errors import Unreadable
 from nixenv.road.profile import BUILT_IN, ProfileNotFound, parse_profile, to_document
 from nixenv.road.profile_table import ProfileInvalid
+from nixenv.road.variables import SHELLS_OWN
 
 NEVER_SET = (
     *("NIXENV_ACTIVATION", "PATH", "PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE", "VIRTUAL_ENV"),
@@ -242,3 +244,18 @@ def test_other_names_are_a_profiles_to_set() -> None:
     """However near they come to those."""
     names = ("PATHS", "LD_PRELOADED", "CUDA_HOMES", "_PATH", "nixenv", "CC", "MANPATH")
     assert parse_profile({"set": dict.fromkeys(names, "v")}, "p").variables == set(names)
+
+
+@pytest.mark.parametrize("table", ["set", "defaults"])
+@pytest.mark.parametrize("name", sorted(SHELLS_OWN))
+def test_what_a_shell_keeps_for_itself_is_refused(table: str, name: str) -> None:
+    """bash assigns several variables at once, and none of them where one is read-only."""
+    with pytest.raises(ProfileInvalid, match="is not for a profile to set"):
+        parse_profile({table: {name: "x"}}, "p")
+
+
+def test_what_bash_has_read_only_is_among_them() -> None:
+    """By its own list."""
+    told = subprocess.run(["bash", "-c", "readonly -p"], capture_output=True, text=True, check=True)
+    names = {line.split()[2].partition("=")[0] for line in told.stdout.splitlines()}
+    assert {"BASHOPTS", "EUID"} <= names <= SHELLS_OWN

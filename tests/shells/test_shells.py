@@ -22,7 +22,7 @@ from nixenv import (
     render,
     shells,
 )
-from nixenv.road.plan import Remove, resolve
+from nixenv.road.plan import Operation, Remove, resolve
 from nixenv.shells.data import NotExpressible
 from tests.real_shells import EVAL, LANGUAGE, SEARCH_PATH, SHELLS, SOURCE, evaluate
 
@@ -312,6 +312,28 @@ def test_a_directory_that_cannot_be_made_stops_nothing(shell: str, tmp_path: Pat
     assert evaluate(SOURCE[shell], text, {}, tmp_path)["HELD"] == "v"
     assert str(tmp_path / "file") in (tmp_path / "told").read_text()
     assert sorted(os.listdir(tmp_path)) == ["file", "home", "made", "text", "told"]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_many_directories_that_cannot_be_made_are_one_complaint(shell: str, tmp_path: Path) -> None:
+    """All lie below one cache directory; those that can be made are made."""
+    (tmp_path / "file").touch()
+    paths = [*(tmp_path / f"file/{number}" for number in range(8)), tmp_path / "it's made"]
+    operations: list[Operation] = [MakeDirectory(str(path)) for path in paths]
+    operations.append(Set("HELD", "v"))
+    file = tmp_path / "text"
+    file.write_text(render(Environment(operations), LANGUAGE[shell], {}))
+    done = subprocess.run(
+        SOURCE[shell],
+        env={"PATH": SEARCH_PATH, "TEXT_FILE": str(file), "HOME": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "HELD=v" in done.stdout.split("\0")
+    assert (done.stderr.count("\n"), done.stderr.count(f"{tmp_path}/file")) == (1, 1)
+    assert (tmp_path / "it's made").is_dir()
 
 
 def test_fish_sets_for_all_when_it_is_evaluated_in_a_function(tmp_path: Path) -> None:
