@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nixenv.text import as_code, split_code
+from nixenv.text import as_code, shorten, split_code
 from tests.real_shells import require_tool
 
 
@@ -46,4 +46,26 @@ def test_a_marked_line_means_the_same(shell: str, value: str) -> None:
 )
 def test_backticks_count_in_pairs(text: str, parts: tuple[tuple[str, bool], ...]) -> None:
     """One too many, and nothing is code: it may come from a name."""
+    assert split_code(text) == parts
+
+
+def test_a_long_text_is_cut_and_its_length_told() -> None:
+    """Up to the limit, which is 300 characters, all of it is shown."""
+    assert shorten("a" * 300) == "a" * 300
+    assert shorten("a" * 301) == f"{'a' * 300}... (301 characters)"
+    assert (shorten("abc", 3), shorten("abcd", 3)) == ("abc", "abc... (4 characters)")
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("a `b` c", (("a ", False), ("b", True), (" c", False))),
+        ("`a``b`", (("a", True), ("b", True))),
+        ("x `a` y `b` z", (("x ", False), ("a", True), (" y ", False), ("b", True), (" z", False))),
+    ],
+)
+def test_what_stands_between_backticks_is_code(
+    text: str, parts: tuple[tuple[str, bool], ...]
+) -> None:
+    """Every second part."""
     assert split_code(text) == parts

@@ -114,3 +114,27 @@ def test_ninja_is_the_newest() -> None:
     assert choose_ninja(probe_of(module, new, old)) == (new.path, Reason.NEWEST_NINJA)
     assert choose_ninja(probe_of(module)) == (module.path, Reason.HAS_NINJA)
     assert choose_ninja(probe_of()) is None
+
+
+def test_a_wrapper_is_gcc_itself_and_of_a_version() -> None:
+    """Another package with its name, one without g++, and gcc without wrapper are none."""
+    wrapper = gcc("13.3.0")
+    bare = StoreObject(store_path("gcc-wrapper-14.3.0"), programs=("gcc",))
+    others = (gcc("14.3.0", "gcc"), gcc("hook", "gcc-wrapper"), bare)
+    assert choose(*others, wrapper) == HostCompiler(
+        wrapper.path, Reason.NEWEST_GCC, f"{wrapper.path}/bin/gcc", f"{wrapper.path}/bin/g++"
+    )
+    assert choose(*others) is None
+    plain = StoreObject(store_path("gcc-wrapper-12.1.0"), programs=("g++", "gcc"))
+    found = choose(plain)
+    assert found is not None
+    assert found.path == plain.path
+
+
+def test_the_oldest_is_so_by_number() -> None:
+    """9.5 is older than 14.3, whatever sorts first."""
+    old, new = gcc("9.5.0"), gcc("14.3.0")
+    for order in ((old, new), (new, old)):
+        found = choose(*order, nvcc(newest_gcc=8))
+        assert found is not None
+        assert (found.path, found.reason) == (old.path, Reason.OLDEST_GCC)

@@ -171,6 +171,11 @@ def test_what_is_left_out_is_told() -> None:
         ("A", "warning"),
         ("B", "note"),
     ]
+    assert findings[0].evidence == ("{cuobjdump}",)
+    assert "take A out of the profile" in findings[0].remedy
+    both = Profile("p", fixed={"A": "{cuobjdump}:{nvcc}:{cuobjdump}"})
+    (found,) = tell_left_out(CPU_ONLY, both)
+    assert found.summary == "A is not set: there is no {cuobjdump}, {nvcc} here"
     assert [*tell_left_out(INVENTORY, profile, "/flox")] == []
 
 

@@ -249,6 +249,23 @@ def test_an_environment_whose_python_has_no_modules_is_refused() -> None:
     assert choose_interpreter(closure, environment(v3_12=2), "3.13").version == "3.13"
 
 
+def test_modules_elsewhere_are_no_reason_to_refuse() -> None:
+    """The root is no environment, is not noted, or its launcher brings modules of its version."""
+    version = "3.13"
+    empty = environment(v3_12=2)
+    closure = closure_of(P312, P313, StoreObject(store_path("root")))
+    launched = launcher("python3-3.13.1", "other", version=version)
+    note = ModuleDirectory(site_packages("other", version), (), (), 1)
+    served = empty._replace(root_python=launched, directories=(*empty.directories, note))
+    assert choose_interpreter(closure, served, None).version == version
+    unnoted = empty._replace(objects=tuple(o for o in empty.objects if o.path != closure.root))
+    assert choose_interpreter(closure, unnoted, None).version == version
+    with pytest.raises(PythonWithoutModules) as caught:
+        choose_interpreter(closure, empty, None)
+    assert (caught.value.root, caught.value.version) == (closure.root, version)
+    assert caught.value.present == ["3.12"]
+
+
 def directories(
     *objects: StoreObject,
     launched: Launcher | None = None,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nixenv.errors import Unreadable
+from nixenv.process import PATIENT
 from nixenv.road.nix import NixFailed, NixNotFound
 from nixenv.road.query import Closure, Origin, UnusableClosure, parse_requisites, query_closure
 from tests.closures import store_path
@@ -164,3 +165,46 @@ def test_what_is_shipped_stands_in_for_a_nix_that_cannot_work(tmp_path: Path) ->
     ship(tmp_path, this=snapshot(A, ROOT))
     found = query_closure(ROOT, "/nix/store", without_nix(tmp_path))
     assert (found.paths, found.origin, found.failure) == ((A, ROOT), Origin.SHIPPED, None)
+
+
+def stand_in(directory: Path, lines: str) -> None:
+    """Put a program in nix-store's place."""
+    script = directory / "nix-store"
+    script.write_text(f"#!/bin/sh\n{lines}")
+    script.chmod(0o755)
+
+
+def test_nix_is_asked_for_the_roots_requisites(tmp_path: Path) -> None:
+    """With `-qR ROOT`, in the environment that is given; its answer is the closure."""
+    stand_in(tmp_path, f'[ "$*" = "-qR {ROOT}" ] && printf "%s\\n" "$GIVEN" {ROOT}\n')
+    calls: list[str] = []
+    found = query_closure(
+        ROOT,
+        "/nix/store",
+        {**without_nix(tmp_path), "GIVEN": A},
+        meanwhile=lambda: calls.append("called"),
+    )
+    assert found == Closure(ROOT, (A, ROOT), Origin.NIX, f"{tmp_path}/nix-store -qR {ROOT}")
+    assert calls == ["called"]
+
+
+@pytest.mark.usefixtures("no_profiles")
+def test_without_nix_the_requisites_serve(tmp_path: Path) -> None:
+    """They are told as what they are: the whole environment's, without order."""
+    file = tmp_path / "requisites.txt"
+    file.write_text(f"{ROOT}\n{A}\n")
+    found = query_closure(ROOT, "/nix/store", without_nix(tmp_path))
+    assert found == Closure(ROOT, (ROOT, A), Origin.REQUISITES, str(file))
+    file.write_bytes(f"{ROOT}\n".encode() + b"\xff\n")
+    with pytest.raises(UnusableClosure, match=f"{file} gave no usable closure"):
+        query_closure(ROOT, "/nix/store", without_nix(tmp_path))
+
+
+def test_what_nix_said_is_heard_where_requisites_stand_in(tmp_path: Path) -> None:
+    """Its stderr reaches whoever waits, although there is no error."""
+    (tmp_path / "requisites.txt").write_text(f"{ROOT}\n")
+    stand_in(tmp_path, "echo 'error: its words' >&2\nexit 1\n")
+    heard: list[str] = []
+    patience = PATIENT._replace(hear=heard.append)
+    query_closure(ROOT, "/nix/store", without_nix(tmp_path), patience)
+    assert heard == ["error: its words\n"]

@@ -138,3 +138,26 @@ def test_settings_are_of_the_environment_that_had_them_first() -> None:
     assert list_inherited(second, inner) == ("NIXENV_PROFILE", "NIXENV_LAYOUT")
     assert list_inherited(second, deeper) == ("NIXENV_PROFILE",)
     assert list_inherited(record_of(deeper, second), deeper) == ("NIXENV_PROFILE",)
+
+
+def test_without_a_record_there_is_none() -> None:
+    """Unset, empty, or of somebody else's making."""
+    for environ in ({}, {"NIXENV_ACTIVATION": ""}, {"NIXENV_ACTIVATION": "1"}):
+        assert read_record(environ) is None
+    record = make_record(Environment((Set("A", "b"),)), TOLD, {})
+    assert read_record({"NIXENV_ACTIVATION": format_record(record)}) == record
+    assert read_record({"nixenv_activation": format_record(record)}) is None
+
+
+def test_a_setting_is_inherited_where_it_was_meant_for_another_environment() -> None:
+    """With the value that it had there; outside of Flox the environment is the empty one."""
+    made = make_record(Environment(()), TOLD, {"NIXENV_PROFILE": "vllm"})
+    here = {"NIXENV_PROFILE": "vllm", "FLOX_ENV": TOLD[3]}
+    assert list_inherited(made, here) == ()
+    assert list_inherited(made, {**here, "FLOX_ENV": "/other"}) == ("NIXENV_PROFILE",)
+    assert list_inherited(made, {"NIXENV_PROFILE": "vllm"}) == ("NIXENV_PROFILE",)
+    assert list_inherited(made, {"NIXENV_PROFILE": "mine"}) == ()
+    assert list_inherited(made, {}) == ()
+    outside = make_record(Environment(()), (*TOLD[:3], ""), {"NIXENV_PROFILE": "vllm"})
+    assert list_inherited(outside, {"NIXENV_PROFILE": "vllm"}) == ()
+    assert list_inherited(outside, here) == ("NIXENV_PROFILE",)
