@@ -173,12 +173,11 @@ def list_members(
 
 
 def describe_occasion(occasion: Occasion) -> str:
-    """Say in a line when, where and by what something was looked at."""
+    """Say in a line when and where something was looked at, and by which versions."""
     place = f" on {occasion.host}" if occasion.host else ""
     nix = f", Nix {occasion.nix}" if occasion.nix else ""
-    command = f", by `{occasion.command}`" if occasion.command else ""
     time = occasion.time.replace("T", " ").replace("+00:00", " UTC")
-    return f"{time}{place}, nixenv {occasion.nixenv}{nix}{command}"
+    return f"{time}{place}, nixenv {occasion.nixenv}{nix}"
 
 
 def to_document(answer: object) -> dict[str, object]:

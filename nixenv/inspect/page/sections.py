@@ -8,6 +8,7 @@ from packaging.utils import canonicalize_name
 
 from nixenv.evidence.gpu import Gpu
 from nixenv.evidence.machine import Machine
+from nixenv.evidence.occasion import Occasion
 from nixenv.findings import Finding
 from nixenv.inspect.components import Group
 from nixenv.inspect.page.markup import Child, advice, code, element, listed, prose
@@ -210,10 +211,14 @@ def _facts(report: Report) -> Iterator[Element]:
     source = [report.source] if report.source else []
     yield from _fact("Closure", f"{len(members)} store objects", *size, *source)
     yield from _fact("Profile", report.profile, f"layout {report.layout}")
-    yield from _fact("Made", element("span", *prose(describe_occasion(report.made))))
+    yield from _occasion_fact("Made", report.made)
     if report.recorded is not None:
-        snapshot = element("span", *prose(describe_occasion(report.recorded)))
-        yield from _fact("Of a snapshot of", snapshot)
+        yield from _occasion_fact("Of a snapshot of", report.recorded)
+
+
+def _occasion_fact(name: str, occasion: Occasion) -> Iterator[Element]:
+    command = [code(occasion.command)] if occasion.command else []
+    return _fact(name, describe_occasion(occasion), *command)
 
 
 def _machine_facts(looked_at: Machine) -> Iterator[Element]:

@@ -108,6 +108,8 @@ def _facts(report: Report, *, full: bool) -> Iterator[tuple[str, Iterable[str]]]
 
 def _occasion_lines(report: Report) -> Iterator[str]:
     yield f"made: {describe_occasion(report.made)}"
+    if report.made.command:
+        yield f"by: {report.made.command}"
     if report.recorded is not None:
         yield f"of a snapshot of {describe_occasion(report.recorded)}"
 
