@@ -124,7 +124,8 @@ def check_layout(
     told = find_told(root, layout, before)
 
     def run(program: Program) -> Outcome:
-        file = scratch / f"{program.name.replace(' ', '_')}.py"
+        # Its directory is the first on sys.path: a file called triton.py would be the module.
+        file = scratch / f"program-{program.name.replace(' ', '_')}.py"
         file.write_text(program.text + TELL_LOADED)
         outcome = run_program(file, program.arguments, environ, base)
         if outcome.verdict == "FAIL" and f"{program.package} looks for" in told:
