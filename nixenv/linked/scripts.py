@@ -18,6 +18,9 @@ _SCRIPT_NAME = re.compile(r"(?!\.)[^\s/]+")
 _SHEBANG_LIMIT = 127
 _PLAIN_PATH = re.compile(r"[^\s\ud800-\udfff]+")
 
+# Bytes of entry_points.txt; those with thousands of plugins have a hundred thousand.
+_LONGEST = 1 << 20
+
 Carried = tuple[tuple[str, str], ...]
 """Variables that the program's launcher sets, and their values."""
 
@@ -56,7 +59,8 @@ def plan_scripts(
 
 
 def _read_entry_points(metadata: Path) -> Iterable[EntryPoint]:
-    if not os.path.exists(metadata / "entry_points.txt"):
+    file = metadata / "entry_points.txt"
+    if not os.path.isfile(file) or os.path.getsize(file) > _LONGEST:
         return ()
     try:
         entry_points = PathDistribution(metadata).entry_points

@@ -16,6 +16,7 @@ from attrs import evolve
 from nixenv.linked.farm import FarmPlan, File, drop_identical, list_directory, require_present
 from nixenv.linked.tree import Conflict, Entry, Link, Source, merge, separate
 from nixenv.road.cuda import CudaToolkit
+from nixenv.road.disk import read_head, require_text
 from nixenv.road.farms import canonical_homes
 from nixenv.road.redistributables import parse_cuda_name
 from nixenv.storepath import StorePath, store_name
@@ -155,12 +156,9 @@ def _as_lib64(entry: Entry) -> Entry:
 
 def _plan_profile(home: str) -> Iterator[File]:
     """Copy ``nvcc.profile``: nvcc reads the one beside the path that it was called by."""
-    try:
-        with open(f"{home}/bin/nvcc.profile", "rb") as stream:
-            text = os.fsdecode(stream.read())
-    except FileNotFoundError:
-        return
-    yield File("bin/nvcc.profile", f"{text.rstrip()}\n{_PROFILE_TAIL}")
+    text = require_text(f"{home}/bin/nvcc.profile")
+    if text:
+        yield File("bin/nvcc.profile", f"{text.rstrip()}\n{_PROFILE_TAIL}")
 
 
 def _plan_nvcc(home: str, place: str) -> Iterator[File]:
@@ -168,9 +166,8 @@ def _plan_nvcc(home: str, place: str) -> Iterator[File]:
 
     Then it reads the profile that is there, and not the one beside the script.
     """
-    with open(f"{home}/bin/nvcc", "rb") as stream:
-        if stream.read(2) != b"#!":
-            return
+    if read_head(f"{home}/bin/nvcc", 2) != b"#!":
+        return
     nvcc, include, lib = (
         shlex.quote(path) for path in (f"{home}/bin/nvcc", f"{place}/include", f"{place}/lib")
     )

@@ -67,6 +67,27 @@ class NotInStore(RootError):
         )
 
 
+class InChrootStore(RootError):
+    """The path is where a chroot store keeps what its programs know by another path.
+
+    Nix has such a store for ``NIX_REMOTE=/path``, ``store = /path`` in nix.conf and
+    ``local?root=/path``.
+    """
+
+    path: str
+    home: str
+    known: StorePath
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"{self.path} is in a chroot store, {self.home}: its programs name {self.known}, which "
+            "is not there outside of it",
+            "work within it, where Nix puts everything in its place: "
+            f"`nix --extra-experimental-features nix-command shell --store {self.home} "
+            f"{self.known}`",
+        )
+
+
 class RootMissing(RootError):
     """The root names a store object, or something that should lead to one, and is not there."""
 
@@ -74,12 +95,16 @@ class RootMissing(RootError):
     in_store: bool
 
     def _texts(self) -> tuple[str, str]:
-        first = (
-            f"fetch it with `nix-store --realise {self.path}`"
-            if self.in_store
-            else "make a link to a store path there (`nix build --out-link`)"
+        summary = f"{self.path} does not exist"
+        if not self.in_store:
+            first = "make a link to a store path there (`nix build --out-link`)"
+            return summary, f"{first}, or name another root"
+        return (
+            summary,
+            f"fetch it with `nix-store --realise {self.path}`, or name another root; if Nix has "
+            "it, in a chroot store (NIX_REMOTE, or `store` in nix.conf), work within that: "
+            "`nix shell --store`",
         )
-        return f"{self.path} does not exist", f"{first}, or name another root"
 
 
 class BareInterpreter(RootError):
@@ -244,6 +269,15 @@ def _find_virtual_environment(path: str, store_dir: str) -> tuple[StorePath, str
     return None
 
 
+def _refuse(path: str, resolved: str, store_dir: str) -> RootError:
+    """Say what is wrong with a path outside the store directory."""
+    home, _, inside = resolved.partition(f"{store_dir}/")
+    known = enclosing_store_path(f"{store_dir}/{inside}", store_dir)
+    if known is None or not home:
+        return NotInStore(path, resolved, store_dir)
+    return InChrootStore(path, home, known)
+
+
 def _is_bare_interpreter(file: str) -> bool:
     """Whether a file is an interpreter with no modules of its own but installers."""
     version = VERSIONED_PYTHON.fullmatch(os.path.basename(file))
@@ -273,6 +307,6 @@ def _store_object_of(resolved: str, path: str, store_dir: str) -> StorePath:
         real_store_dir = os.path.realpath(store_dir)
         inside = enclosing_store_path(resolved, real_store_dir)
         if inside is None:
-            raise NotInStore(path, resolved, store_dir)
+            raise _refuse(path, resolved, store_dir)
         root = StorePath(store_dir + inside[len(real_store_dir) :])
     return root

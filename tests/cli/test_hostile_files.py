@@ -105,6 +105,32 @@ def test_directories_without_end(store: PrivateStore, environ: Environ) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("kind", ["pipe", "device", "long"])
+@pytest.mark.parametrize("name", ["entry_points.txt", "RECORD", "METADATA"])
+def test_metadata_without_end(
+    name: str, kind: str, store: PrivateStore, environ: Environ, tmp_path: Path
+) -> None:
+    """Nobody waits for it, and no more than a part is read."""
+    (tmp_path / "odd").mkdir()
+    metadata = next(site_of(store, "attrs").glob("*.dist-info"))
+    (metadata / name).unlink(missing_ok=True)
+    (metadata / name).symlink_to(endless(tmp_path / "odd", kind))
+    done = nixenv(environ, "export", "--layout", "linked", "--shell", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "long"])
+def test_a_profile_of_nvcc_without_end(
+    kind: str, store: PrivateStore, environ: Environ, tmp_path: Path
+) -> None:
+    """Likewise."""
+    (nvcc,) = Path(store.store_dir).glob("*-cuda_nvcc-12.8.93")
+    (nvcc / "bin/nvcc.profile").unlink()
+    (nvcc / "bin/nvcc.profile").symlink_to(endless(tmp_path, kind))
+    done = nixenv(environ, "export", "--layout", "linked", "--shell", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 # Files that the user names ---------------------------------------------------------------------
 
 
