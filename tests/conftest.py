@@ -14,6 +14,9 @@ from fixtures.jit import JitPrograms, build_jit_programs
 from fixtures.private_store import PrivateStore
 from tests.real_shells import SEARCH_PATH, require_tool
 
+# Some tests read the project's own files, and some while they are collected.
+os.chdir(Path(__file__).parents[1])
+
 Nixenv = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
