@@ -42,10 +42,12 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
     >>> suggest("exprot", ("export", "explain"))
     ': did you mean export?'
+    >>> suggest("exprot", ("export", "explain", "export"))
+    ': did you mean export?'
     """
     from difflib import get_close_matches  # noqa: PLC0415 -- only errors ask for it
 
-    alike = get_close_matches(name[:100], known, n=2)
+    alike = get_close_matches(name[:100], dict.fromkeys(known), n=2)  # PATH may name one twice
     return f": did you mean {' or '.join(alike)}?" if alike else ""
 
 
