@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from nixenv.directories import put_directory
 from nixenv.errors import Unreadable
+from nixenv.files import read_file
 from nixenv.places import make_private_directory
 from nixenv.sglang.cache import CacheUnwritable, entry_name
 
@@ -106,12 +107,12 @@ def _is_intact(shadow: Shadow) -> bool:
     directory = shadow.directory
     try:
         for name, text in shadow.files.items():
-            with open(os.path.join(directory, name), encoding="utf-8") as stream:
-                if stream.read() != text:
-                    return False
+            wanted = text.encode()
+            if read_file(os.path.join(directory, name), len(wanted)) != wanted:
+                return False
         names = set(os.listdir(directory)) - shadow.files.keys()
         return shadow.links == {
             name: os.readlink(os.path.join(directory, name)) for name in names
         } and os.listdir(shadow.entry) == [os.path.basename(directory)]
-    except (OSError, UnicodeDecodeError):
+    except OSError:
         return False

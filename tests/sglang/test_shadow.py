@@ -126,7 +126,8 @@ def test_other_weights_under_the_same_names_need_no_other_shadow(
 
 
 @pytest.mark.parametrize(
-    "damage", ["no config", "other config", "link gone", "link moved", "link added", "file"]
+    "damage",
+    ["no config", "other config", "a pipe", "link gone", "link moved", "link added", "file"],
 )
 def test_a_damaged_shadow_is_replaced(damage: str, model: Path, tmp_path: Path) -> None:
     """Something that cleans caches may have been there."""
@@ -138,6 +139,9 @@ def test_a_damaged_shadow_is_replaced(damage: str, model: Path, tmp_path: Path) 
             (shadow / CONFIG_NAME).unlink()
         case "other config":
             (shadow / CONFIG_NAME).write_bytes(b"\xff")
+        case "a pipe":
+            (shadow / CONFIG_NAME).unlink()
+            os.mkfifo(shadow / CONFIG_NAME)
         case "link gone":
             config.unlink()
         case "link moved":
