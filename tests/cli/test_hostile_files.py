@@ -96,8 +96,8 @@ def test_directories_without_end(store: PrivateStore, environ: Environ) -> None:
     """As deep as a path can be: what calls itself for each level would end."""
     place = os.open(site_of(store, "attrs"), os.O_RDONLY)
     for _ in range(1500):
-        os.mkdir("deep", dir_fd=place)
-        inner = os.open("deep", os.O_RDONLY, dir_fd=place)
+        os.mkdir("d", dir_fd=place)
+        inner = os.open("d", os.O_RDONLY, dir_fd=place)
         os.close(place)
         place = inner
     os.close(place)
