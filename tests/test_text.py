@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nixenv.text import as_code, shorten, split_code
+from nixenv.text import as_code, printable, shorten, split_code
 from tests.real_shells import require_tool
 
 
@@ -69,3 +69,10 @@ def test_what_stands_between_backticks_is_code(
 ) -> None:
     """Every second part."""
     assert split_code(text) == parts
+
+
+def test_what_acts_on_a_terminal_is_shown_as_an_escape() -> None:
+    """And nothing else is changed."""
+    assert printable(
+        "caf\u00e9 \x1b[31m\n\u2028\udcff"
+    ) == r"caf\u00e9 \x1b[31m\n\u2028\udcff".replace(r"\u00e9", "\u00e9")

@@ -469,6 +469,16 @@ def test_a_recipe_ends_where_its_lines_end() -> None:
     assert find_recipe(ELF + b"makeCWrapperish") is None
 
 
+def test_flags_of_a_recipe_stand_before_and_behind_the_users_arguments() -> None:
+    """Split at blanks, where there may be several."""
+    flags = ("--add-flag 'a b'", "--add-flags 'c d'", "--append-flag 'e f'", "--append-flags 'g h'")
+    text = find_recipe(recipe("/x", *flags))
+    assert text is not None
+    found = follow_recipe(text, Run("/w", (UNKNOWN,), "/w"))
+    assert isinstance(found, Run)
+    assert found.arguments == ("a b", "c", "d", UNKNOWN, "e f", "g", "h")
+
+
 # The shell, against bash --------------------------------------------------------------------------
 
 values = st.text("ab:/ '\"$\\x{}#%", max_size=6)

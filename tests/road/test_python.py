@@ -377,6 +377,7 @@ def test_path_lines_follow_where_python_reads_them() -> None:
         (flox.directory, False, Part.SITE),
         (site_packages("python3.12-packaging-20.9"), False, Part.SITE),
     ]
+    assert [part.content for part in found] == [(), (), ("t",), ()]
     assert [part.directory for part in parts(OLD, root, notes=(note,), flox=flox)] == [
         site_packages("root"),
         flox.directory,
