@@ -206,7 +206,8 @@ def _find_root(
     program = binary if selection.binary is None else selection.binary
     if program is None:
         raise NothingSelected(profile)
-    return find_program_root(program, search_path(environ), store_dir, flox_env)
+    named_by = profile if selection.binary is None else None
+    return find_program_root(program, search_path(environ), store_dir, flox_env, named_by)
 
 
 def search_path(environ: Mapping[str, str]) -> str:

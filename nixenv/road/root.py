@@ -25,14 +25,17 @@ class ProgramNotFound(RootError):
     program: str
     search_path: str
     programs: Sequence[str]
+    profile: str | None
 
     def _texts(self) -> tuple[str, str]:
         from nixenv.text import suggest  # noqa: PLC0415 -- not before Nix is asked
 
+        meant = f", which the profile {self.profile} is for," if self.profile else ""
         return (
-            f"no program {self.program!r} on PATH ({self.search_path or 'PATH is empty'})"
+            f"no program {self.program!r}{meant} on PATH ({self.search_path or 'PATH is empty'})"
             f"{suggest(self.program, self.programs)}",
-            "install it in this environment, or name its store path with --root",
+            "install it in this environment, or name its store path with --root"
+            + (", or name another program" if self.profile else ""),
         )
 
 
@@ -152,12 +155,23 @@ def find_executable(name: str, search_path: str) -> str | None:
 
 
 def find_program_root(
-    program: str, search_path: str, store_dir: str, flox_env: str | None = None
+    program: str,
+    search_path: str,
+    store_dir: str,
+    flox_env: str | None = None,
+    profile: str | None = None,
 ) -> Root:
     """Find the store object that holds ``program``, through PATH and links to the end.
 
     A bare interpreter tells nothing of modules: where the Flox environment has the same one under
     that name, it is the root.
+
+    Args:
+        program: Its name, or a path.
+        search_path: The directories to look in.
+        store_dir: The store directory.
+        flox_env: The directory of the Flox environment.
+        profile: The profile that names the program, where the user named none.
 
     Raises:
         ProgramNotFound: nothing of that name on the search path.
@@ -170,7 +184,7 @@ def find_program_root(
         # A link to a collected store object is no executable; naming it beats "not found".
         found = next(filter(os.path.islink, _candidates(program, search_path)), None)
         if found is None:
-            raise ProgramNotFound(program, search_path, tuple(_list_programs(search_path)))
+            raise ProgramNotFound(program, search_path, tuple(_list_programs(search_path)), profile)
     resolved = _resolve(found)
     name = os.path.basename(program)
     environment = _find_virtual_environment(found, store_dir)
@@ -220,7 +234,7 @@ def find_named_root(
     name = os.path.basename(program if program is not None else expected or "")
     has_program = bool(name) and os.path.lexists(os.path.join(programs, name))
     if program is not None and not has_program:
-        raise ProgramNotFound(program, programs, tuple(_list_programs(programs)))
+        raise ProgramNotFound(program, programs, tuple(_list_programs(programs)), None)
     file = os.path.join(programs, name) if has_program else None
     return Root(root, name if has_program else None, how, file=file, named=path)
 

@@ -48,6 +48,14 @@ def test_a_program_that_is_nowhere(nixenv: Nixenv, environ: Environ) -> None:
     refused(nixenv("export", "sglnag"), 3, "'sglnag'", environ["PATH"], "--root")
 
 
+def test_a_program_that_the_profile_names(nixenv: Nixenv, environ: Environ) -> None:
+    """Who named none is told where it comes from."""
+    environ["PATH"] = "/usr/bin:/bin"
+    done = nixenv("run", "--profile", "vllm", "--", "true")
+    refused(done, 125, "no program 'vllm'", "the profile vllm is for", "name another program")
+    refused(nixenv("export", "vllm"), 3, "no program 'vllm' on PATH")
+
+
 @pytest.mark.parametrize("name", ["", "$(touch ran)", "a\nb", "-"])
 def test_an_odd_program_name(name: str, nixenv: Nixenv) -> None:
     """It is looked up like any other, and shown so that nobody is fooled."""
