@@ -1,6 +1,7 @@
 """Fixtures that many tests share: the closure that real Nix built, and ways to use it."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,20 @@ from tests.real_shells import SEARCH_PATH, require_tool
 os.chdir(Path(__file__).parents[1])
 
 Nixenv = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_configure() -> None:
+    """Give signals their usual meaning, which nohup, or a shell's `&`, takes from what is started.
+
+    The programs leave those alone that they find ignored, as they should.
+    """
+    for number, usual in (
+        (signal.SIGHUP, signal.SIG_DFL),
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGTERM, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 @pytest.fixture(scope="session")
