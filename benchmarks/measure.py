@@ -1,5 +1,6 @@
 """Time whole processes, interleaved, so that a busy moment falls on all of them alike."""
 
+import random
 import shutil
 import subprocess
 import tempfile
@@ -52,14 +53,18 @@ class Timing:
 def time_commands(commands: Sequence[Command], rounds: int) -> dict[str, Timing]:
     """Run all commands in turn, `rounds` times, after one round that is for their memory.
 
+    The order of each round is another: right after a process that wrote much, or freed much, even
+    an empty shell takes a fifth longer.
+
     Raises:
         RuntimeError: a command failed that may not, or GNU time is missing.
     """
     memory = {command.name: _measure_memory(command) for command in commands}
     seconds: dict[str, list[float]] = {command.name: [] for command in commands}
     failed = dict.fromkeys(seconds, False)
+    order = random.Random(rounds)
     for _ in range(rounds):
-        for command in commands:
+        for command in order.sample(commands, len(commands)):
             start, end, status = _run(command, command.argv)
             seconds[command.name].append(end - start)
             failed[command.name] = status != 0
