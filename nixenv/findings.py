@@ -113,6 +113,7 @@ class Code(StrEnum):
     GPU_DEVICE_NODE_MISSING = "gpu-device-node-missing", Severity.ERROR
     GPU_JETSON = "gpu-jetson", Severity.NOTE
     GPU_SPLIT = "gpu-split", Severity.NOTE
+    GPU_PROHIBITED = "gpu-prohibited", Severity.ERROR, Severity.WARNING
     GPU_MEMORY_HELD = "gpu-memory-held", Severity.WARNING
     GPU_HIDDEN = "gpu-hidden", Severity.WARNING
     GPU_ARCHITECTURE_UNSUPPORTED = "gpu-architecture-unsupported", Severity.ERROR, Severity.WARNING

@@ -101,6 +101,9 @@ class Answer:
 
 _LIBCUDA = "libcuda.so.1"
 
+PROHIBITED = "Prohibited"
+"""The mode of a GPU that no program may use."""
+
 # Seconds. A healthy nvidia-smi may take a few where the driver first has to wake the GPUs.
 _PATIENCE = 10.0
 

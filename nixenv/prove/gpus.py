@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 
-from nixenv.evidence.gpu import Gpu, GpuDriver
+from nixenv.evidence.gpu import PROHIBITED, Gpu, GpuDriver
 from nixenv.prove.compilers import LIBRARY
 from nixenv.prove.steps import Part, State, Step
 from nixenv.prove.workshop import Workshop, ask_inside, judge_inside, not_tried
@@ -111,6 +111,8 @@ def _visible(chosen: str | None, gpus: Sequence[Gpu]) -> Iterator[tuple[str, Gpu
 def _why_not(gpu: Gpu | None) -> str:
     if gpu is None:
         return "nvidia-smi does not list it, so how much of it is free cannot be told"
+    if gpu.mode == PROHIBITED:
+        return f"its compute mode is {gpu.mode}: no program may use it"
     if gpu.mode not in ("", "Default"):
         return f"its compute mode is {gpu.mode}: a server may need it for itself"
     if gpu.memory is not None and gpu.memory_used is not None:

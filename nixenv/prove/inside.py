@@ -19,6 +19,8 @@ from collections.abc import Callable
 
 RESULT = "nixenv-result:"
 
+NIXOS_DRIVER = "/run/opengl-driver/lib/libcuda.so.1"
+
 
 def import_entry_point(program: str) -> dict[str, object]:
     """Import the module in which the program begins, by the metadata of its distribution."""
@@ -42,11 +44,21 @@ def load(library: str, runtime: str) -> dict[str, object]:
 
 def initialise_driver() -> dict[str, object]:
     """Load the driver's library and initialise it, which makes no context."""
-    libcuda = ctypes.CDLL("libcuda.so.1")
+    libcuda = _load_driver()
     status, count = libcuda.cuInit(0), ctypes.c_int()
     if status == 0:
         libcuda.cuDeviceGetCount(ctypes.byref(count))
     return {"status": status, "devices": count.value, "libcuda": _mapped("libcuda.so")}
+
+
+def _load_driver() -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        # What nixpkgs builds for CUDA has this directory on its run path, and its Python has not.
+        if not os.path.exists(NIXOS_DRIVER):
+            raise
+        return ctypes.CDLL(NIXOS_DRIVER)
 
 
 def run_kernel(library: str, runtime: str) -> dict[str, object]:

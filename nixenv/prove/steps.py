@@ -95,7 +95,7 @@ _EXPLANATIONS: Mapping[Part, tuple[Code, ...]] = {
     Part.DEVICE_CODE: (
         *(Code.CUDA_DISTRIBUTIONS, Code.CUDA_HOST_COMPILER_TOO_NEW, Code.CUDA_NO_HOST_COMPILER),
         *(Code.CUDA_RUNTIME_HEADERS_MISSING, Code.CUDA_CCCL_MISSING, Code.GPU_TOO_OLD),
-        *(Code.TOOL_BROKEN, Code.COMPILER_FLAGS_FOREIGN),
+        *(Code.TOOL_BROKEN, Code.COMPILER_FLAGS_FOREIGN, Code.ARCHITECTURE_LIST_UNFIT),
     ),
     Part.HOST_CODE: (
         Code.TOOL_BROKEN,
@@ -136,13 +136,20 @@ def explain(step: Step, findings: Sequence[Finding]) -> Finding | None:
         step: The step.
         findings: What inspect found, worst first.
     """
-    missed = [name for match in _MISSED.finditer(step.detail) for name in match.groups() if name]
+    missed = [_missing(match) for match in _MISSED.finditer(step.detail)]
     for finding in findings:
         told = "\n".join((finding.summary, *finding.evidence))
-        if any(re.search(rf"(?<![\w.]){re.escape(name)}(?![\w])", told) for name in missed):
+        if any(pattern.search(told) for pattern in missed):
             return finding
     found = {finding.code: finding for finding in reversed(findings)}
     return next((found[code] for code in _EXPLANATIONS[step.part] if code in found), None)
+
+
+def _missing(match: re.Match[str]) -> re.Pattern[str]:
+    """Give what finds the name of the thing that a tool missed in the words of a finding."""
+    # A library behind a slash is one that is there.
+    before = "./" if match.lastgroup == "shared" else "."
+    return re.compile(rf"(?<![\w{before}]){re.escape(match[match.lastgroup or 0])}(?![\w])")
 
 
 def to_document(proof: Proof) -> dict[str, object]:

@@ -34,6 +34,15 @@ def test_a_library_is_found_by_the_flag_that_names_it() -> None:
     assert explain(failed(Part.LAUNCHER, words), [runtime, stubs]) is stubs
 
 
+def test_a_library_that_is_there_is_not_the_missing_one() -> None:
+    """A finding that names the path of another file by its name explains nothing."""
+    stub = Code.CUDA_STUBS_ON_RUN_PATH.found("stubs are there", ("/s/lib/stubs/libcuda.so.1",))
+    unreachable = Code.GPU_LIBCUDA_UNREACHABLE.found("programs do not find libcuda.so.1, alas")
+    words = "OSError: libcuda.so.1: cannot open shared object file: No such file or directory"
+    assert explain(failed(Part.DRIVER, words), [stub]) is None
+    assert explain(failed(Part.DRIVER, words), [stub, unreachable]) is unreachable
+
+
 def test_else_what_is_likely_for_the_step() -> None:
     """And nothing where inspect found nothing of the kind."""
     step = failed(Part.DEVICE_CODE, "#error -- unsupported GNU version!")

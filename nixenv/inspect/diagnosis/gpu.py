@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
-from nixenv.evidence.gpu import Gpu, GpuDriver, Platform
+from nixenv.evidence.gpu import PROHIBITED, Gpu, GpuDriver, Platform
 from nixenv.evidence.machine import Machine
 from nixenv.findings import Code, Finding, Severity
 from nixenv.road.redistributables import numbers, parse_named_cuda
@@ -272,6 +272,15 @@ def _check_sharing(machine: Machine) -> Iterator[Finding]:
             (),
             "choose one of those that `nvidia-smi -L` lists: set CUDA_VISIBLE_DEVICES to its MIG-…",
         )
+    closed = [gpu for gpu in gpus if gpu.mode == PROHIBITED]
+    if closed:
+        yield Code.GPU_PROHIBITED.found(
+            f"{', '.join(dict.fromkeys(gpu.name for gpu in closed))}: in compute mode Prohibited, "
+            "in which no program may use it",
+            tuple(f"{gpu.name}: {gpu.uuid}" for gpu in closed if gpu.uuid),
+            f"as root, {as_code(' && '.join(map(_open, closed)))}",
+            severity=Severity.WARNING if len(closed) < len(gpus) else Severity.ERROR,
+        )
     held = [gpu for gpu in gpus if not gpu.is_split and _is_held(gpu)]
     if held:
         yield Code.GPU_MEMORY_HELD.found(
@@ -280,6 +289,10 @@ def _check_sharing(machine: Machine) -> Iterator[Finding]:
             "`nvidia-smi` lists who holds it: end that, or choose another GPU by "
             "CUDA_VISIBLE_DEVICES",
         )
+
+
+def _open(gpu: Gpu) -> str:
+    return f"nvidia-smi{f' -i {gpu.uuid}' if gpu.uuid else ''} -c DEFAULT"
 
 
 def _is_held(gpu: Gpu) -> bool:

@@ -158,6 +158,9 @@ def _gib(size: int) -> str:
 # What the GPUs can compute ------------------------------------------------------------------------
 
 
+_MODEL_IN = "a model in"
+
+
 def _check_capability(server: Server, gpus: Sequence[Gpu]) -> Iterator[Finding]:
     needed, whose = max(_list_needs(server), key=lambda need: numbers(need[0]), default=("0.0", ""))
     known = [gpu for gpu in gpus if gpu.compute_capability is not None]
@@ -179,10 +182,12 @@ def _list_needs(server: Server) -> Iterator[tuple[str, str]]:
     yield from server.needs
     method = server.quantisation or (server.model.quantisation if server.model else "")
     if needed := _NEEDED_BY_METHOD.get(method):
-        yield needed, f"a model in {method}"
+        yield needed, f"{_MODEL_IN} {method}"
 
 
 def _suggest(server: Server, whose: str) -> str:
     if server.names.get("model") == "SGLANG_MODEL" and whose != "sglang":
         return f"serve a model without FP8, such as {as_code(f'export {ALTERNATIVE}')}"
-    return "take a newer GPU, or a model in another format (AWQ, or 16 bits)"
+    if whose.startswith(_MODEL_IN):
+        return "take a newer GPU, or a model in another format (AWQ, or 16 bits)"
+    return "take a newer GPU; the server itself needs one, whatever the model"

@@ -9,7 +9,7 @@ from nixenv.evidence.machine import Machine
 from nixenv.evidence.nvcc_flags import split_flags, take_ccbin
 from nixenv.findings import Code, Finding, Severity
 from nixenv.inspect.diagnosis.gpu import oldest_capability, visible_gpus
-from nixenv.text import as_code
+from nixenv.text import as_code, printable
 
 _FLAGS = (
     *("NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS"),
@@ -35,10 +35,16 @@ _LEADING_WORDS = (
     *("--compiler-bindir", "--include-path", "--library-path"),
 )
 
-_ARCHITECTURE_LISTS = ("TORCH_CUDA_ARCH_LIST", "FLASHINFER_CUDA_ARCH_LIST")
+# What separates the entries: torch/utils/cpp_extension.py takes a space as a semicolon, and
+# flashinfer/compilation_context.py a space alone. A comma makes both end.
+_ARCHITECTURE_LISTS = {"TORCH_CUDA_ARCH_LIST": "[ ;]", "FLASHINFER_CUDA_ARCH_LIST": " "}
 
-# 9.0, 9.0a, 10.3f, 8.6+PTX; torch takes names such as Hopper as well, which are not judged.
+# 9.0, 9.0a, 10.3f, 8.6+PTX; names such as Hopper are for torch to know, and are not judged.
 _ARCHITECTURE = re.compile(r"(?P<major>[0-9]{1,2})\.(?P<minor>[0-9])(?P<only>[af]?)(?P<ptx>\+PTX)?")
+_NAMES = re.compile(r"[A-Z][a-z]+(?:\+[A-Za-z]+)*")
+
+# In nvcc's own flags: -arch=sm_90, --gpu-code sm_90a, -gencode arch=compute_90,code=sm_90.
+_NAMED_TO_NVCC = re.compile(r"\b(?:sm|compute)_(?P<code>[0-9]{2,3})[af]?\b")
 
 
 def check_surroundings(
@@ -67,6 +73,7 @@ def check_surroundings(
     if toolkit_version is not None:
         yield from _check_flags(variables, machine.variables, store_dir, refused)
         yield from _check_architectures(machine, toolkit_version, codes)
+        yield from _check_named_to_nvcc(machine.variables, toolkit_version, codes)
 
 
 def _check_conda(
@@ -150,11 +157,15 @@ def _foreign_words(flags: str, known: tuple[str, ...], *, is_refused: bool) -> I
 def _check_architectures(
     machine: Machine, toolkit_version: str, codes: Sequence[str]
 ) -> Iterator[Finding]:
-    for name in _ARCHITECTURE_LISTS:
+    for name, separator in _ARCHITECTURE_LISTS.items():
         text = machine.variables.get(name, "")
-        listed = list(filter(None, map(_ARCHITECTURE.fullmatch, re.split("[ ;,]+", text))))
-        if not listed or len(listed) < len(re.findall("[^ ;,]+", text)):
-            continue  # names among them are for torch to know
+        entries = list(filter(None, re.split(separator, text)))
+        listed = list(filter(None, map(_ARCHITECTURE.fullmatch, entries)))
+        if len(listed) < len(entries):
+            yield from _check_entries(name, text, entries)
+            continue
+        if not listed:
+            continue
         gpus = [gpu for _, gpu in visible_gpus(machine)]
         unfit = [gpu for gpu in gpus if not _is_covered(gpu, listed)]
         beyond = [found[0] for found in listed if not _compiles(found, toolkit_version, codes)]
@@ -176,6 +187,39 @@ def _check_architectures(
                 (f"{name}={text}",),
                 as_code(f"unset {name}"),
                 severity=Severity.WARNING,
+            )
+
+
+def _check_entries(name: str, text: str, entries: Sequence[str]) -> Iterator[Finding]:
+    strange = [
+        entry
+        for entry in entries
+        if not _ARCHITECTURE.fullmatch(entry) and not _NAMES.fullmatch(entry)
+    ]
+    if strange:
+        yield Code.ARCHITECTURE_LIST_UNFIT.found(
+            f"{name} cannot be read: {printable(', '.join(strange))} is no architecture; they are "
+            "written 9.0, with a space between two",
+            (f"{name}={text}",),
+            as_code(f"unset {name}"),
+            severity=Severity.WARNING,
+        )
+
+
+def _check_named_to_nvcc(
+    now: Mapping[str, str], toolkit_version: str, codes: Sequence[str]
+) -> Iterator[Finding]:
+    """Look whether nvcc knows the architectures that each call of it is told besides its own."""
+    for name in ("NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS"):
+        text = now.get(name, "")
+        named = _NAMED_TO_NVCC.finditer(text) if codes else ()
+        beyond = dict.fromkeys(found[0] for found in named if found["code"] not in codes)
+        if beyond:
+            yield Code.ARCHITECTURE_LIST_UNFIT.found(
+                f"{name} asks for {', '.join(beyond)}, which nvcc of CUDA {toolkit_version} does "
+                "not compile for: every compilation fails",
+                (f"{name}={text}",),
+                as_code(f"unset {name}"),
             )
 
 

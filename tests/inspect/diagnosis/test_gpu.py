@@ -452,6 +452,28 @@ def test_a_split_gpu() -> None:
         only(check(driver, **variables), "gpu-split", Severity.NOTE)
 
 
+@pytest.mark.parametrize(
+    ("modes", "severity"),
+    [
+        (("Default", "Exclusive_Process", ""), None),
+        (("Prohibited",), Severity.ERROR),
+        (("Default", "Prohibited"), Severity.WARNING),
+    ],
+)
+def test_gpus_that_no_program_may_use(modes: tuple[str, ...], severity: Severity | None) -> None:
+    """The remedy opens those, by their UUIDs; a GPU for one process is none of them."""
+    gpus = tuple(
+        Gpu("H100", "9.0", 80_000, uuid=f"GPU-{number}", mode=mode)
+        for number, mode in enumerate(modes)
+    )
+    found = check(evolve(DRIVER, gpus=gpus))
+    assert [(finding.code, finding.severity) for finding in found] == (
+        [("gpu-prohibited", severity)] if severity else []
+    )
+    closed = f"`nvidia-smi -i GPU-{len(modes) - 1} -c DEFAULT`"
+    assert not severity or found[0].remedy == f"as root, {closed}"
+
+
 @pytest.mark.parametrize(("used", "told"), [(None, 0), (700, 0), (9_000, 1)])
 def test_memory_that_others_hold(used: int | None, told: int) -> None:
     """A desktop's share is none to speak of."""

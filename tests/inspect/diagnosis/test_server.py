@@ -139,7 +139,8 @@ def test_the_default_model_is_known(tmp_path: Path) -> None:
     assert check(server, L4) == []
     other = look_at_server("sglang", {**environ, "SGLANG_MODEL": "a/b"})
     assert other is not None
-    assert codes_of(check(other, evolve(T4, compute_capability="7.0"))) == ["model-needs-newer-gpu"]
+    (found,) = check(other, evolve(T4, compute_capability="7.0"))
+    assert (found.code, "another format" in found.remedy) == ("model-needs-newer-gpu", False)
 
 
 def test_programs_that_are_no_known_servers() -> None:

@@ -24,17 +24,19 @@ def check(environ: dict[str, str], *gpus: Gpu, cuda: str | None = "12.8") -> lis
     [
         ("9.0", [H100], None),
         ("9.0a 10.0a", [H100], None),
-        ("8.0;8.6+PTX", [H100, L4], None),
+        ("8.0 8.6+PTX", [H100, L4], None),
         ("8.0", [L4], None),
         ("Hopper", [L4], None),
         ("", [L4], None),
         ("9.0", [], None),
-        ("10.0f;9.0", [Gpu("B300", "10.3", 1)], None),
+        ("10.0f 9.0", [Gpu("B300", "10.3", 1)], None),
         ("8.9", [H100], Severity.ERROR),
         ("8.9a", [Gpu("A40", "8.6", 1)], Severity.ERROR),
         ("9.0", [H100, L4], Severity.WARNING),
         ("9.0 12.1", [H100], Severity.WARNING),
         ("3.5", [], Severity.WARNING),
+        ("8.9,9.0", [H100], Severity.WARNING),
+        ("sm_90", [H100], Severity.WARNING),
     ],
 )
 def test_lists_of_architectures(
@@ -44,6 +46,30 @@ def test_lists_of_architectures(
     found = [finding.severity for finding in check({name: listed}, *gpus)]
     assert found == ([severity] if severity else [])
     assert check({name: listed}, *gpus, cuda=None) == []
+
+
+def test_what_separates_a_list_of_architectures() -> None:
+    """Torch takes a semicolon, flashinfer does not."""
+    assert check({"TORCH_CUDA_ARCH_LIST": "8.9;9.0"}, H100) == []
+    (found,) = check({"FLASHINFER_CUDA_ARCH_LIST": "8.9;9.0"}, H100)
+    assert "cannot be read: 8.9;9.0" in found.summary
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ("-O3 -lineinfo", None),
+        ("-arch=sm_90", None),
+        ("-gencode=arch=compute_90a,code=sm_90a", None),
+        ("-arch=sm_70", "sm_70"),
+        ("-gencode arch=compute_70,code=sm_70", "compute_70, sm_70"),
+    ],
+)
+def test_architectures_that_nvcc_is_told_at_each_call(flags: str, named: str | None) -> None:
+    """Those that it does not know end every compilation."""
+    found = check({"NVCC_APPEND_FLAGS": flags}, H100)
+    assert [finding.severity for finding in found] == ([Severity.ERROR] if named else [])
+    assert not named or f"asks for {named}, which" in found[0].summary
 
 
 @pytest.mark.parametrize(
@@ -128,6 +154,7 @@ LIBRARY = "mkdir -p ~/lib && echo | /usr/bin/gcc -shared -x c - -o ~/lib/{0} && 
         ("compiler-flags-foreign", "export CPLUS_INCLUDE_PATH=/usr/include"),
         ("compiler-flags-foreign", "export TRITON_PTXAS_PATH=/usr/local/cuda/bin/ptxas"),
         ("architecture-list-unfit", "export TORCH_CUDA_ARCH_LIST=3.5"),
+        ("architecture-list-unfit", "export TORCH_CUDA_ARCH_LIST=8.9,9.0"),
         ("cuda-host-compiler-too-new", GCC_16 + "export NVCC_CCBIN=~/bin/g++-16"),
         (
             "cuda-host-compiler-too-new",
