@@ -15,12 +15,14 @@ class Limits:
         open_files: How many files it may have open, at most; None for as many as it likes.
         locked_memory: How many bytes it may keep in memory, at most; None likewise.
         address_space: How many bytes of addresses it may have now; None likewise.
+        open_files_now: How many files it may have open until it asks for more; None likewise.
     """
 
     shared_memory: int | None = None
     open_files: int | None = None
     locked_memory: int | None = None
     address_space: int | None = None
+    open_files_now: int | None = None
 
 
 def probe_limits(shared_memory: str = "/dev/shm") -> Limits:  # noqa: S108 -- looked at alone
@@ -29,8 +31,9 @@ def probe_limits(shared_memory: str = "/dev/shm") -> Limits:  # noqa: S108 -- lo
         _size(shared_memory),
         _most(resource.RLIMIT_NOFILE),
         _most(resource.RLIMIT_MEMLOCK),
-        # Programs raise the number of files by themselves as far as they may; this nobody raises.
+        # Programs raise the number of files by themselves; this nobody raises.
         _finite(resource.getrlimit(resource.RLIMIT_AS)[0]),
+        _finite(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
     )
 
 

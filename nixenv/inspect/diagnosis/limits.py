@@ -8,8 +8,10 @@ from nixenv.inspect.diagnosis.gpu import visible_gpus
 
 # NCCL keeps some 10 MiB for each pair of GPUs there, PyTorch's workers more; Docker gives 64 MiB.
 _SHARED_MEMORY = 1 << 30
-# SGLang and vLLM raise their own limit to this, as far as they may.
+# SGLang and vLLM (set_ulimit) raise their own limit to this, and not at all where that is refused.
 _OPEN_FILES = 65_535
+# What shells and services have by default.
+_FEW_FILES = 1024
 # cudaHostAlloc and RDMA register whole buffers; 64 KiB and 8 MiB are the usual limits where it is
 # not lifted.
 _LOCKED_MEMORY = 64 << 20
@@ -40,12 +42,7 @@ def check_limits(machine: Machine) -> Iterator[Finding]:
             "/etc/security/limits.conf, or systemd: `LimitAS=infinity`",
         )
     if count and files is not None and files < _OPEN_FILES:
-        yield Code.LIMIT_LOW.found(
-            f"a process may have no more than {files} files open; servers ask for {_OPEN_FILES}",
-            (),
-            f"systemd: `LimitNOFILE={_OPEN_FILES}`; Docker: `--ulimit nofile={_OPEN_FILES}`",
-            severity=Severity.NOTE,
-        )
+        yield _explain_files(files, limits.open_files_now or files)
     if count > 1 and locked is not None and locked < _LOCKED_MEMORY:
         yield Code.LIMIT_LOW.found(
             f"a process may lock no more than {locked >> 10} KiB of memory: RDMA between machines "
@@ -54,3 +51,17 @@ def check_limits(machine: Machine) -> Iterator[Finding]:
             "systemd: `LimitMEMLOCK=infinity`; Docker: `--ulimit memlock=-1`",
             severity=Severity.NOTE,
         )
+
+
+def _explain_files(most: int, now: int) -> Finding:
+    lasting = f"systemd: `LimitNOFILE={_OPEN_FILES}`; Docker: `--ulimit nofile={_OPEN_FILES}`"
+    if now >= most:
+        words = f"a process may have no more than {most} files open; servers ask for {_OPEN_FILES}"
+        return Code.LIMIT_LOW.found(words, (), lasting, severity=Severity.NOTE)
+    return Code.LIMIT_LOW.found(
+        f"a process may have {now} files open: servers ask for {_OPEN_FILES}, more than the "
+        f"{most} that may be had, and are left with {now}",
+        (),
+        f"`ulimit -S -n {most}`; lasting, {lasting}",
+        severity=Severity.WARNING if now < _FEW_FILES else Severity.NOTE,
+    )
