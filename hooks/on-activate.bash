@@ -15,6 +15,13 @@
 # Statements in a row and one function: bash copies each function that it defines, and four more
 # made a warm activation of 1.7 ms one of 1.9.
 
+# In words that dash and zsh read as well: what follows would have them fail at some line of it.
+if [ -z "${BASH_VERSION-}" ] || [ "${BASH_SOURCE-}" = "$0" ]; then
+  echo 'nixenv: on-activate.bash has to be sourced, by bash; for another shell: nixenv export --shell' >&2
+  # shellcheck disable=SC2317
+  return 1 2>/dev/null || exit 1
+fi
+
 __nixenv_cache=${FLOX_ENV_CACHE-}
 [[ -n $__nixenv_cache || ${XDG_CACHE_HOME-} != /* ]] || __nixenv_cache=$XDG_CACHE_HOME/nixenv
 __nixenv_cache=${__nixenv_cache:-${HOME:+$HOME/.cache/nixenv}}

@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
-from nixenv.errors import UsageError
+from nixenv.errors import RootError, UsageError
 from nixenv.places import (
     Layout,
     find_cache_dir,
@@ -22,7 +22,7 @@ from nixenv.places import (
 from nixenv.process import PATIENT, Patience
 from nixenv.road.profile import BUILT_IN, Profile, load_profile
 from nixenv.road.query import Closure, query_closure
-from nixenv.road.root import Root, find_named_root, find_program_root
+from nixenv.road.root import ProgramNotFound, Root, find_named_root, find_program_root
 from nixenv.road.variables import RECORD_VARIABLE
 
 if TYPE_CHECKING:
@@ -57,6 +57,19 @@ class NothingSelected(UsageError):
             f"no program to look up: the profile {self.profile} names neither one nor a root",
             "name one (`nixenv export PROGRAM`), or --root PATH, or `binary` or `root` in the "
             "profile",
+        )
+
+
+class ProfileAsProgram(RootError):
+    """A built-in profile is named where a program is wanted."""
+
+    profile: str
+
+    def _texts(self) -> tuple[str, str]:
+        return (
+            f"no program {self.profile!r} on PATH: it is the name of a profile",
+            f"write `--profile {self.profile}`; an environment of several packages is named with "
+            "--root",
         )
 
 
@@ -207,7 +220,12 @@ def _find_root(
     if program is None:
         raise NothingSelected(profile)
     named_by = profile if selection.binary is None else None
-    return find_program_root(program, search_path(environ), store_dir, flox_env, named_by)
+    try:
+        return find_program_root(program, search_path(environ), store_dir, flox_env, named_by)
+    except ProgramNotFound as error:
+        if BUILT_IN.get(program, (program, None))[0] == program:
+            raise
+        raise ProfileAsProgram(program) from error
 
 
 def search_path(environ: Mapping[str, str]) -> str:

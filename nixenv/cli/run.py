@@ -32,7 +32,10 @@ class _Run(click.Command):
         try:
             left = super().parse_args(ctx, args[:place])
         except click.UsageError as error:
-            raise _RunMisused(error.format_message(), ctx) from error
+            message = error.format_message().rstrip(".")
+            if place == len(args):
+                message += "; the command is written behind `--`"
+            raise _RunMisused(message, ctx) from error
         ctx.obj = args[place + 1 :]
         if not ctx.obj:
             raise _RunMisused("no command: write it behind `--`", ctx)

@@ -8,6 +8,7 @@ from nixenv.errors import NixenvError
 from nixenv.places import Layout
 from nixenv.road.names import NAMES, find_names, find_variables, is_made_of_names, suggest_name
 from nixenv.road.variables import LIBRARY_PATH_OF_LOADER, RESERVED, is_variable_name
+from nixenv.text import suggest
 from nixenv.versions import MINOR_VERSION
 
 PATH_PARTS = ("nvcc", "ninja", "host-compiler", "cuda-tools")
@@ -174,7 +175,7 @@ class Table:
     def refuse_unknown(self) -> None:
         """Refuse what was not taken."""
         for key in self._left:
-            known = ", ".join(self._known)
+            known = f"{', '.join(self._known)}{suggest(key, self._known)}"
             raise self.invalid(key, f"is no key of a profile; known here: {known}")
 
     def _take(self, key: str, kind: type, wanted: str) -> Any:

@@ -30,12 +30,16 @@ class ProgramNotFound(RootError):
     def _texts(self) -> tuple[str, str]:
         from nixenv.text import suggest  # noqa: PLC0415 -- not before Nix is asked
 
-        meant = f", which the profile {self.profile} is for," if self.profile else ""
+        where = f"on PATH ({self.search_path or 'PATH is empty'})"
+        if self.profile:  # it is spelt as it should be
+            return (
+                f"no program {self.program!r}, which the profile {self.profile} is for, {where}",
+                "install it in this environment, or name its store path with --root, or name "
+                "another program, or another profile (--profile, NIXENV_PROFILE)",
+            )
         return (
-            f"no program {self.program!r}{meant} on PATH ({self.search_path or 'PATH is empty'})"
-            f"{suggest(self.program, self.programs)}",
-            "install it in this environment, or name its store path with --root"
-            + (", or name another program" if self.profile else ""),
+            f"no program {self.program!r} {where}{suggest(self.program, self.programs)}",
+            "install it in this environment, or name its store path with --root",
         )
 
 
@@ -221,6 +225,7 @@ def find_named_root(
         RootMissing: it does not exist.
         BrokenLink: it is a link that leads nowhere.
         NotInStore: it lies outside ``store_dir``.
+        BareInterpreter: it is an interpreter's executable, or a link to one.
     """
     if not path:
         raise RootMissing("(an empty path)", in_store=False)
@@ -230,6 +235,8 @@ def find_named_root(
         raise RootMissing(absolute, in_store=in_store)
     inside = absolute if in_store else _resolve(absolute)
     root = _store_object_of(inside, absolute, store_dir)
+    if os.path.isfile(inside) and _is_bare_interpreter(inside):
+        raise BareInterpreter(inside, None)
     programs = os.path.join(root, "bin")
     name = os.path.basename(program if program is not None else expected or "")
     has_program = bool(name) and os.path.lexists(os.path.join(programs, name))

@@ -53,7 +53,13 @@ def test_a_program_that_the_profile_names(nixenv: Nixenv, environ: Environ) -> N
     environ["PATH"] = "/usr/bin:/bin"
     done = nixenv("run", "--profile", "vllm", "--", "true")
     refused(done, 125, "no program 'vllm'", "the profile vllm is for", "name another program")
+    refused(nixenv("run", "--", "true"), 125, "no program 'sglang'", "another profile")
     refused(nixenv("export", "vllm"), 3, "no program 'vllm' on PATH")
+
+
+def test_a_profile_in_the_place_of_a_program(nixenv: Nixenv) -> None:
+    """It is told from a program that is missing."""
+    refused(nixenv("export", "pytorch"), 3, "the name of a profile", "`--profile pytorch`")
 
 
 @pytest.mark.parametrize("name", ["", "$(touch ran)", "a\nb", "-"])
@@ -501,6 +507,13 @@ def test_wrong_usage(arguments: tuple[str, ...], nixenv: Nixenv) -> None:
 def test_wrong_usage_of_run(arguments: tuple[str, ...], nixenv: Nixenv) -> None:
     """With the status that tells nixenv's failures from the command's."""
     refused(nixenv(*arguments), 125, "`nixenv run --help`")
+
+
+@pytest.mark.parametrize("arguments", [("sglang", "true"), ("sglang", "-c", "true")])
+def test_a_command_that_is_not_set_off(arguments: tuple[str, ...], nixenv: Nixenv) -> None:
+    """What is missing is named."""
+    refused(nixenv("run", *arguments), 125, "the command is written behind `--`")
+    assert "behind `--`" not in nixenv("run", "--no-such", "--", "true").stderr
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,18 @@ def test_a_bare_interpreter_elsewhere_is_refused(built: Launchers, tmp_path: Pat
     assert export("python3", environ, "--root", home).returncode == 0
 
 
+def test_a_root_that_leads_to_a_bare_interpreter_is_refused(
+    built: Launchers, minor: str, tmp_path: Path
+) -> None:
+    """Who names an environment's `python3` means the environment, and would get no module of it."""
+    home = built.activated["interpreter"]
+    link = tmp_path / "python3"
+    link.symlink_to(f"{home}/bin/{minor}")
+    done = export("python3", surroundings(built, tmp_path, f"{home}/bin"), "--root", str(link))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "is a Python interpreter and no more" in done.stderr
+
+
 def test_an_environment_of_two_versions_is_refused(
     built: Launchers, minor: str, tmp_path: Path
 ) -> None:

@@ -118,6 +118,28 @@ def test_a_failure_is_told_and_changes_nothing(
     assert not Path(environ["FLOX_ENV_CACHE"]).exists()
 
 
+@pytest.mark.parametrize(
+    "start",
+    [
+        ("dash", "-c", '. "$HOOK"; code=$?; env -0; exit $code'),
+        ("zsh", "-fc", '. "$HOOK"; code=$?; env -0; exit $code'),
+        ("dash", str(HOOK)),
+        ("bash", str(HOOK)),
+    ],
+    ids=["dash", "zsh", "run by dash", "run by bash"],
+)
+def test_where_it_can_do_nothing_it_says_so(start: tuple[str, ...], environ: Environ) -> None:
+    """Another shell than bash, or one that it is not sourced by."""
+    done = subprocess.run(
+        start, env={**environ, "HOOK": str(HOOK)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("nixenv: on-activate.bash has to be sourced, by bash")
+    assert len(done.stderr.splitlines()) == 1
+    assert "PYTHONPATH" not in done.stdout
+    assert not Path(environ["FLOX_ENV_CACHE"]).exists()
+
+
 def test_a_warning_of_the_first_activation_is_repeated_in_one_line(
     environ: Environ, calls: Callable[[], int]
 ) -> None:

@@ -110,7 +110,7 @@ def test_of_two_profiles_the_one_that_extends_wins(
     ("text", "message"),
     [
         ("binnary = 'x'", "binnary: is no key of a profile; known here: .*binary"),
-        ("[cuda]\nrequire = true", "cuda.require: is no key .* version, required"),
+        ("[cuda]\nrequire = true", "cuda.require: is no key .* version, required: .* required?"),
         ("[python]\nversion = 3.12", "python.version: wants a string, not a float"),
         ("[python]\nversion = '3'", "python.version: wants a version X.Y, not '3'"),
         ("[cuda]\nrequired = 'yes'", "cuda.required: wants true or false, not a string"),
