@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.machine import in_namespace
 from tests.real_shells import SEARCH_PATH, require_tool
 
 Environ = dict[str, str]
@@ -83,6 +84,7 @@ def test_from_outside_it_is_refused_with_the_way_in(chroot: Environ, program: st
 
 def test_within_it_is_served(chroot: Environ, program: str) -> None:
     """As the remedy has it: there, what programs name is in its place."""
+    in_namespace()  # which is what Nix needs for it
     done = nixenv(chroot, "snapshot", "prog", "--no-machine", within=program)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["paths"] == [program]
