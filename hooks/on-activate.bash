@@ -12,7 +12,7 @@
 # Cold, it runs `nixenv activate` once, which keeps the text in an activation file. Warm, it
 # evaluates what that file holds, with bash's builtins alone: no Python, no Nix, no process.
 # nixenv/hook/activation.py has the file's format, docs/security.md why it may be trusted.
-# Statements in a row and one function: bash copies each function that it defines, and four more
+# Statements in a row and two functions: bash copies each function that it defines, and four more
 # made a warm activation of 1.7 ms one of 1.9.
 
 # In words that dash and zsh read as well: what follows would have them fail at some line of it.
