@@ -10,9 +10,6 @@ import click
 from nixenv.console import pass_on, run_program, tell_failure
 from nixenv.errors import UsageError
 
-# Since click 8.2; before, it shows the help by itself.
-_HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())
-
 
 class Misused(UsageError):
     """A command line that click does not take."""
@@ -29,12 +26,13 @@ def run_command_line(program: str, command: click.Command) -> NoReturn:
     as_json = wants_json(sys.argv[1:])
 
     def run() -> None:
+        if isinstance(command, click.Group) and len(sys.argv) < 2:
+            # By itself click writes this to one stream or the other, by its version.
+            pass_on(f"{command.get_help(click.Context(command, info_name=program))}\n")
+            sys.exit(2)
         try:
             command.main(prog_name=program, standalone_mode=False)
         except click.ClickException as error:
-            if isinstance(error, _HELP):
-                pass_on(f"{error.format_message()}\n")
-                sys.exit(error.exit_code)
             context = getattr(error, "ctx", None)
             path = context.command_path if context else program
             misused = Misused(_in_words(error.format_message()), path)

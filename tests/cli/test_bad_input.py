@@ -523,7 +523,7 @@ def test_a_command_that_is_not_set_off(arguments: tuple[str, ...], nixenv: Nixen
         (("export", "--profile", "sglagn"), 2, "did you mean sglang?"),
         (("export", "sglagn"), 3, "did you mean sglang"),
         (("export", "--shell", "bahs"), 2, "'bash'"),
-        (("inspect", "--jsn"), 2, "'--json'"),
+        (("inspect", "--jsn"), 2, "--json"),
     ],
 )
 def test_what_may_be_meant_is_named(
