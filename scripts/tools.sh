@@ -32,6 +32,8 @@ if grep -qsx 'ID=ubuntu' /etc/os-release; then
   needs=$(grep -v chromium <<<"$needs")
 fi
 targets=("$@")
+has_headers='import os, sys, sysconfig
+sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))'
 python=${PYTHON:-python3}
 
 is_there() {
@@ -58,6 +60,11 @@ look() {
   if is_wanted venv && ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     missing+=("$python with ensurepip")
     packages+=("${python##*/}-venv")
+  fi
+  # And CPython's headers, which each launcher of triton includes.
+  if is_wanted test && is_there "$python" && ! "$python" -c "$has_headers" 2>/dev/null; then
+    missing+=("the headers of $python")
+    packages+=("${python##*/}-dev")
   fi
   while read -r package tool wanting; do
     if is_wanted "$wanting" && ! is_there "$tool"; then
