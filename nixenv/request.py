@@ -223,9 +223,9 @@ def _find_root(
     try:
         return find_program_root(program, search_path(environ), store_dir, flox_env, named_by)
     except ProgramNotFound as error:
-        if BUILT_IN.get(program, (program, None))[0] == program:
-            raise
-        raise ProfileAsProgram(program) from error
+        if program in BUILT_IN and BUILT_IN[program][0] != program:
+            raise ProfileAsProgram(program) from error
+        raise
 
 
 def search_path(environ: Mapping[str, str]) -> str:

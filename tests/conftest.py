@@ -1,5 +1,6 @@
 """Fixtures that many tests share: the closure that real Nix built, and ways to use it."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -35,31 +36,33 @@ def pytest_configure() -> None:
             signal.signal(number, usual)
 
 
+@contextlib.contextmanager
+def _private_store(factory: pytest.TempPathFactory, name: str) -> Iterator[PrivateStore]:
+    require_tool("nix-store")
+    store = PrivateStore.create(factory.mktemp(name))
+    yield store
+    store.delete()
+
+
 @pytest.fixture(scope="session")
 def sglang(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SglangClosure]:
     """The fixture closure, built by real Nix into a private store of this test run."""
-    require_tool("nix-store")
-    store = PrivateStore.create(tmp_path_factory.mktemp("nix"))
-    yield build_sglang_closure(store)
-    store.delete()
+    with _private_store(tmp_path_factory, "nix") as store:
+        yield build_sglang_closure(store)
 
 
 @pytest.fixture(scope="session")
 def jit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JitPrograms]:
     """Programs with the real compiler of CUDA 13.0, in a store of their own."""
-    require_tool("nix-store")
-    store = PrivateStore.create(tmp_path_factory.mktemp("jit"))
-    yield build_jit_programs(store)
-    store.delete()
+    with _private_store(tmp_path_factory, "jit") as store:
+        yield build_jit_programs(store)
 
 
 @pytest.fixture(scope="session")
 def environments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environments]:
     """Environments of many shapes, with real compilers and a real Jupyter, in their own store."""
-    require_tool("nix-store")
-    store = PrivateStore.create(tmp_path_factory.mktemp("environments"))
-    yield build_environments(store)
-    store.delete()
+    with _private_store(tmp_path_factory, "environments") as store:
+        yield build_environments(store)
 
 
 @pytest.fixture

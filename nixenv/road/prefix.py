@@ -62,10 +62,9 @@ def find_programs(directory: str, names: Sequence[str]) -> tuple[str, ...]:
 
 def find_headers(include_dirs: Sequence[str]) -> tuple[str, ...]:
     """Find those of `HEADERS` that are in one of the directories."""
-    wanted = HEADERS if include_dirs else ()
     return tuple(
         header
-        for header in wanted
+        for header in HEADERS
         if any(is_kind(f"{path}/{header}", stat.S_ISREG) for path in include_dirs)
     )
 

@@ -376,7 +376,7 @@ def _probe_directories(
     for directory in directories:
         path = enclosing_store_path(directory, store_dir)
         if path is not None:
-            notes[path]
+            notes[path]  # to ask for it is to take it
     directories += _site_directories(notes[root])
     found: dict[str, ModuleDirectory] = {}
 

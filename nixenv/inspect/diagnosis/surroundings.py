@@ -170,24 +170,17 @@ def _check_architectures(
         unfit = [gpu for gpu in gpus if not _is_covered(gpu, listed)]
         beyond = [found[0] for found in listed if not _compiles(found, toolkit_version, codes)]
         if unfit:
-            yield Code.ARCHITECTURE_LIST_UNFIT.found(
-                f"{name} leaves out {', '.join(dict.fromkeys(gpu.name for gpu in unfit))}: what is "
+            yield _tell_unfit(
+                name,
+                text,
+                f"leaves out {', '.join(dict.fromkeys(gpu.name for gpu in unfit))}: what is "
                 "compiled does not run there",
-                (
-                    f"{name}={text}",
-                    *(f"{gpu.name}: compute capability {gpu.compute_capability}" for gpu in unfit),
-                ),
-                as_code(f"unset {name}"),
-                severity=Severity.WARNING if len(unfit) < len(gpus) else Severity.ERROR,
+                tuple(f"{gpu.name}: compute capability {gpu.compute_capability}" for gpu in unfit),
+                Severity.WARNING if len(unfit) < len(gpus) else Severity.ERROR,
             )
         elif beyond:
-            yield Code.ARCHITECTURE_LIST_UNFIT.found(
-                f"{name} asks for {', '.join(beyond)}, which nvcc of CUDA {toolkit_version} does "
-                "not compile for",
-                (f"{name}={text}",),
-                as_code(f"unset {name}"),
-                severity=Severity.WARNING,
-            )
+            unknown = f"asks for {', '.join(beyond)}, which nvcc of CUDA {toolkit_version} does "
+            yield _tell_unfit(name, text, f"{unknown}not compile for")
 
 
 def _check_entries(name: str, text: str, entries: Sequence[str]) -> Iterator[Finding]:
@@ -197,13 +190,24 @@ def _check_entries(name: str, text: str, entries: Sequence[str]) -> Iterator[Fin
         if not _ARCHITECTURE.fullmatch(entry) and not _NAMES.fullmatch(entry)
     ]
     if strange:
-        yield Code.ARCHITECTURE_LIST_UNFIT.found(
-            f"{name} cannot be read: {printable(', '.join(strange))} is no architecture; they are "
-            "written 9.0, with a space between two",
-            (f"{name}={text}",),
-            as_code(f"unset {name}"),
-            severity=Severity.WARNING,
+        yield _tell_unfit(
+            name,
+            text,
+            f"cannot be read: {printable(', '.join(strange))} is no architecture; they are written "
+            "9.0, with a space between two",
         )
+
+
+def _tell_unfit(
+    name: str,
+    text: str,
+    what: str,
+    evidence: tuple[str, ...] = (),
+    severity: Severity = Severity.WARNING,
+) -> Finding:
+    return Code.ARCHITECTURE_LIST_UNFIT.found(
+        f"{name} {what}", (f"{name}={text}", *evidence), as_code(f"unset {name}"), severity
+    )
 
 
 def _check_named_to_nvcc(
@@ -215,12 +219,9 @@ def _check_named_to_nvcc(
         named = _NAMED_TO_NVCC.finditer(text) if codes else ()
         beyond = dict.fromkeys(found[0] for found in named if found["code"] not in codes)
         if beyond:
-            yield Code.ARCHITECTURE_LIST_UNFIT.found(
-                f"{name} asks for {', '.join(beyond)}, which nvcc of CUDA {toolkit_version} does "
-                "not compile for: every compilation fails",
-                (f"{name}={text}",),
-                as_code(f"unset {name}"),
-            )
+            unknown = f"asks for {', '.join(beyond)}, which nvcc of CUDA {toolkit_version} does "
+            what = f"{unknown}not compile for: every compilation fails"
+            yield _tell_unfit(name, text, what, severity=Severity.ERROR)
 
 
 def _is_covered(gpu: Gpu, listed: Sequence[re.Match[str]]) -> bool:
