@@ -21,11 +21,16 @@ from nixenv.road.farms import canonical_homes
 from nixenv.road.redistributables import parse_cuda_name
 from nixenv.storepath import StorePath, store_name
 
-# nixpkgs replaces "$(TOP)/$(_TARGET_DIR_)/include" by nvcc's own, where cudart's headers are not:
-# what stands last is searched last.
+# nixpkgs replaces "$(TOP)/$(_TARGET_DIR_)/include" by nvcc's own, where cudart's headers are not, and
+# that is searched before this. Of all that nvcc shows, a new CMake takes the first INCLUDES
+# (Modules/Internal/CMakeNVCCParseImplicitInfo.cmake).
+_PROFILE_HEAD = """\
+# Added by nixenv: all of the toolkit, merged into this directory.
+INCLUDES        =+ $(_SPACE_) "-I$(_HERE_)/../include"
+"""
+# What stands last is searched last.
 _PROFILE_TAIL = """
 # Added by nixenv: the rest of the toolkit, merged into this directory.
-INCLUDES        =+ $(_SPACE_) "-I$(TOP)/include"
 LIBRARIES       =+ $(_SPACE_) "-L$(TOP)/lib" "-L$(TOP)/lib/stubs"
 """
 
@@ -158,7 +163,7 @@ def _plan_profile(home: str) -> Iterator[File]:
     """Copy ``nvcc.profile``: nvcc reads the one beside the path that it was called by."""
     text = require_text(f"{home}/bin/nvcc.profile")
     if text:
-        yield File("bin/nvcc.profile", f"{text.rstrip()}\n{_PROFILE_TAIL}")
+        yield File("bin/nvcc.profile", f"{_PROFILE_HEAD}{text.rstrip()}\n{_PROFILE_TAIL}")
 
 
 def _plan_nvcc(home: str, place: str) -> Iterator[File]:

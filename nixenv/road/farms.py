@@ -9,7 +9,7 @@ from nixenv.road.cuda import CudaToolkit
 from nixenv.road.python import SitePackages
 from nixenv.storepath import store_name
 
-FORMAT = 3
+FORMAT = 4
 """What farms of this version look like; part of their names, so that no other version's is used."""
 
 

@@ -243,7 +243,10 @@ def test_a_program_that_finds_no_library_by_itself(
 def test_cmake_builds_with_the_compilers_of_the_environment(
     scene: Callable[[str], Scene], tmp_path: Path
 ) -> None:
-    """CUDA as a language and as a package: nvcc, its host compiler and the libraries are found."""
+    """CUDA as a language and as a package: nvcc, its host compiler and the libraries are found.
+
+    To what a compiler links by itself CMake gives no run path: docs/profiles.md has the option.
+    """
     require_tool("cmake")
     project = tmp_path / "project"
     project.mkdir()
@@ -251,14 +254,29 @@ def test_cmake_builds_with_the_compilers_of_the_environment(
         (project / name).write_text(text)
     activated = scene("cuda").activate()
     build = tmp_path / "build"
-    activated.run("cmake", "-G", "Ninja", "-S", str(project), "-B", str(build))
+    run_path = f"-DCMAKE_BUILD_RPATH={activated.environ['CUDA_HOME']}/lib"
+    activated.run("cmake", "-G", "Ninja", run_path, "-S", str(project), "-B", str(build))
     activated.run("cmake", "--build", str(build))
     assert activated.run(str(build / "ask")) == "13000\n"
+    (loaded,) = re.findall(r"libcudart\S+ => (\S+)", activated.run("ldd", str(build / "ask")))
+    assert os.path.realpath(loaded).startswith(activated.environ["NIX_STORE_DIR"])
     home = activated.environ["CUDA_HOME"]
     nvcc, host, cudart, cxx = (build / "toolkit").read_text().split(";")
     assert (nvcc, cudart) == (f"{home}/bin/nvcc", f"{home}/lib/libcudart.so")
     assert host == cxx == activated.environ["CXX"]
     assert "gcc-wrapper-14" in host
+
+
+def test_the_first_headers_that_nvcc_shows_are_all_of_them(
+    scene: Callable[[str], Scene], tmp_path: Path
+) -> None:
+    """New CMakes take them for the toolkit's, whatever nvcc adds in front."""
+    (tmp_path / "kernel.cu").write_text(KERNEL)
+    activated = scene("cuda").activate()
+    shown = activated.run("sh", "-c", "nvcc -v --dryrun kernel.cu 2>&1", cwd=tmp_path)
+    first = next(line for line in shown.splitlines() if line.startswith("#$ INCLUDES="))
+    (directory,) = re.findall(r'"-I([^"]+)"', first)
+    assert os.path.realpath(directory) == f"{activated.environ['CUDA_HOME']}/include"
 
 
 def test_nvcc_by_hand_in_layout_store(scene: Callable[[str], Scene], tmp_path: Path) -> None:

@@ -381,8 +381,10 @@ def test_distributions_are_merged_as_pip_would(tmp_path: Path) -> None:
 
 
 def test_the_profile_of_nvcc_is_kept_and_extended(cuda_home: Path) -> None:
-    """nixpkgs' names its own headers and its host compiler; the farm's come last."""
+    """nixpkgs' names its own headers and its host compiler; the farm's libraries come last."""
     profile = (cuda_home / "bin/nvcc.profile").read_text()
     assert "compiler-bindir = " in profile
-    assert profile.rindex("compiler-bindir") < profile.index("INCLUDES        =+")
+    kept = profile.rindex("compiler-bindir")
+    assert profile.index('INCLUDES        =+ $(_SPACE_) "-I$(_HERE_)/../include"') < kept
+    assert kept < profile.index('LIBRARIES       =+ $(_SPACE_) "-L$(TOP)/lib"')
     assert str(cuda_home) not in profile
