@@ -21,8 +21,8 @@ from nixenv.road.farms import canonical_homes
 from nixenv.road.redistributables import parse_cuda_name
 from nixenv.storepath import StorePath, store_name
 
-# nixpkgs replaces "$(TOP)/$(_TARGET_DIR_)/include" by nvcc's own, where cudart's headers are not, and
-# that is searched before this. Of all that nvcc shows, a new CMake takes the first INCLUDES
+# nixpkgs replaces "$(TOP)/$(_TARGET_DIR_)/include" by nvcc's own, without cudart's headers; that is
+# searched before this. Of all that nvcc shows, a new CMake takes the first INCLUDES
 # (Modules/Internal/CMakeNVCCParseImplicitInfo.cmake).
 _PROFILE_HEAD = """\
 # Added by nixenv: all of the toolkit, merged into this directory.
