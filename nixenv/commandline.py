@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import click
 
-from nixenv.console import pass_on, run_program, tell_failure
+from nixenv.console import run_program, tell_failure
 from nixenv.errors import UsageError
 
 
@@ -26,10 +26,6 @@ def run_command_line(program: str, command: click.Command) -> NoReturn:
     as_json = wants_json(sys.argv[1:])
 
     def run() -> None:
-        if isinstance(command, click.Group) and len(sys.argv) < 2:
-            # By itself click writes this to one stream or the other, by its version.
-            pass_on(f"{command.get_help(click.Context(command, info_name=program))}\n")
-            sys.exit(2)
         try:
             command.main(prog_name=program, standalone_mode=False)
         except click.ClickException as error:

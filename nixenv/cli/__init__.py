@@ -1,5 +1,6 @@
 """The command line: from options and os.environ to the road, from its results to the streams."""
 
+import sys
 from importlib import import_module
 from typing import NoReturn
 
@@ -7,6 +8,7 @@ import click
 
 from nixenv import __version__
 from nixenv.commandline import run_command_line
+from nixenv.console import pass_on
 from nixenv.text import suggest
 
 COMMANDS = ("export", "run", "prove", "inspect", "explain", "snapshot")
@@ -24,6 +26,13 @@ class _Commands(click.Group):
             return super().get_command(ctx, cmd_name)
         command: click.Command = getattr(import_module(f"nixenv.cli.{cmd_name}"), cmd_name)
         return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:
+            # By itself click writes this to one stream or the other, by its version.
+            pass_on(f"{ctx.get_help()}\n")
+            sys.exit(2)
+        return super().parse_args(ctx, args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
