@@ -23,14 +23,15 @@ from nixenv.storepath import StorePath, store_name
 
 # nixpkgs replaces "$(TOP)/$(_TARGET_DIR_)/include" by nvcc's own, without cudart's headers; that is
 # searched before this. Of all that nvcc shows, a new CMake takes the first INCLUDES
-# (Modules/Internal/CMakeNVCCParseImplicitInfo.cmake).
+# (Modules/Internal/CMakeNVCCParseImplicitInfo.cmake). Not all that follows begins with a space.
 _PROFILE_HEAD = """\
 # Added by nixenv: all of the toolkit, merged into this directory.
-INCLUDES        =+ $(_SPACE_) "-I$(_HERE_)/../include"
+INCLUDES        =+ $(_SPACE_) "-I$(_HERE_)/../include" $(_SPACE_)
 """
-# What stands last is searched last.
+# What stands last is searched last. A profile may set INCLUDES anew, so that what is above is lost.
 _PROFILE_TAIL = """
 # Added by nixenv: the rest of the toolkit, merged into this directory.
+INCLUDES        =+ $(_SPACE_) "-I$(TOP)/include"
 LIBRARIES       =+ $(_SPACE_) "-L$(TOP)/lib" "-L$(TOP)/lib/stubs"
 """
 

@@ -385,6 +385,7 @@ def test_the_profile_of_nvcc_is_kept_and_extended(cuda_home: Path) -> None:
     profile = (cuda_home / "bin/nvcc.profile").read_text()
     assert "compiler-bindir = " in profile
     kept = profile.rindex("compiler-bindir")
-    assert profile.index('INCLUDES        =+ $(_SPACE_) "-I$(_HERE_)/../include"') < kept
+    assert profile.index('INCLUDES        =+ $(_SPACE_) "-I$(_HERE_)/../include" $(_SPACE_)') < kept
+    assert kept < profile.index('INCLUDES        =+ $(_SPACE_) "-I$(TOP)/include"')
     assert kept < profile.index('LIBRARIES       =+ $(_SPACE_) "-L$(TOP)/lib"')
     assert str(cuda_home) not in profile
