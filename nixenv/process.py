@@ -58,6 +58,10 @@ class Patience(NamedTuple):
     remind: Callable[[str], object] = _nothing
 
 
+Meanwhile = Callable[[Callable[[], object]], object]
+"""Called while a program works, with what to call now and then when it takes long: that takes what
+the program has said. Nobody can write more than 64 KiB that nobody reads."""
+
 PATIENT = Patience()
 """Waits as long as it takes, and says nothing."""
 
@@ -143,7 +147,7 @@ def run(
     environ: Mapping[str, str],
     cap: int,
     patience: Patience = PATIENT,
-    meanwhile: Callable[[], object] = _nothing,
+    meanwhile: Meanwhile = _nothing,
 ) -> Outcome:
     """Run a program with nothing on stdin, and read all that it says.
 
@@ -155,7 +159,7 @@ def run(
         environ: Its environment.
         cap: How many bytes it may write to stdout, and to stderr.
         patience: How long to wait for its end, and who is told meanwhile.
-        meanwhile: Called while it works.
+        meanwhile: What to do while it works.
 
     Raises:
         OSError: it cannot be started.
@@ -163,7 +167,7 @@ def run(
     child = _Child(argv, cap, patience)
     try:
         child.start(environ)
-        meanwhile()
+        meanwhile(child.listen)
         return child.wait()
     finally:
         child.end()
@@ -210,11 +214,14 @@ class _Child:
         self._status: int | None = None
         self._stdout, self._stderr = bytearray(), bytearray()
         self._open: dict[int, bytearray] = {}
+        self._poll = select.poll()
         self._heard = self._forgotten = 0
 
     def start(self, environ: Mapping[str, str]) -> None:
         (stdout, into_stdout), (stderr, into_stderr) = os.pipe(), os.pipe()
         self._open = {stdout: self._stdout, stderr: self._stderr}
+        for descriptor in self._open:
+            self._poll.register(descriptor, select.POLLIN)
         actions = (
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_DUP2, into_stdout, 1),
@@ -236,19 +243,19 @@ class _Child:
             os.close(into_stdout)
             os.close(into_stderr)
 
+    def listen(self) -> None:
+        """Take what it has said so far."""
+        if not self._has_said_too_much():
+            self._read_within(0)
+
     def wait(self) -> Outcome:
         self._wait = Wait(self._patience)
-        poll = select.poll()
-        for descriptor in self._open:
-            poll.register(descriptor, select.POLLIN)
         while not self._has_ended():
-            for descriptor, _ in poll.poll(self._pause()) if self._open else ():
-                if not self._read(descriptor):
-                    poll.unregister(descriptor)
+            self._read_within(self._pause())
             if not self._open:
                 # It is about to end, and Linux cannot be asked to wait for that up to a limit.
                 time.sleep(min(self._wait.age / 100, 0.05))
-            if max(len(self._stdout), self._forgotten + len(self._stderr)) > self._cap:
+            if self._has_said_too_much():
                 return self._outcome(Cut.TOO_MUCH)
             if self._wait.is_over:
                 return self._outcome(Cut.OUT_OF_TIME)
@@ -276,6 +283,9 @@ class _Child:
             while not self._is_gone() and time.monotonic() < deadline:
                 time.sleep(0.002)
 
+    def _has_said_too_much(self) -> bool:
+        return max(len(self._stdout), self._forgotten + len(self._stderr)) > self._cap
+
     def _has_ended(self) -> bool:
         return not self._open and self._is_gone()
 
@@ -285,13 +295,14 @@ class _Child:
             self._status = os.waitstatus_to_exitcode(status) if pid else None
         return self._status is not None
 
-    def _read(self, descriptor: int) -> bool:
-        part = os.read(descriptor, _CHUNK)
-        self._open[descriptor] += part
-        if not part:
-            os.close(descriptor)
-            del self._open[descriptor]
-        return bool(part)
+    def _read_within(self, milliseconds: float | None) -> None:
+        for descriptor, _ in self._poll.poll(milliseconds) if self._open else ():
+            part = os.read(descriptor, _CHUNK)
+            self._open[descriptor] += part
+            if not part:
+                self._poll.unregister(descriptor)
+                os.close(descriptor)
+                del self._open[descriptor]
 
     def _pause(self) -> float | None:
         seconds = self._wait.until(_HOLD_BACK)

@@ -296,7 +296,9 @@ def gather(
         head = stations.probe_head(root.path, program, flox_env)
         return profile or load_profile(name), head
 
-    closure = query_closure(root.path, find_store_dir(environ), environ, patience, look_ahead)
+    closure = query_closure(
+        root.path, find_store_dir(environ), environ, patience, lambda _listen: look_ahead()
+    )
     chosen, head = look_ahead()
     probe = stations.probe_closure(closure, program, flox_env, head)
     return Material(root, closure, probe, chosen)

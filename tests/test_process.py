@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -161,7 +162,7 @@ def test_who_waits_long_is_told_for_what(tmp_path: Path) -> None:
 def test_an_error_meanwhile_ends_the_program(tmp_path: Path) -> None:
     """Nobody waits for its answer any more."""
 
-    def meanwhile() -> None:
+    def meanwhile(_listen: object) -> None:
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
             time.sleep(0.01)
         raise ValueError("elsewhere")
@@ -182,6 +183,33 @@ def test_a_program_that_does_not_even_die(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert running_in_group(pid)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
+
+
+def test_a_program_that_says_much_while_something_else_is_done(tmp_path: Path) -> None:
+    """It gets on: else it would stand still with 64 KiB in its pipe until somebody reads."""
+    done = tmp_path / "done"
+
+    def meanwhile(listen: Callable[[], object]) -> None:
+        while not done.exists():
+            listen()
+
+    script = f"head -c 1000000 /dev/zero; touch '{done}'"
+    outcome = run(
+        ("/bin/sh", "-c", script), {"PATH": "/usr/bin:/bin"}, 1 << 20, meanwhile=meanwhile
+    )
+    assert (len(outcome.stdout), outcome.status) == (1_000_000, 0)
+
+
+def test_listening_takes_no_more_than_the_cap() -> None:
+    """However often somebody listens to a program without end."""
+
+    def meanwhile(listen: Callable[[], object]) -> None:
+        for _ in range(1000):
+            listen()
+
+    outcome = run(("/usr/bin/yes",), {}, 100_000, meanwhile=meanwhile)
+    assert outcome.cut is Cut.TOO_MUCH
+    assert len(outcome.stdout) < 200_000
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGRTMIN, signal.SIGRTMIN + 1])

@@ -7,7 +7,7 @@ imported or run here. All files are read as text, from the start and up to a lim
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 
 from attrs import frozen
@@ -111,10 +111,16 @@ class _TopLevel:
         return tuple(sorted({*self.packages, *self.extended, *self.namespaces}))
 
 
-def probe_distributions(probe: Probe) -> tuple[SiteListing, ...]:
+def probe_distributions(
+    probe: Probe, step: Callable[[], object] = lambda: None
+) -> tuple[SiteListing, ...]:
     """List every directory of modules of the closure; one that cannot be read is empty.
 
     That is each site-packages, and what else the program's launcher or a path line names.
+
+    Args:
+        probe: The notes that name the directories.
+        step: Called after each.
     """
     directories = (
         *(
@@ -125,7 +131,11 @@ def probe_distributions(probe: Probe) -> tuple[SiteListing, ...]:
         *(place.directory for place in (probe.python.places if probe.python else ())),
         *(line for note in probe.directories for line in note.path_lines),
     )
-    return tuple(map(_list_site_packages, dict.fromkeys(directories)))
+    listings = []
+    for directory in dict.fromkeys(directories):
+        listings.append(_list_site_packages(directory))
+        step()
+    return tuple(listings)
 
 
 def _list_site_packages(directory: str) -> SiteListing:

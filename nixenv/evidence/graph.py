@@ -7,7 +7,7 @@ import errno
 import os
 import re
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from itertools import islice
@@ -15,7 +15,7 @@ from itertools import islice
 from attrs import field, frozen, validators
 
 from nixenv.errors import NixError
-from nixenv.process import PATIENT, Patience
+from nixenv.process import PATIENT, Meanwhile, Patience
 from nixenv.road.nix import (
     NixNotFound,
     NixNotRunnable,
@@ -65,9 +65,7 @@ class Registration:
 def _check_registrations(
     _instance: object, _attribute: object, registrations: tuple[Registration, ...]
 ) -> None:
-    counts = Counter(known.path for known in registrations)
-    if twice := [path for path, count in counts.items() if count > 1]:
-        raise ValueError(f"{twice[0]} is registered twice")
+    _by_path(registrations)
     try:
         _references_first(registrations)
     except CycleError as error:
@@ -94,6 +92,7 @@ def query_graph(
     store_dir: str,
     environ: Mapping[str, str],
     patience: Patience = PATIENT,
+    meanwhile: Meanwhile = lambda _listen: None,
 ) -> Graph:
     """Ask Nix for the registrations of all members of a closure, with one command.
 
@@ -102,6 +101,7 @@ def query_graph(
         store_dir: The store directory that every answer must lie in.
         environ: The environment, as for `nixenv.road.query.query_closure`.
         patience: How long to wait for Nix, and who is told meanwhile.
+        meanwhile: What to do while Nix works, if Nix is asked.
 
     Raises:
         NixNotFound: no nix-store.
@@ -113,16 +113,16 @@ def query_graph(
         raise NixNotFound(nix_search_path(environ).split(os.pathsep))
     if not paths:
         return Graph(())  # Nix would take no path for all paths
-    source = f"{nix_store} --dump-db"
-    graph = parse_dump(_dump(nix_store, paths, environ, patience), store_dir, source)
-    found = {known.path: known for known in graph.registrations}
-    missing = [path for path in paths if path not in found]
-    if missing:
-        raise UnusableClosure(source, f"{missing[0]} is not among its {len(found)} store paths")
-    return Graph(tuple(found[path] for path in dict.fromkeys(paths)))
+    dump = _dump(nix_store, paths, environ, patience, meanwhile)
+    return parse_dump(dump, store_dir, paths, f"{nix_store} --dump-db")
 
 
-def parse_dump(text: str, store_dir: str, source: str = "nix-store --dump-db") -> Graph:
+def parse_dump(
+    text: str,
+    store_dir: str,
+    members: Collection[StorePath] | None = None,
+    source: str = "nix-store --dump-db",
+) -> Graph:
     """Parse what ``nix-store --dump-db`` prints. Pure.
 
     For each store object a line each: its path, its hash, its size, its deriver (which may be
@@ -135,11 +135,19 @@ def parse_dump(text: str, store_dir: str, source: str = "nix-store --dump-db") -
         1
         /nix/store/3n58xw4373jp0ljirf06d8077j15pc4j-glibc-2.40-66
 
+    Args:
+        text: What it prints.
+        store_dir: The store directory that all paths must lie in.
+        members: Those that are wanted, in this order; None for all, as they come. (A closure has
+            what is referred to first; to find such an order for a dump takes a second for 50,000.)
+        source: What printed it, for a person.
+
     Raises:
-        UnusableClosure: it is something else.
+        UnusableClosure: it is something else, or lacks a member.
     """
     try:
-        return Graph(tuple(_parse_registrations(text, store_dir)))
+        registrations = tuple(_parse_registrations(text, store_dir))
+        return Graph(registrations if members is None else _select(registrations, members))
     except ValueError as error:
         raise UnusableClosure(source, str(error)) from error
 
@@ -232,16 +240,20 @@ def find_referrers(graph: Graph, target: StorePath) -> tuple[StorePath, ...]:
 
 
 def _dump(
-    nix_store: str, paths: Sequence[StorePath], environ: Mapping[str, str], patience: Patience
+    nix_store: str,
+    paths: Sequence[StorePath],
+    environ: Mapping[str, str],
+    patience: Patience,
+    meanwhile: Meanwhile,
 ) -> str:
     command = (nix_store, "--dump-db")
     try:
-        return ask_nix((*command, *paths), environ, patience)
+        return ask_nix((*command, *paths), environ, patience, meanwhile)
     except NixNotRunnable as error:
         if not _is_too_long(error):
             raise
         # More paths than Linux passes to a program: ask for everything in the store.
-        return ask_nix(command, environ, patience)
+        return ask_nix(command, environ, patience, meanwhile)
 
 
 def _is_too_long(error: NixNotRunnable) -> bool:
@@ -258,6 +270,24 @@ def _parse_registrations(text: str, store_dir: str) -> Iterator[Registration]:
         references = map(parse_path, _take(lines, _number(count), path))
         others = tuple(reference for reference in references if reference != path)
         yield Registration(path, _number(size), others)
+
+
+def _select(
+    registrations: Sequence[Registration], members: Collection[StorePath]
+) -> tuple[Registration, ...]:
+    found = _by_path(registrations)
+    missing = next((path for path in members if path not in found), None)
+    if missing is not None:
+        raise ValueError(f"{missing} is not among its {len(found)} store paths")
+    return tuple(found[path] for path in dict.fromkeys(members))
+
+
+def _by_path(registrations: Sequence[Registration]) -> dict[StorePath, Registration]:
+    found = {known.path: known for known in registrations}
+    if len(found) < len(registrations):
+        counts = Counter(known.path for known in registrations)
+        raise ValueError(f"{counts.most_common(1)[0][0]} is registered twice")
+    return found
 
 
 def _take(lines: Iterator[str], count: int, path: StorePath) -> list[str]:

@@ -65,22 +65,32 @@ class ToolkitFiles:
     gpu_codes: tuple[str, ...] = ()
 
 
-def probe_toolkit_files(probe: Probe, cpath: str = "", library_path: str = "") -> ToolkitFiles:
+def probe_toolkit_files(
+    probe: Probe,
+    cpath: str = "",
+    library_path: str = "",
+    step: Callable[[], object] = lambda: None,
+) -> ToolkitFiles:
     """List the include and library directories; one that cannot be read is empty.
 
     Args:
         probe: The notes that name the closure's directories.
         cpath: CPATH as it is now.
         library_path: LIBRARY_PATH as it is now.
+        step: Called after each of the closure's library directories.
     """
     parts: list[StoreObject | CudaWheels] = []
     for found in probe.objects:
         parts += (found, *found.wheels)
     include_dirs = dict.fromkeys(path for part in parts for path in part.include_dirs)
     library_dirs = dict.fromkeys(path for part in parts for path in _library_dirs(part))
+    libraries = []
+    for path in library_dirs:
+        libraries.append(_list_libraries(path))
+        step()
     return ToolkitFiles(
         headers=tuple(map(_list_headers, include_dirs)),
-        libraries=tuple(map(_list_libraries, library_dirs)),
+        libraries=tuple(libraries),
         given_headers=tuple(map(_list_headers, _given(cpath, include_dirs))),
         given_libraries=tuple(map(_list_libraries, _given(library_path, library_dirs))),
     )

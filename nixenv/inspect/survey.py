@@ -11,15 +11,15 @@ from attrs import evolve
 
 from nixenv.errors import NixenvError, NixError
 from nixenv.evidence.contents import Contents
-from nixenv.evidence.distributions import probe_distributions
+from nixenv.evidence.distributions import SiteListing, probe_distributions
 from nixenv.evidence.graph import Graph, query_graph
 from nixenv.evidence.machine import Machine, probe_machine, select_variables
 from nixenv.evidence.occasion import Occasion
-from nixenv.evidence.toolkit_files import probe_toolkit_files, query_gpu_codes
+from nixenv.evidence.toolkit_files import ToolkitFiles, probe_toolkit_files, query_gpu_codes
 from nixenv.inspect.serving import look_at_server
 from nixenv.linked.inspection import FarmState, look_at_farms
 from nixenv.places import Layout, find_cache_dir
-from nixenv.process import PATIENT, Patience
+from nixenv.process import PATIENT, Meanwhile, Patience
 from nixenv.request import Material, Selection, choose_layout, gather, plan, replay, take_back
 from nixenv.road.classify import Inventory
 from nixenv.road.cuda import CudaNotFound
@@ -216,24 +216,32 @@ def _ask_again(selection: Selection, seen: Survey, request: Request) -> tuple[Se
 
 
 def _look_closer(material: Material, environ: Mapping[str, str], patience: Patience) -> Contents:
-    """Take the second looks at the store objects of a closure."""
-    return Contents(
-        probe_distributions(material.probe),
-        probe_toolkit_files(
-            material.probe, environ.get("CPATH", ""), environ.get("LIBRARY_PATH", "")
-        ),
-        _query_graph(material, environ, patience),
+    """Take the second looks at the store objects of a closure: while Nix is asked, if it is."""
+    probe, search_paths = (
+        material.probe,
+        (environ.get("CPATH", ""), environ.get("LIBRARY_PATH", "")),
     )
+    seen: list[tuple[tuple[SiteListing, ...], ToolkitFiles]] = []
+
+    def look(listen: Callable[[], object]) -> None:
+        sites = probe_distributions(probe, listen)
+        seen.append((sites, probe_toolkit_files(probe, *search_paths, listen)))
+
+    graph = _query_graph(material, environ, patience, look)
+    if not seen:
+        look(lambda: None)
+    sites, files = seen[0]
+    return Contents(sites, files, graph)
 
 
 def _query_graph(
-    material: Material, environ: Mapping[str, str], patience: Patience
+    material: Material, environ: Mapping[str, str], patience: Patience, meanwhile: Meanwhile
 ) -> Graph | None:
     store_dir = os.path.dirname(material.root.path)
     try:
         # What Nix warns of it has said to the first question already.
         quietly = patience._replace(hear=PATIENT.hear)
-        return query_graph(material.closure.paths, store_dir, environ, quietly)
+        return query_graph(material.closure.paths, store_dir, environ, quietly, meanwhile)
     except NixError:
         return None  # the sizes are not known, then; that Nix is missing is said elsewhere
 

@@ -1,10 +1,18 @@
 """Nix's own program: where it is, and how it is asked."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from nixenv.errors import NixError
-from nixenv.process import PATIENT, Cut, Patience, describe_command, describe_status, run
+from nixenv.process import (
+    PATIENT,
+    Cut,
+    Meanwhile,
+    Patience,
+    describe_command,
+    describe_status,
+    run,
+)
 from nixenv.road.root import find_executable
 
 
@@ -124,7 +132,7 @@ def ask_nix(
     argv: Sequence[str],
     environ: Mapping[str, str],
     patience: Patience = PATIENT,
-    meanwhile: Callable[[], object] = lambda: None,
+    meanwhile: Meanwhile = lambda _listen: None,
     limit: int = _LONGEST_ANSWER,
 ) -> str:
     """Run a Nix command, and give its stdout.
@@ -133,7 +141,7 @@ def ask_nix(
         argv: The command; its program by its path.
         environ: Its environment.
         patience: How long to wait for it, and who is told meanwhile.
-        meanwhile: Called while it works.
+        meanwhile: What to do while it works.
         limit: How many bytes it may write.
 
     Raises:

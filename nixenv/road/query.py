@@ -1,13 +1,13 @@
 """The query station: ask Nix for the closure of a root."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
 from nixenv.errors import NixError, Unreadable
 from nixenv.files import read_file
-from nixenv.process import PATIENT, Patience
+from nixenv.process import PATIENT, Meanwhile, Patience
 from nixenv.road.nix import (
     NixFailed,
     NixNotFound,
@@ -80,7 +80,7 @@ def query_closure(
     store_dir: str,
     environ: Mapping[str, str],
     patience: Patience = PATIENT,
-    meanwhile: Callable[[], object] = lambda: None,
+    meanwhile: Meanwhile = lambda _listen: None,
 ) -> Closure:
     """Ask Nix for the closure, or read one that is recorded where Nix cannot tell it.
 
@@ -94,7 +94,7 @@ def query_closure(
         environ: The environment: PATH, NIX_BIN and HOME to find nix-store, FLOX_ENV to find what
             is recorded; nix-store is started with it.
         patience: How long to wait for Nix, and who is told meanwhile.
-        meanwhile: Called while Nix works, if Nix is asked.
+        meanwhile: What to do while Nix works, if Nix is asked.
 
     Raises:
         NixNotFound: no nix-store, and nothing recorded.

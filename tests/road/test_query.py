@@ -182,7 +182,7 @@ def test_nix_is_asked_for_the_roots_requisites(tmp_path: Path) -> None:
         ROOT,
         "/nix/store",
         {**without_nix(tmp_path), "GIVEN": A},
-        meanwhile=lambda: calls.append("called"),
+        meanwhile=lambda _listen: calls.append("called"),
     )
     assert found == Closure(ROOT, (A, ROOT), Origin.NIX, f"{tmp_path}/nix-store -qR {ROOT}")
     assert calls == ["called"]

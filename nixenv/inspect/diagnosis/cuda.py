@@ -18,7 +18,12 @@ from nixenv.road.classify import Inventory
 from nixenv.road.cuda import CudaToolkit
 from nixenv.road.cuda_parts import find_candidates
 from nixenv.road.probe import Probe, StoreObject
-from nixenv.road.redistributables import numbers, parse_cuda_name, parse_cuda_version
+from nixenv.road.redistributables import (
+    may_be_known,
+    numbers,
+    parse_cuda_name,
+    parse_cuda_version,
+)
 from nixenv.storepath import StorePath, enclosing_store_path, store_name
 from nixenv.text import as_code
 
@@ -318,6 +323,8 @@ def _is_other_version(found: StoreObject, toolkit: CudaToolkit) -> bool:
     A second nvcc is told elsewhere. cuda_compat is always newer: it lets an old driver run this
     toolkit. Stubs are loaded by nobody.
     """
+    if not may_be_known(store_name(found.path)) and not found.cuda_marker:
+        return False
     name = parse_cuda_name(store_name(found.path))
     return (
         (name.known or found.cuda_marker)
