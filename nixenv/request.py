@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nixenv.errors import RootError, UsageError
 from nixenv.places import (
+    CacheDirUnknown,
     Layout,
     find_cache_dir,
     find_private_directory,
@@ -243,6 +244,21 @@ def take_back(environ: Mapping[str, str]) -> Mapping[str, str]:
     return stations.apply(_plan_undo(environ), environ)
 
 
+def stay_with_caches(selection: Selection, root: Root, environ: Mapping[str, str]) -> Selection:
+    """Take the cache directory of the environment that is active, if it is this root's.
+
+    Whoever looks at what a shell has means the caches that are in use there. A request that names
+    a directory means that one.
+    """
+    record = stations.read_record(environ)
+    if selection.cache_dir is not None or record is None or record.root != root.path:
+        return selection
+    with contextlib.suppress(CacheDirUnknown):
+        if record.cache == find_cache_dir(environ):
+            return selection
+    return selection._replace(cache_dir=record.cache)
+
+
 def list_inherited_settings(environ: Mapping[str, str]) -> tuple[str, ...]:
     """List the settings that an outer environment was activated with, and that are not for here.
 
@@ -327,7 +343,7 @@ def plan(
     if inventory.interpreter is not None:
         on_top = stations.find_on_top(environ, inventory.interpreter, keep=profile.keep_virtualenv)
         inventory = inventory._replace(on_top=on_top)
-    cache_dir = os.path.abspath(selection.cache_dir or find_cache_dir(environ))
+    cache_dir = choose_cache_dir(selection, environ)
     farms = None
     if choose_layout(selection, profile) == Layout.LINKED:
         from nixenv.road.farms import place_farms  # noqa: PLC0415 -- hashlib; only this layout
@@ -344,6 +360,15 @@ def choose_layout(selection: Selection, profile: Profile) -> str:
     return selection.layout or profile.layout or Layout.STORE
 
 
+def choose_cache_dir(selection: Selection, environ: Mapping[str, str]) -> str:
+    """Say where writable state goes: where the request says, else where the environment does.
+
+    Raises:
+        CacheDirUnknown: neither does.
+    """
+    return os.path.abspath(selection.cache_dir or find_cache_dir(environ))
+
+
 def _place_caches(profile: Profile, cache_dir: str) -> Profile:
     """Name the profile's cache directories so that each is the user's own."""
     places = {
@@ -358,6 +383,7 @@ def prepare(
     environ: Mapping[str, str],
     patience: Patience = PATIENT,
     start: Start | None = None,
+    gathered: Material | None = None,
 ) -> Prepared:
     """Go as far as the environment. Nothing is written yet.
 
@@ -366,18 +392,20 @@ def prepare(
         environ: The environment.
         patience: How long to wait for Nix, and who is told meanwhile.
         start: What `begin` gave, where it has been called.
+        gathered: What `gather` gave, likewise.
 
     Raises:
         NixenvError: whatever of it fails; a value that is too long for Linux, too.
     """
-    material = gather(selection, environ, patience, start)
+    material = gathered or gather(selection, environ, patience, start)
 
     stations.require_complete(material.probe)
     undo, before = _plan_undo(environ), take_back(environ)
     inventory, planned, farms = plan(material, selection, before)
     earlier = stations.read_record(environ)
     here = environ.get("FLOX_ENV", "")
-    told = (material.root.path, material.profile.name, _find_python(inventory, farms), here)
+    python, cache_dir = _find_python(inventory, farms), choose_cache_dir(selection, before)
+    told = (material.root.path, material.profile.name, python, here, cache_dir)
     record = stations.make_record(planned, told, before, earlier)
     text = stations.format_record(record)
     lasting = stations.Environment((*planned, stations.Set(RECORD_VARIABLE, text)))

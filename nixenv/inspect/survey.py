@@ -18,9 +18,19 @@ from nixenv.evidence.occasion import Occasion
 from nixenv.evidence.toolkit_files import ToolkitFiles, probe_toolkit_files, query_gpu_codes
 from nixenv.inspect.serving import look_at_server
 from nixenv.linked.inspection import FarmState, look_at_farms
-from nixenv.places import Layout, find_cache_dir
+from nixenv.places import Layout
 from nixenv.process import PATIENT, Meanwhile, Patience
-from nixenv.request import Material, Selection, choose_layout, gather, plan, replay, take_back
+from nixenv.request import (
+    Material,
+    Selection,
+    choose_cache_dir,
+    choose_layout,
+    gather,
+    plan,
+    replay,
+    stay_with_caches,
+    take_back,
+)
 from nixenv.road.classify import Inventory
 from nixenv.road.cuda import CudaNotFound
 from nixenv.road.nix import find_nix_store
@@ -131,6 +141,7 @@ def look(
         return seen if with_machine else seen._replace(machine=None, recorded=None)
     step("closure")
     material = gathered or gather(selection, environ, patience)
+    selection = stay_with_caches(selection, material.root, environ)
     step("contents")
     before, earlier = _without_earlier(material, environ)
     seen = Survey(material, _look_closer(material, before, patience), before, earlier)
@@ -185,14 +196,13 @@ def _ask_nvcc(seen: Survey, environ: Mapping[str, str]) -> Survey:
 
 
 def _request(selection: Selection, profile: Profile, environ: Mapping[str, str]) -> Request:
-    cache_dir = selection.cache_dir
-    if cache_dir is None:
-        with contextlib.suppress(NixenvError):  # which the plan has met as well, and said
-            cache_dir = find_cache_dir(environ)
+    cache_dir = None
+    with contextlib.suppress(NixenvError):  # which the plan has met as well, and said
+        cache_dir = choose_cache_dir(selection, environ)
     return Request(
         profile,
         choose_layout(selection, profile),
-        None if cache_dir is None else os.path.abspath(cache_dir),
+        cache_dir,
         selection.python,
         selection.cuda,
     )

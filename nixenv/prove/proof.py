@@ -41,7 +41,9 @@ def prove(
     Raises:
         NixenvError: there is no environment to try.
     """
-    prepared = request.prepare(selection, environ, patience)
+    material = request.gather(selection, environ, patience)
+    selection = request.stay_with_caches(selection, material.root, environ)
+    prepared = request.prepare(selection, environ, gathered=material)
     request.build(prepared)
     final = apply(prepared.environment, environ)
     steps = []

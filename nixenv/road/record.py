@@ -5,8 +5,8 @@ never executed. Of values and of the entries of path lists it holds digests: wha
 changed since is not ours any more. It is one line::
 
     1 root:/nix/store/…-sglang-0.5.9 profile:sglang python:/nix/store/…/bin/python3.12
-    environment:/…/.flox/run/x86_64-linux.x NIXENV_PROFILE@6-0f1a22e3/1c-77aa01b2
-    CUDA_HOME=4f-a3b1c2d3 PATH+=2a-0b1c2d3e,31-8f7e6d5c
+    environment:/…/.flox/run/x86_64-linux.x cache:/…/.flox/cache
+    NIXENV_PROFILE@6-0f1a22e3/1c-77aa01b2 CUDA_HOME=4f-a3b1c2d3 PATH+=2a-0b1c2d3e,31-8f7e6d5c
 
 Who makes a text while a record is there takes back what it tells of. What a user's variable held
 before that is not known any more.
@@ -46,6 +46,7 @@ class ActivationRecord(NamedTuple):
         profile: The profile's name, or its file.
         python: The interpreter's file.
         environment: ``$FLOX_ENV``; empty outside of Flox.
+        cache: The cache directory.
         settings: Of `SETTINGS`, the digest of the value and of the environment that it is for.
         values: Variable to digest of the value that was set.
         entries: Variable to digests of the entries that were added to it.
@@ -55,17 +56,18 @@ class ActivationRecord(NamedTuple):
     profile: str
     python: str
     environment: str
+    cache: str
     settings: Mapping[str, tuple[str, str]]
     values: Mapping[str, str]
     entries: Mapping[str, tuple[str, ...]]
 
 
-_FIELDS = ActivationRecord._fields[:4]
+_FIELDS = ActivationRecord._fields[:5]
 
 
 def make_record(
     environment: Environment,
-    fields: tuple[str, str, str, str],
+    fields: tuple[str, str, str, str, str],
     environ: Mapping[str, str],
     earlier: ActivationRecord | None = None,
 ) -> ActivationRecord:
@@ -73,7 +75,7 @@ def make_record(
 
     Args:
         environment: The operations, without those that take an earlier activation back.
-        fields: The record's first four attributes.
+        fields: The record's first five attributes.
         environ: The variables before; entries that are in them already are not ours.
         earlier: The record of the activation in whose environment this one is made.
     """
@@ -108,7 +110,7 @@ def format_record(record: ActivationRecord) -> str:
     return " ".join(
         (
             _VERSION,
-            *(f"{n}:{encode_word(v)}" for n, v in zip(_FIELDS, record[:4], strict=True)),
+            *(f"{n}:{encode_word(v)}" for n, v in zip(_FIELDS, record[:5], strict=True)),
             *(f"{name}@{'/'.join(pair)}" for name, pair in record.settings.items()),
             *(f"{name}={digest}" for name, digest in record.values.items()),
             *(f"{name}+={','.join(digests)}" for name, digests in record.entries.items()),
@@ -128,18 +130,19 @@ def parse_record(text: str) -> ActivationRecord:
     if version != _VERSION:
         raise ValueError("it is no activation record of this version")
     fields = {m[1]: decode_word(m[2]) for m in _matches(_FIELD, words)}
-    root, profile, python, environment = (fields.get(name, "") for name in _FIELDS)
+    root, profile, python, environment, cache = (fields.get(name, "") for name in _FIELDS)
     record = ActivationRecord(
         root,
         profile,
         python,
         environment,
+        cache,
         {m[1]: (m[2], m[3]) for m in _matches(_SETTING, words)},
         {m[1]: m[2] for m in _matches(_VALUE, words)},
         {m[1]: tuple(m[2].split(",")) for m in _matches(_ENTRIES, words)},
     )
-    # Unknown and doubled words, another order, needless escapes.
-    if format_record(record) != text:
+    # Unknown and doubled words, another order, needless escapes, what no path or variable can hold.
+    if format_record(record) != text or "\0" in "".join(fields.values()):
         raise ValueError("it is not as nixenv writes it")
     return record
 

@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.conftest import Nixenv
+from tests.inspect.diagnosis.remedies import command_in
 from tests.machine import mounting
 
 PROVE = (sys.executable, "-I", "-m", "nixenv", "prove", "--json")
@@ -75,6 +78,35 @@ def test_a_cache_directory_that_is_mounted_noexec(environ: dict[str, str], tmp_p
     assert "TRITON_CACHE_DIR" in step["name"]
     assert "noexec" in step["detail"]
     assert step["finding"]["code"] == "cache-directory-noexec"
+
+
+@pytest.mark.parametrize("layout", ["store", "linked"])
+def test_another_cache_directory_is_kept_to(nixenv_on_path: dict[str, str], layout: str) -> None:
+    """After the remedy for one that is mounted noexec, prove and inspect pass in the same shell."""
+    environ = {**nixenv_on_path, "NIXENV_LAYOUT": layout}
+    cache = environ["FLOX_ENV_CACHE"]
+    os.mkdir(cache)
+    mount = mounting(f"-t tmpfs -o noexec none {cache}")
+    activate, attempt = 'e=$(nixenv export) && eval "$e"', "nixenv prove --json || true"
+
+    def documents(*steps: str) -> list[Any]:
+        bash = [*mount, "bash", "--norc", "--noprofile", "-c", "\n".join((activate, *steps))]
+        done = subprocess.run(bash, env=environ, capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        return [json.loads(text) for text in done.stdout.split("\0")]
+
+    (failed,) = documents(attempt)
+    (step,) = failures(failed, "cache")[:1]
+    remedy = command_in(step["finding"]["remedy"])
+    end = r"printf '\0'"
+    proof, report, told = documents(
+        *(remedy, attempt, end, "nixenv inspect --json", end),
+        'nixenv snapshot; rm -rf "${TRITON_CACHE_DIR%/*}"',
+    )
+    assert set(states(proof, "cache")) == {"passed"}
+    codes = {finding["code"] for finding in report["findings"]}
+    assert not codes & {"cache-directory-noexec", "environment-drift", "farm-missing"}
+    assert not told["request"]["cache_dir"].startswith(cache)
 
 
 def test_a_cache_directory_that_is_full(environ: dict[str, str], tmp_path: Path) -> None:

@@ -242,4 +242,5 @@ def test_the_record_is_small_and_tells_the_interpreter(environ: Environ) -> None
     assert len(found[RECORD_VARIABLE]) < 4096
     record = parse_record(found[RECORD_VARIABLE])
     assert os.access(record.python, os.X_OK)
-    assert (record.profile, record.environment) == ("sglang", environ["FLOX_ENV"])
+    told = (record.profile, record.environment, record.cache)
+    assert told == ("sglang", environ["FLOX_ENV"], environ["FLOX_ENV_CACHE"])

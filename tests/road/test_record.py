@@ -20,7 +20,10 @@ from nixenv.road.record import (
     read_record,
 )
 
-TOLD = ("/nix/store/x-sglang", "sglang", "/nix/store/x-python3/bin/python3.12", "/p/.flox/run/dev")
+TOLD = (
+    *("/nix/store/x-sglang", "sglang", "/nix/store/x-python3/bin/python3.12"),
+    *("/p/.flox/run/dev", "/p/.flox/cache"),
+)
 texts = st.binary(max_size=20).map(lambda raw: os.fsdecode(raw.replace(b"\0", b"")))
 names = st.sampled_from(["A", "B_1", "root", "profile", "LONG_NAME"])
 entries = st.text(
@@ -38,12 +41,12 @@ operations = st.one_of(
 
 
 @given(
-    told=st.tuples(texts, texts, texts, texts),
+    told=st.tuples(texts, texts, texts, texts, texts),
     planned=st.lists(operations, max_size=6),
     before=st.dictionaries(st.sampled_from(["A", "P", "NIXENV_PROFILE", "NIXENV_LAYOUT"]), texts),
 )
 def test_a_record_survives_being_written(
-    told: tuple[str, str, str, str],
+    told: tuple[str, str, str, str, str],
     planned: list[Set | Default | Unset | Prepend | Append],
     before: dict[str, str],
 ) -> None:
@@ -64,6 +67,7 @@ def test_a_record_survives_being_written(
         lambda line: line.replace(" profile:", " Profile:"),
         lambda line: line.replace("root:", "root:%"),
         lambda line: line.replace("root:", "root:%41"),
+        lambda line: line.replace("cache:", "cache:%00"),
         lambda line: line.replace(" A=", " A="[::-1]),
         lambda line: f"{line} A=1-00000000",
         lambda line: " ".join(reversed(line.split(" "))),
@@ -122,7 +126,7 @@ def test_entries_that_were_there_already_are_not_ours() -> None:
 
 
 def record_of(environ: dict[str, str], earlier: ActivationRecord | None = None) -> ActivationRecord:
-    told = (*TOLD[:3], environ.get("FLOX_ENV", ""))
+    told = (*TOLD[:3], environ.get("FLOX_ENV", ""), "/cache")
     return make_record(Environment(), told, environ, earlier)
 
 
@@ -158,6 +162,6 @@ def test_a_setting_is_inherited_where_it_was_meant_for_another_environment() -> 
     assert list_inherited(made, {"NIXENV_PROFILE": "vllm"}) == ("NIXENV_PROFILE",)
     assert list_inherited(made, {"NIXENV_PROFILE": "mine"}) == ()
     assert list_inherited(made, {}) == ()
-    outside = make_record(Environment(()), (*TOLD[:3], ""), {"NIXENV_PROFILE": "vllm"})
+    outside = make_record(Environment(()), (*TOLD[:3], "", "/cache"), {"NIXENV_PROFILE": "vllm"})
     assert list_inherited(outside, {"NIXENV_PROFILE": "vllm"}) == ()
     assert list_inherited(outside, here) == ("NIXENV_PROFILE",)

@@ -337,7 +337,9 @@ def test_a_written_command_can_be_pasted(words: list[str]) -> None:
 # The interpreter and the environment --------------------------------------------------------------
 
 
-RECORD = format_record(ActivationRecord("/s/r", "sglang", "/s/py/bin/python3.12", "", {}, {}, {}))
+RECORD = format_record(
+    ActivationRecord("/s/r", "sglang", "/s/py/bin/python3.12", "", "", {}, {}, {})
+)
 
 
 def test_the_interpreter_is_that_of_the_activation() -> None:
