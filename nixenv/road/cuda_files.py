@@ -72,13 +72,13 @@ def probe_nvcc(path: StorePath) -> tuple[str | None, tuple[StorePath, ...]]:
 
 def probe_torch(site: Site) -> Torch | None:
     """Look for torch in a site-packages; None without it."""
-    text = require_text(f"{site.directory}/torch/version.py") if "torch" in site.names else ""
+    text = require_text(f"{site.directory}/torch/version.py") if "torch" in site.entries else ""
     return Torch(parse_torch_cuda(text)) if text else None
 
 
 def probe_wheels(site: Site, store_dir: str) -> Iterator[CudaWheels]:
     """Look for the parts of CUDA toolkits in a site-packages."""
-    if "nvidia" not in site.names:
+    if "nvidia" not in site.entries:
         return
     for name in sorted(filter(_WHEELS.fullmatch, list_names(f"{site.directory}/nvidia"))):
         home = real_directory(f"{site.directory}/nvidia/{name}", store_dir)
@@ -93,7 +93,7 @@ def _probe_wheel(home: str, site: Site, store_dir: str) -> CudaWheels:
     with os.scandir(home) as entries:
         libraries = probe_libraries({entry.name: entry for entry in entries}, store_dir)
     include_dirs = probe_include(f"{home}/include", store_dir)
-    metadata = map(_NVCC_METADATA.fullmatch, site.names if "nvcc" in programs else ())
+    metadata = map(_NVCC_METADATA.fullmatch, site.entries if "nvcc" in programs else ())
     return CudaWheels(
         home=home,
         site=site.directory,

@@ -35,6 +35,19 @@ def find_names(path: str) -> list[str] | None:
         raise
 
 
+def find_entries(path: str) -> "dict[str, os.DirEntry[str]] | None":
+    """List a directory, as what tells links apart without another look; None when there is none."""
+    if "\0" in path:
+        return None
+    try:
+        with os.scandir(path) as entries:
+            return {entry.name: entry for entry in entries}
+    except OSError as error:
+        if error.errno in NO_SUCH:
+            return None
+        raise
+
+
 def is_kind(path: str, kind: Callable[[int], bool]) -> bool:
     """Say whether what is behind ``path`` is of a kind: ``stat.S_ISREG``."""
     status = _find_status(path)

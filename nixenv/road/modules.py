@@ -2,10 +2,10 @@
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from nixenv.road.disk import LOOK, NO_SUCH, find_file, is_kind, list_names, read_head
+from nixenv.road.disk import LOOK, NO_SUCH, find_entries, find_file, is_kind, read_head
 from nixenv.road.launcher import parse_path_lines
 from nixenv.road.launcher.end import find_version
 from nixenv.storepath import StorePath, enclosing_store_path
@@ -46,38 +46,40 @@ class FloxModules(NamedTuple):
 
 
 def probe_modules(
-    directory: str, store_dir: str, names: Sequence[str] | None = None
+    directory: str, store_dir: str, entries: Mapping[str, "os.DirEntry[str]"] | None = None
 ) -> ModuleDirectory:
     """Look at one directory; nothing is in one that is not there.
 
     Args:
         directory: The directory.
         store_dir: The store directory.
-        names: What it holds, where that has been looked up.
+        entries: What it holds, by name, where that has been looked up.
 
     Raises:
         OSError: it cannot be read.
     """
-    names = list_names(directory) if names is None else names
-    metadata = [name for name in names if name.endswith((".dist-info", ".egg-info"))]
+    if entries is None:
+        entries = find_entries(directory) or {}
+    metadata = [name for name in entries if name.endswith((".dist-info", ".egg-info"))]
     lines: dict[str, None] = {}
-    for name in sorted(name for name in names if name.endswith(".pth") and name[0] != "."):
+    for name in sorted(name for name in entries if name.endswith(".pth") and name[0] != "."):
         head = read_head(f"{directory}/{name}", _PATH_FILE_HEAD) or b""
         text = head.decode("utf-8", "surrogateescape")
         lines.update(dict.fromkeys(parse_path_lines(directory, text)))
     lines.pop(directory, None)
     there = tuple(line for line in lines if is_kind(line, stat.S_ISDIR))
     # One look tells an environment from a package, which has none of these as links.
-    first = next(iter(metadata or names), None)
-    is_made_of_links = first is not None and os.path.islink(f"{directory}/{first}")
-    leads_to = _follow_links(directory, store_dir) if is_made_of_links else ()
+    first = next(iter(metadata or entries), None)
+    is_made_of_links = first is not None and entries[first].is_symlink()
+    leads_to = _follow_links(entries, store_dir) if is_made_of_links else ()
     return ModuleDirectory(directory, there, leads_to, len(metadata))
 
 
-def _follow_links(directory: str, store_dir: str) -> tuple[StorePath, ...]:
-    with os.scandir(directory) as entries:
-        links = sorted((entry.name, _target(entry)) for entry in entries if entry.is_symlink())
-    found = (enclosing_store_path(target, store_dir) for _, target in links)
+def _follow_links(
+    entries: Mapping[str, "os.DirEntry[str]"], store_dir: str
+) -> tuple[StorePath, ...]:
+    links = (_target(entries[name]) for name in sorted(entries) if entries[name].is_symlink())
+    found = (enclosing_store_path(target, store_dir) for target in links)
     return tuple(dict.fromkeys(path for path in found if path is not None))
 
 

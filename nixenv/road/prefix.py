@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from nixenv.road.disk import find_names, is_kind, require_text
+from nixenv.road.disk import find_entries, find_names, is_kind, require_text
 from nixenv.road.nvcc import parse_newest_gcc
 from nixenv.road.root import name_in_store
 from nixenv.storepath import enclosing_store_path
@@ -34,12 +34,12 @@ class Site(NamedTuple):
     Attributes:
         version: The Python ``X.Y`` that it is for.
         directory: Its path.
-        names: What it holds.
+        entries: What it holds, by name.
     """
 
     version: str
     directory: str
-    names: Sequence[str]
+    entries: "Mapping[str, os.DirEntry[str]]"
 
 
 class Libraries(NamedTuple):
@@ -118,9 +118,9 @@ def probe_libraries(top: "Mapping[str, os.DirEntry[str]]", store_dir: str) -> Li
 def _find_sites(library_dir: str, names: Iterable[str]) -> Iterator[Site]:
     for python in filter(None, map(VERSIONED_PYTHON.fullmatch, sorted(names))):
         directory = f"{library_dir}/{python[0]}/site-packages"
-        held = find_names(directory)
-        if held is not None:
-            yield Site(python[1], directory, held)
+        entries = find_entries(directory)
+        if entries is not None:
+            yield Site(python[1], directory, entries)
 
 
 def real_directory(path: str, store_dir: str) -> str | None:

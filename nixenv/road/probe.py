@@ -247,6 +247,9 @@ def require_complete(probe: Probe) -> None:
         raise Unreadable(fault.path, fault.detail)
 
 
+_Listed = dict[str, "Mapping[str, os.DirEntry[str]]"]
+
+
 class _Notes(dict[str, StoreObject | Fault | None]):
     """The notes by path, each taken when it is first asked for.
 
@@ -256,14 +259,14 @@ class _Notes(dict[str, StoreObject | Fault | None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.listed: dict[str, Sequence[str]] = {}
+        self.listed: _Listed = {}
 
     def __missing__(self, path: str) -> StoreObject | Fault | None:
         note = self[path] = _note(StorePath(path), self.listed)
         return note
 
 
-def _note(path: StorePath, listed: dict[str, Sequence[str]]) -> StoreObject | Fault | None:
+def _note(path: StorePath, listed: _Listed) -> StoreObject | Fault | None:
     try:
         return _probe_object(path, listed)
     except OSError as error:
@@ -276,7 +279,7 @@ def _fault(path: StorePath, error: OSError) -> Fault:
     return Fault(where, missing, error.errno or errno.EIO)
 
 
-def _probe_object(path: StorePath, listed: dict[str, Sequence[str]]) -> StoreObject | None:
+def _probe_object(path: StorePath, listed: _Listed) -> StoreObject | None:
     try:
         # Entries tell links apart without another look.
         with os.scandir(path) as entries:
@@ -297,7 +300,7 @@ def _probe_object(path: StorePath, listed: dict[str, Sequence[str]]) -> StoreObj
     if not (pythons or programs or libraries.directories or include_dirs or marker or propagated):
         return None
     sites = libraries.sites
-    listed.update((site.directory, site.names) for site in sites)
+    listed.update((site.directory, site.entries) for site in sites)
     host_compiler, mentions = probe_nvcc(path) if "nvcc" in programs else (None, ())
     return StoreObject(
         path=path,
@@ -309,11 +312,11 @@ def _probe_object(path: StorePath, listed: dict[str, Sequence[str]]) -> StoreObj
         stub_dirs=libraries.stub_dirs,
         cuda_marker=marker,
         propagated=propagated,
-        linked=_follow_links(path, (*(f"python{version}" for version in pythons), *programs)),
+        linked=_follow_links(path, pythons, programs) if pythons or "nvcc" in programs else (),
         host_compiler=host_compiler,
         mentions=mentions,
-        headers=find_headers(include_dirs),
-        newest_gcc=probe_newest_gcc(include_dirs),
+        headers=find_headers(include_dirs) if include_dirs else (),
+        newest_gcc=probe_newest_gcc(include_dirs) if include_dirs else None,
         cudart=libraries.cudart,
         torch=next(filter(None, map(probe_torch, sites)), None),
         wheels=tuple(part for site in sites for part in probe_wheels(site, store_dir)),
@@ -340,17 +343,22 @@ def _is_environment(root: StorePath, store_dir: str) -> bool:
     return any(holder not in (None, root) for holder in holders)
 
 
-def _follow_links(path: StorePath, names: Iterable[str]) -> tuple[StorePath, ...]:
+def _follow_links(
+    path: StorePath, pythons: Iterable[str], programs: Iterable[str]
+) -> tuple[StorePath, ...]:
     """Say which store objects the interpreters and nvcc of an environment of links are in."""
     store_dir = os.path.dirname(path)
-    files = (f"{path}/bin/{name}" for name in names if name == "nvcc" or name.startswith("python"))
+    names = (*(f"python{version}" for version in pythons), *({"nvcc"} & set(programs)))
+    files = (f"{path}/bin/{name}" for name in names)
     ends = (enclosing_store_path(os.path.realpath(file), store_dir) for file in files)
     return tuple(dict.fromkeys(end for end in ends if end is not None and end != path))
 
 
 def _probe_nix_support(directory: str) -> tuple[bool, tuple[str, ...]]:
     propagated = require_text(f"{directory}/propagated-build-inputs").split()
-    return os.path.lexists(f"{directory}/include-in-cudatoolkit-root"), tuple(propagated)
+    # Most have none, of which `access` says so without an exception that costs twice the look.
+    marker = os.access(f"{directory}/include-in-cudatoolkit-root", os.F_OK)
+    return marker, tuple(propagated)
 
 
 def _root_interpreter(note: StoreObject | Fault | None) -> str | None:
@@ -384,8 +392,8 @@ def _probe_directories(
         if directory not in found:
             found[directory] = ModuleDirectory(directory)
             try:
-                names = notes.listed.get(directory)
-                found[directory] = probe_modules(directory, store_dir, names)
+                entries = notes.listed.get(directory)
+                found[directory] = probe_modules(directory, store_dir, entries)
             except OSError as error:
                 path = enclosing_store_path(directory, store_dir) or root
                 notes[path] = _fault(path, error)
