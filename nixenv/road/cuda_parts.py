@@ -174,11 +174,12 @@ def _choose_levels(
             levels = redistributables.setdefault(part.name.part, {})
             levels.setdefault(part.name.version, []).append(part)
     for levels in redistributables.values():
-        offered: frozenset[str] = frozenset()
-        for level in sorted(levels.values(), key=lambda parts: _level_rank(parts, nvcc)):
-            useful = [part.path for part in level if not offered or part.kinds - offered]
-            (more if offered else first).update(useful)
-            offered = offered.union(*(part.kinds for part in level), {"level"})
+        preferred, *others = sorted(levels.values(), key=lambda parts: _level_rank(parts, nvcc))
+        first.update(part.path for part in preferred)
+        offered = frozenset().union(*(part.kinds for part in preferred))
+        for level in others:
+            more.update(part.path for part in level if part.kinds - offered)
+            offered = offered.union(*(part.kinds for part in level))
     return frozenset(first), frozenset(more)
 
 

@@ -63,7 +63,7 @@ def tell_left_out(
 
     A note where the closure has no Python, or no CUDA, at all: the profile does not require it.
     """
-    found = find_named(inventory, "", flox_env=flox_env) | {"cache": "/"}
+    found = find_named(inventory, "", flox_env=flox_env)
     for name, value in _list_values(profile):
         lacking = [part for part in find_names(value) if found[part] is None]
         if lacking:

@@ -279,8 +279,6 @@ def compute(environment: Environment, environ: Mapping[str, str]) -> dict[str, s
                 before = (final.get(name, environ.get(name)) or "").split(os.pathsep)
                 left = (entry for entry in before if entry and entry not in entries)
                 final[name] = os.pathsep.join(_once(left)) or None
-            case MakeDirectory():
-                pass
     return final
 
 

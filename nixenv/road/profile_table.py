@@ -161,7 +161,7 @@ class Table:
         value = self._value(key)
         self._refuse_variables(key, value)
         parts = value.split("/")
-        is_plain = not value.startswith("/") and not {"", ".", ".."}.intersection(parts)
+        is_plain = not {"", ".", ".."}.intersection(parts)
         if not is_plain or find_names(value) or key == LIBRARY_PATH_OF_LOADER:
             raise self.invalid(key, f"wants a plain path below the cache directory, not {value!r}")
         return value

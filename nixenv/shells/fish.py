@@ -82,8 +82,6 @@ def _statements(operations: Iterable[Operation]) -> Iterable[str]:
                 yield f"""__nixenv_join '' "${name}" {quote(":".join(entries))}"""
                 yield f'if test -n "$__nixenv_list"; set -gx {name} "$__nixenv_list"'
                 yield f"else; {_unset(name)}; end"
-            case MakeDirectory():
-                pass
 
 
 def _unset(name: str) -> str:

@@ -80,8 +80,6 @@ def _assign(operations: Iterable[Operation], keep: Keep) -> str:
                 words.append(f"{name}={_word(value, keep)}")
             case Default(name=name, value=value):
                 words.append(f"{name}=${{{name}-{_word(value, keep)}}}")
-            case _:
-                pass
     unset = f"unset {' '.join(names)}\n" if names else ""
     return f"{unset}{' '.join(words)}\n"
 
@@ -94,8 +92,6 @@ def _one_by_one(operations: Iterable[Operation], keep: Keep, environ: Mapping[st
                 lines.append(f"unset {name}\n")
             case Prepend() | Append():
                 lines.append(_join(operation, keep, environ))
-            case _:
-                pass
     return "".join(lines)
 
 

@@ -92,8 +92,6 @@ def _statements(operations: Iterable[Operation]) -> Iterable[str]:
                 yield f"""__nixenv_join {name} '' "${{{name}-}}":{quote(":".join(entries))} ''"""
             case Remove(name=name, entries=entries):
                 yield f"""__nixenv_join {name} '' "${{{name}-}}" {quote(":".join(entries))}"""
-            case MakeDirectory():
-                pass
 
 
 def _make_directories(operations: Iterable[Operation]) -> Iterable[str]:

@@ -68,6 +68,8 @@ def test_cuda_of_distributions_is_told_in_layout_store() -> None:
     toolkit = toolkit_for(Reason.ONLY_VERSION)._replace(home=site, homes=(site, "/other"))
     (found,) = find_ambiguities(inventory(toolkit), linked=False)
     assert (found.code, found.evidence) == ("cuda-distributions", (site, "/other"))
+    assert "CUDA 12.8 comes as Python distributions" in found.summary
+    assert "--layout linked" in found.remedy
     assert find_ambiguities(inventory(toolkit), linked=True) == ()
     whole = toolkit._replace(homes=(site,), whole=True)
     assert find_ambiguities(inventory(whole), linked=False) == ()

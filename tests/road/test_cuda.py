@@ -249,6 +249,16 @@ def test_what_the_highest_lacks_comes_from_another_patch_level() -> None:
     assert found.passed_over == (older.path,)
 
 
+def test_of_levels_that_offer_nothing_that_is_known_the_highest() -> None:
+    """Of the others only what has something to offer."""
+    names = [f"cuda12.8-libnvvm-12.8.{number}" for number in (57, 61, 90, 93)]
+    libraries_alone = libraries(names[0])
+    bare = [StoreObject(store_path(name), cuda_marker=True) for name in names[1:]]
+    found = toolkit(libraries_alone, *bare, NVCC)
+    assert found.members == (bare[-1].path, NVCC.path, libraries_alone.path)
+    assert found.passed_over == tuple(part.path for part in bare[:-1])
+
+
 def test_what_nvcc_names_goes_before_a_higher_patch_level() -> None:
     """Its own profile names the cuda_crt and libnvvm that it was built with."""
     right, higher = headers("cuda13.0-cuda_crt-13.0.48"), headers("cuda13.0-cuda_crt-13.0.88")
@@ -346,6 +356,8 @@ def test_without_one_of_them_it_is_not_whole(missing: int) -> None:
 def test_only_what_is_in_use_counts() -> None:
     """The wheels of another Python's site-packages do not."""
     assert choose_toolkit(probe_of(*WHEELS), None, required=False) is None
+    others = WHEELS[1:]
+    assert choose_toolkit(probe_of(*others), None, required=False, sites=in_use(*others)) is None
     assert not toolkit(*WHEELS, sites=in_use(*WHEELS[:1])).whole
 
 

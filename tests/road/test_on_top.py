@@ -92,18 +92,24 @@ def test_what_is_kept_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("on_top", "code", "severity"),
+    ("on_top", "code", "severity", "evidence"),
     [
-        (OnTop("/v", "/p", fits=True, kept=True), "python-virtualenv-kept", Severity.NOTE),
-        (OnTop("/v", "/p", fits=True, kept=False), "python-virtualenv-replaced", Severity.NOTE),
-        (OnTop("/v", "/q", fits=False, kept=False), "python-virtualenv-replaced", Severity.WARNING),
-        (OnTop("/v", None, fits=False, kept=False), "python-virtualenv-replaced", Severity.WARNING),
+        (OnTop("/v", "/p", fits=True, kept=True), "kept", Severity.NOTE, ()),
+        (OnTop("/v", "/p", fits=True, kept=False), "replaced", Severity.NOTE, ()),
+        (OnTop("/v", "/q", fits=False, kept=False), "replaced", Severity.WARNING, ("/q",)),
+        (
+            *(OnTop("/v", None, fits=False, kept=False), "replaced", Severity.WARNING),
+            ("which is gone",),
+        ),
     ],
 )
-def test_a_line_tells_which(on_top: OnTop, code: str, severity: Severity) -> None:
+def test_a_line_tells_which(
+    on_top: OnTop, code: str, severity: Severity, evidence: tuple[str, ...]
+) -> None:
     """Kept or not, and why."""
     (found,) = find_ambiguities(inventory_with(on_top), linked=False)
-    assert (found.code, found.severity) == (code, severity)
+    assert (found.code, found.severity) == (f"python-virtualenv-{code}", severity)
+    assert found.evidence == evidence
     assert "/v" in found.summary
     assert found.remedy
     assert find_ambiguities(inventory_with(None), linked=False) == ()

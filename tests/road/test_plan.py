@@ -66,7 +66,7 @@ def test_layout_store_plans_the_documented_operations() -> None:
         path=("nvcc", "ninja", "host-compiler", "cuda-tools"),
         compiler=True,
         cache={"TRITON_CACHE_DIR": "triton"},
-        defaults={"SGLANG_PORT": "30000", "CUDA_LIB_PATH": "{cuda_lib}"},
+        defaults={"SGLANG_PORT": "30000", "CUDA_LIB_PATH": "{cuda_lib}", "HF_HOME": "{cache}/hf"},
     )
     assert [*plan_environment(INVENTORY, profile, "/cache")] == [
         Unset("PYTHONHOME"),
@@ -84,6 +84,7 @@ def test_layout_store_plans_the_documented_operations() -> None:
         Default("TRITON_CACHE_DIR", "/cache/triton"),
         Default("SGLANG_PORT", "30000"),
         Default("CUDA_LIB_PATH", "/l"),
+        Default("HF_HOME", "/cache/hf"),
         Default("CC", f"{GCC}/bin/gcc"),
         Default("CXX", f"{GCC}/bin/g++"),
     ]

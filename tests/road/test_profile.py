@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nixenv import load_profile
+from nixenv import __version__, load_profile
 from nixenv.errors import Unreadable
 from nixenv.road.profile import BUILT_IN, ProfileNotFound, parse_profile, to_document
 from nixenv.road.profile_table import ProfileInvalid
@@ -201,6 +201,12 @@ def test_the_line_is_named_where_it_can_be_had(text: str, line: int | None, tmp_
     assert caught.value.line == line
     where = f"{file}:{line}: " if line else f"{file}: "
     assert str(caught.value).startswith(where)
+
+
+def test_this_version_is_new_enough_for_itself() -> None:
+    """And for any before it; of a version in the making, its release counts."""
+    for version in (__version__.partition(".dev")[0], "0", "0.0.9"):
+        parse_profile({"minimum-version": version}, "p")
 
 
 def test_a_dollar_that_no_shell_would_read_stays(tmp_path: Path) -> None:

@@ -88,7 +88,9 @@ def test_the_only_version_needs_no_hint() -> None:
 
 
 def test_several_versions_and_no_hint_are_an_error_that_lists_them() -> None:
-    """Guessing would be silently wrong."""
+    """Guessing would be silently wrong; also where nothing is noted on the root."""
+    with pytest.raises(PythonAmbiguous):
+        choose_interpreter(closure_of(P312, P313, ROOT), probe_of(P312, P313), None)
     with pytest.raises(PythonAmbiguous, match="3.12 .*python3-3.12.12\n.*3.13 .*\n.*--python X.Y"):
         chosen(P312, P313, ROOT)
 
@@ -180,6 +182,7 @@ def test_the_environment_is_taken_and_its_base_remembered() -> None:
     objects = (newer, P312, ENV, ROOT)
     found = choose_interpreter(closure_of(*objects), probe_of(*objects, launched=launched), None)
     assert (found.path, found.base) == (ENV.path, P312.path)
+    assert found.reasons[1] is Reason.LAUNCHER_ENVIRONMENT
     assert found.others == (newer.path,)
     assert found.base_executable == f"{P312.path}/bin/python3.12"
 
@@ -408,6 +411,23 @@ def test_a_directory_of_scripts_is_no_site_packages() -> None:
     assert parts(SGLANG, launched=launched)[0] == SitePackages(
         place.directory, own=True, part=Part.PATH
     )
+
+
+def test_a_site_packages_that_is_no_site_has_its_path_lines_behind() -> None:
+    """As PYTHONPATH would have it: Python reads no .pth file there."""
+    places = (Place(site_packages("root"), is_site=False),)
+    note = ModuleDirectory(site_packages("root"), path_lines=(f"{store_path('root')}/pp",))
+    found = parts(
+        NEW,
+        module("root", "3.12", "python3.12-packaging-25.0"),
+        launched=launcher("python3-3.12.12")._replace(places=places),
+        notes=(note,),
+    )
+    assert [(part.directory, part.part) for part in found] == [
+        (site_packages("root"), Part.SITE),
+        (site_packages("python3.12-packaging-25.0"), Part.SITE),
+        (f"{store_path('root')}/pp", Part.LINE),
+    ]
 
 
 def test_a_cycle_of_propagated_inputs_ends() -> None:

@@ -108,6 +108,7 @@ def test_what_somebody_changed_since_stays() -> None:
     record = make_record(environment, TOLD, before)
     during = apply(environment, before) | {"A": "mine", "P": "/new:/a:/b:/c"}
     assert plan_undo(record, during) == (Unset("B"), Remove("P", ("/a",)))
+    assert plan_undo(record, {}) == ()
 
 
 def test_a_default_that_gave_way_is_the_users() -> None:

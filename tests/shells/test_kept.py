@@ -103,8 +103,8 @@ def test_a_long_value_is_kept_apart_and_directories_are_not_made(tmp_path: Path)
 
 def test_bash_unsets_what_it_sets_but_path() -> None:
     """Flox replays how a variable grew: ours must not look grown, and PATH must never be gone."""
-    operations = (Set("A", "b"), Prepend("P", ("/a",)), Prepend("PATH", ("/a",)))
+    operations = (Set("A", "b"), Set("B", "b"), Prepend("P", ("/a",)), Prepend("PATH", ("/a",)))
     text = write_statements(Environment(operations), quote, {"PATH": "/b"})
-    assert "unset A\n" in text
+    assert "unset A B\nA='b' B='b'\n" in text
     assert text.count("unset P; P=") == 2
     assert "unset PATH" not in text

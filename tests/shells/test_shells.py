@@ -277,9 +277,10 @@ def test_fish_hides_a_universal_variable_that_must_be_unset(tmp_path: Path) -> N
 
 def test_dotenv_refuses_a_line_that_docker_would_not_read() -> None:
     """Its scanner gives up at 64 KiB."""
-    render(Environment((Set("HELD", "v" * 65_000),)), "dotenv", {})
-    with pytest.raises(NotExpressible, match="64 KiB"):
-        render(Environment((Set("HELD", "v" * 65_536),)), "dotenv", {})
+    fits = "v" * (65_535 - len("HELD="))
+    assert render(Environment((Set("HELD", fits),)), "dotenv", {}) == f"HELD={fits}\n"
+    with pytest.raises(NotExpressible, match="HELD cannot be written as dotenv: .*64 KiB"):
+        render(Environment((Set("HELD", f"{fits}v"),)), "dotenv", {})
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -410,7 +411,35 @@ def test_json_holds_final_values_that_any_bytes_survive(held: str, before: str) 
     assert document["variables"]["GONE"] is None
     assert os.fsencode(document["variables"]["HELD"]) == os.fsencode(held)
     assert document["variables"]["CPATH"].startswith("/a:/b")
-    assert [o["operation"] for o in document["operations"]] == ["unset", "set", "prepend"]
+
+
+def test_json_tells_what_was_planned() -> None:
+    """Each operation by its name, with the fields that docs/schemas.md has."""
+    planned = (
+        Unset("A"),
+        Set("B", "b"),
+        Default("C", "c"),
+        Prepend("D", ("/a", "/b")),
+        Append("E", ("/a",)),
+        Remove("F", ("/a",)),
+        MakeDirectory("/made"),
+    )
+    text = render(Environment(planned), "json", {"F": "/a:/x"})
+    assert text.startswith('{\n  "schema": 1,\n')
+    assert text.endswith("}\n")
+    assert json.loads(text) == {
+        "schema": 1,
+        "variables": {"A": None, "B": "b", "C": "c", "D": "/a:/b", "E": "/a", "F": "/x"},
+        "operations": [
+            {"operation": "unset", "name": "A"},
+            {"operation": "set", "name": "B", "value": "b"},
+            {"operation": "default", "name": "C", "value": "c"},
+            {"operation": "prepend", "name": "D", "entries": ["/a", "/b"]},
+            {"operation": "append", "name": "E", "entries": ["/a"]},
+            {"operation": "remove", "name": "F", "entries": ["/a"]},
+            {"operation": "make-directory", "path": "/made"},
+        ],
+    }
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -443,7 +472,8 @@ def test_dotenv_refuses_what_the_two_would_read_differently(held: str) -> None:
 @pytest.mark.parametrize("name", ["", "A-B", "1A", "A=B", "A;touch ran", "A\nB", "Ä"])
 def test_a_name_that_is_no_identifier_is_refused(name: str) -> None:
     """Names are never quoted, so only identifiers come into an environment."""
-    for operation in (Unset(name), Set(name, "v"), Default(name, "v"), Prepend(name, ("/a",))):
+    lists = (kind(name, ("/a",)) for kind in (Prepend, Append, Remove))
+    for operation in (Unset(name), Set(name, "v"), Default(name, "v"), *lists):
         with pytest.raises(NixenvError, match="is no name"):
             Environment((operation,))
 
@@ -455,8 +485,13 @@ def test_a_value_with_a_nul_byte_is_refused(operation: Set | Default) -> None:
         Environment((operation,))
 
 
+@pytest.mark.parametrize("kind", [Prepend, Append, Remove])
 @pytest.mark.parametrize("entry", ["", "/a:/b", "a\0b"])
-def test_an_entry_that_would_break_the_list_is_refused(entry: str) -> None:
-    """An empty entry would mean the current directory, a colon two entries."""
-    with pytest.raises(NixenvError, match="CPATH: .* cannot be an entry"):
-        Environment((Prepend("CPATH", (entry,)),))
+def test_an_entry_that_would_break_the_list_is_refused(
+    kind: type[Prepend | Append | Remove], entry: str
+) -> None:
+    """An empty entry would mean the current directory, a colon two entries; none mean nothing."""
+    with pytest.raises(NixenvError, match=r"^CPATH: '.*' cannot be an entry"):
+        Environment((kind("CPATH", (entry,)),))
+    with pytest.raises(NixenvError, match="^CPATH: no entries"):
+        Environment((kind("CPATH", ()),))
