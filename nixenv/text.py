@@ -89,7 +89,7 @@ def encode_word(value: str) -> str:
     """
     return re.sub(
         rb"[^A-Za-z0-9/._:@+,=-]", lambda byte: b"%%%02X" % ord(byte[0]), os.fsencode(value)
-    ).decode("ascii")
+    ).decode()
 
 
 def decode_word(word: str) -> str:

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nixenv.text import as_code, printable, shorten, split_code
+from nixenv.text import (
+    as_code,
+    decode_word,
+    encode_word,
+    printable,
+    shorten,
+    split_code,
+    suggest,
+)
 from tests.real_shells import require_tool
 
 
@@ -76,3 +84,26 @@ def test_what_acts_on_a_terminal_is_shown_as_an_escape() -> None:
     assert printable(
         "caf\u00e9 \x1b[31m\n\u2028\udcff"
     ) == r"caf\u00e9 \x1b[31m\n\u2028\udcff".replace(r"\u00e9", "\u00e9")
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [
+        ("pythn", ": did you mean python?"),
+        ("vllm-c", ": did you mean vllm-cpu or vllm-cuda?"),
+        ("gcc", ""),
+        ("", ""),
+    ],
+)
+def test_at_most_two_names_are_suggested(name: str, suggestion: str) -> None:
+    """Those that are most like it; nothing where none is."""
+    assert suggest(name, ("python", "vllm", "vllm-cpu", "vllm-cuda")) == suggestion
+
+
+@pytest.mark.parametrize(
+    ("value", "word"), [("/a:b", "/a:b"), ("caf\u00e9 %\udcff", "caf%C3%A9%20%25%FF"), ("", "")]
+)
+def test_a_word_is_plain_and_means_the_same(value: str, word: str) -> None:
+    """Any bytes are written in one way, with capital digits: a record is compared as text."""
+    assert encode_word(value) == word
+    assert decode_word(word) == value

@@ -118,7 +118,8 @@ def query_closure(
         # Without permission for its database, on a read-only file system, without its daemon: the
         # store objects may be there all the same.
         closure = _stand_in(error, flox_env, root, store_dir)
-        patience.hear(getattr(error, "stderr", ""))
+        if isinstance(error, NixFailed):
+            patience.hear(error.stderr)
         return closure
     return parse_requisites(stdout, root, store_dir, Origin.NIX, " ".join(argv))
 

@@ -8,7 +8,7 @@ import pytest
 
 from nixenv.errors import Unreadable
 from nixenv.process import PATIENT
-from nixenv.road.nix import NixFailed, NixNotFound
+from nixenv.road.nix import NixFailed, NixNotFound, NixNotRunnable
 from nixenv.road.query import Closure, Origin, UnusableClosure, parse_requisites, query_closure
 from tests.closures import store_path
 
@@ -208,3 +208,7 @@ def test_what_nix_said_is_heard_where_requisites_stand_in(tmp_path: Path) -> Non
     patience = PATIENT._replace(hear=heard.append)
     query_closure(ROOT, "/nix/store", without_nix(tmp_path), patience)
     assert heard == ["error: its words\n"]
+    (tmp_path / "nix-store").write_text("#!/nowhere\n")
+    found = query_closure(ROOT, "/nix/store", without_nix(tmp_path), patience)
+    assert isinstance(found.failure, NixNotRunnable)
+    assert len(heard) == 1

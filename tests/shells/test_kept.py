@@ -4,6 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -94,9 +95,12 @@ def test_a_long_value_is_kept_apart_and_directories_are_not_made(tmp_path: Path)
         kept.append(value)
         return "$kept"
 
-    operations = (Set("A", "a" * 199), Set("B", "b" * 200), MakeDirectory(str(made)))
+    long = f"/{'c' * 200}"
+    lists = (Prepend("P", (long,)), Append("Q", (long,)))
+    values = (Set("A", "a" * 199), Set("B", "b" * 200), Default("C", "c" * 200))
+    operations = (*values, *lists, MakeDirectory(str(made)))
     text = write_statements(Environment(operations), keep, {})
-    assert kept == ["b" * 200]
+    assert {*kept} == {"b" * 200, "c" * 200, long}
     assert "B=$kept" in text
     assert str(made) not in text
 
@@ -108,3 +112,18 @@ def test_bash_unsets_what_it_sets_but_path() -> None:
     assert "unset A B\nA='b' B='b'\n" in text
     assert text.count("unset P; P=") == 2
     assert "unset PATH" not in text
+    text = write_statements(Environment((Default("A", "b"), Default("B", "c"))), quote, {})
+    assert text == "IFS=:\nA=${A-'b'} B=${B-'c'}\nunset __nixenv_list __nixenv_entry\n"
+
+
+@pytest.mark.parametrize(
+    ("environ", "begin"),
+    [
+        ({}, """if [ "${P-}" = '' ]; then\n  unset P; P='/a'\n"""),
+        ({"P": ""}, """if [ "${P-}" = '' ]; then\n  unset P; P='/a'\n"""),
+        ({"P": "/b:/a"}, """if [ "${P-}" = "'/b:/a'" ]; then\n  unset P; P='/a:/b'\n"""),
+    ],
+)
+def test_a_list_that_is_as_it_was_is_assigned_at_once(environ: dict[str, str], begin: str) -> None:
+    """To go through its entries is most of what an activation would take."""
+    assert begin in write_statements(Environment((Prepend("P", ("/a",)),)), quote, environ)

@@ -462,10 +462,17 @@ def test_dotenv_means_the_same_to_docker_and_to_python_dotenv(held: str, tmp_pat
     assert lines == [f"HELD={held}", ""]
 
 
+def test_dotenv_holds_final_values_line_by_line() -> None:
+    """What is unset has no line, and what the user set stays."""
+    planned = (Unset("GONE"), Set("A", "a"), Default("B", "b"), Prepend("P", ("/a",)))
+    text = render(Environment(planned), "dotenv", {"GONE": "1", "B": "mine", "P": "/b"})
+    assert text == "A=a\nB=mine\nP=/a:/b\n"
+
+
 @pytest.mark.parametrize("held", ["a\nb", "'a", " a", "a ", "a #b", "${a}", "\udcff", '"a"'])
 def test_dotenv_refuses_what_the_two_would_read_differently(held: str) -> None:
     """The error names the variable and points at JSON."""
-    with pytest.raises(NotExpressible, match="HELD cannot be written as dotenv.*\n.*json"):
+    with pytest.raises(NotExpressible, match="HELD cannot be written as dotenv: .*\n.*json"):
         render(Environment((Set("HELD", held),)), "dotenv", {})
 
 
