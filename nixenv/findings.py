@@ -130,6 +130,9 @@ class Code(StrEnum):
     ENVIRONMENT_OUTDATED = "environment-outdated", Severity.WARNING
     ENVIRONMENT_DRIFT = "environment-drift", Severity.WARNING
     ENVIRONMENT_FOREIGN_ENTRIES = "environment-foreign-entries", Severity.WARNING, Severity.NOTE
+    PRELOAD_FATAL = "preload-fatal", Severity.ERROR
+    PRELOAD_IGNORED = "preload-ignored", Severity.WARNING
+    NETWORK_INTERFACE_MISSING = "network-interface-missing", Severity.ERROR, Severity.WARNING
     CONDA_ACTIVE = "conda-active", Severity.WARNING, Severity.NOTE
     TOOL_BROKEN = "tool-broken", Severity.ERROR
     COMPILER_FLAGS_FOREIGN = "compiler-flags-foreign", Severity.WARNING

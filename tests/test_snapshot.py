@@ -22,6 +22,7 @@ from nixenv.evidence.gpu import Gpu, GpuDriver
 from nixenv.evidence.graph import Graph, Registration
 from nixenv.evidence.limits import Limits
 from nixenv.evidence.machine import Machine, PortState
+from nixenv.evidence.preload import Preloads, Refusal
 from nixenv.evidence.toolkit_files import DirectoryListing, ToolkitFiles
 from nixenv.evidence.tools import ToolState
 from nixenv.road.cuda_files import CudaWheels, Torch
@@ -192,7 +193,11 @@ machines = st.builds(
     python_target=st.none() | texts,
     user_site=st.none() | texts,
     tools=st.lists(st.builds(ToolState, variables, texts, texts), max_size=2).map(tuple),
+    preloads=st.builds(
+        Preloads, st.lists(st.builds(Refusal, texts, texts), max_size=2).map(tuple), texts
+    ),
     limits=st.builds(Limits, st.none() | st.integers()),
+    interfaces=tuples,
     nvcc_compilers=st.dictionaries(variables, texts, max_size=2),
     driver=st.builds(GpuDriver, tuples, gpus=gpus.map(tuple)),
     directories=st.lists(

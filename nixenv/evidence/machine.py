@@ -19,7 +19,9 @@ from nixenv.evidence.caches import (
 )
 from nixenv.evidence.gpu import GpuDriver, query_driver
 from nixenv.evidence.limits import Limits, probe_limits
+from nixenv.evidence.network import probe_interfaces
 from nixenv.evidence.nvcc_flags import split_flags, take_ccbin
+from nixenv.evidence.preload import Preloads, try_preloads
 from nixenv.evidence.serving import Server
 from nixenv.evidence.tools import ToolState, try_tools
 from nixenv.kernel import describe_process, find_open, read_kernel_file
@@ -86,7 +88,10 @@ class Machine:
         user_site: The directory of the user's own modules for the closure's Python, where it
             exists and holds something; else None.
         tools: Whether the tools start that JIT compilers start.
+        preloads: What becomes of LD_PRELOAD when a program of the closure starts.
         limits: What the system allows a process.
+        interfaces: The network interfaces that run and have an address; none where that cannot be
+            told.
         driver: The GPU's side.
         directories: The cache directories, and those that `WRITTEN` names.
         caches: What the cache directories hold.
@@ -105,7 +110,9 @@ class Machine:
     nvcc_compilers: Mapping[str, str] = field(factory=dict)
     user_site: str | None = None
     tools: tuple[ToolState, ...] = ()
+    preloads: Preloads = field(factory=Preloads)
     limits: Limits = field(factory=Limits)
+    interfaces: tuple[str, ...] = ()
     driver: GpuDriver = field(factory=GpuDriver)
     directories: tuple[DirectoryState, ...] = ()
     caches: CacheContents = field(factory=CacheContents)
@@ -125,6 +132,7 @@ RECORDED = (
     *("FLASHINFER_NVCC", "PYTORCH_NVCC", "CUDACXX"),
     *("CONDA_PREFIX", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS"),
     *("TORCH_CUDA_ARCH_LIST", "FLASHINFER_CUDA_ARCH_LIST", RECORD_VARIABLE),
+    *("NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME"),
 )
 """The variables that are recorded whatever the environment sets."""
 
@@ -168,6 +176,7 @@ def probe_machine(
     host: str = "",
     modules: Collection[str] = (),
     libraries: Collection[str] = (),
+    interpreter: str | None = None,
 ) -> Machine:
     """Look at the machine; nothing is left behind, and nothing is kept busy.
 
@@ -180,6 +189,7 @@ def probe_machine(
         host: The address that will be listened on; empty for all.
         modules: The closure's top-level modules, to look for what hides them.
         libraries: The names by which the loader knows the toolkit's libraries, likewise.
+        interpreter: The closure's, to see what its loader makes of LD_PRELOAD.
     """
     architecture = os.uname().machine
     programs = dict(_find_programs(environ, python))
@@ -196,7 +206,9 @@ def probe_machine(
         nvcc_compilers=dict(_find_nvcc_compilers(environ)),
         user_site=_find_user_site(environ, python) if python else None,
         tools=tuple(try_tools(environ)),
+        preloads=try_preloads(environ, interpreter) if interpreter else Preloads(),
         limits=probe_limits(),
+        interfaces=probe_interfaces(),
         driver=query_driver(environ),
         directories=tuple(
             probe_directory(variable, path)

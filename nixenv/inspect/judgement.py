@@ -17,6 +17,7 @@ from nixenv.inspect.diagnosis.farms import check_farms
 from nixenv.inspect.diagnosis.gpu import check_gpu
 from nixenv.inspect.diagnosis.harm import weigh_for
 from nixenv.inspect.diagnosis.limits import check_limits
+from nixenv.inspect.diagnosis.network import check_network
 from nixenv.inspect.diagnosis.python import check_launcher, check_python
 from nixenv.inspect.diagnosis.python_shell import check_shell
 from nixenv.inspect.diagnosis.server import check_server
@@ -151,6 +152,7 @@ def _check_machine(
     yield from check_server(machine)
     if seen.toolkit_version is not None:
         yield from check_limits(machine)
+        yield from check_network(machine)
     yield from check_environment(
         seen.variables,
         machine,

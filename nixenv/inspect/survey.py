@@ -36,6 +36,7 @@ from nixenv.road.cuda import CudaNotFound
 from nixenv.road.nix import find_nix_store
 from nixenv.road.plan import Default, Environment, VariableTooLong, compute, resolve
 from nixenv.road.profile import Profile
+from nixenv.road.python import Interpreter
 from nixenv.road.record import ActivationRecord, read_record
 from nixenv.snapshot import Request
 
@@ -103,10 +104,14 @@ class Survey(NamedTuple):
         }
 
     @property
+    def interpreter(self) -> Interpreter | None:
+        """The interpreter."""
+        return self.inventory.interpreter if self.inventory else None
+
+    @property
     def python_version(self) -> str | None:
         """The Python version ``X.Y``."""
-        interpreter = self.inventory.interpreter if self.inventory else None
-        return interpreter.version if interpreter else None
+        return self.interpreter.version if self.interpreter else None
 
     @property
     def toolkit_version(self) -> str | None:
@@ -306,6 +311,7 @@ def look_at_machine(
             for module in found.modules
         },
         libraries=_loaded_names(seen),
+        interpreter=seen.interpreter.executable if seen and seen.interpreter else None,
     )
     return evolve(
         machine,

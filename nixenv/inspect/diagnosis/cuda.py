@@ -14,6 +14,7 @@ from nixenv.findings import Code, Finding, Severity
 from nixenv.inspect.diagnosis.cuda_compiler import check_host_compilers
 from nixenv.inspect.diagnosis.cuda_home import check_cuda_home
 from nixenv.inspect.diagnosis.cuda_packages import LIBRARY_PACKAGES, install_cuda, install_tool
+from nixenv.inspect.diagnosis.loader import list_unwanted, set_list
 from nixenv.road.classify import Inventory
 from nixenv.road.cuda import CudaToolkit
 from nixenv.road.cuda_parts import find_candidates
@@ -25,7 +26,6 @@ from nixenv.road.redistributables import (
     parse_cuda_version,
 )
 from nixenv.storepath import StorePath, enclosing_store_path, store_name
-from nixenv.text import as_code
 
 # What the loader knows a library by: libcudart.so.12, not libcudart.so or libcudart.so.12.8.90.
 _SONAME = re.compile(r".+\.so\.[0-9]+")
@@ -228,13 +228,13 @@ def _check_stubs_at_run_time(
         stubs = tuple(entry for entry in entries if _is_stub_dir(directory_of(entry), stub_dirs))
         if stubs:
             # Nor what has a finding and a remedy of its own, which this one must not undo.
-            foreign = {found.entry for found in machine.foreign_files} if machine else set()
-            rest = os.pathsep.join(e for e in entries if e not in stubs and e not in foreign)
+            unwanted = list_unwanted(machine) if machine else set()
+            rest = [e for e in entries if e not in stubs and e not in unwanted]
             yield Code.CUDA_STUBS_AT_RUN_TIME.found(
                 f"{name} holds stubs of CUDA's libraries; they are for linking only, and answer "
                 "every call with error 34",
                 stubs,
-                as_code(f"export {name}={shlex.quote(rest)}" if rest else f"unset {name}"),
+                set_list(name, rest),
             )
 
 

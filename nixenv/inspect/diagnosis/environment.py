@@ -2,12 +2,12 @@
 
 import os
 import re
-import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from nixenv.evidence.machine import Machine, PortState
 from nixenv.findings import Code, Finding, Severity
 from nixenv.inspect.diagnosis.caches import check_caches
+from nixenv.inspect.diagnosis.loader import check_loader, set_list
 from nixenv.road.plan import VARIABLE_LIMIT, variable_size
 from nixenv.road.record import ActivationRecord
 from nixenv.storepath import StorePath, store_name
@@ -66,6 +66,7 @@ def check_environment(
     else:
         yield _explain_inactivity(variables, now, activate)
     yield from _check_foreign_files(machine, store_dir, _CUDA_FILES.difference(closure_files))
+    yield from check_loader(machine)
     yield from _check_sizes(variables, store_dir, export_command)
     yield from check_caches(variables, machine, export_command)
     for port in machine.ports:
@@ -217,7 +218,7 @@ def _check_foreign_files(
         first = tuple(f"{found.entry}/{found.name}" for found in files if found.entry in ahead)
         later = tuple(f"{found.entry}/{found.name}" for found in files if found.entry not in ahead)
         foreign = {found.entry for found in files}
-        remedy = _set_list(name, [entry for entry in entries if entry not in foreign])
+        remedy = set_list(name, [entry for entry in entries if entry not in foreign])
         if first:
             yield Code.ENVIRONMENT_FOREIGN_ENTRIES.found(
                 f"{name} has directories of this machine before the closure's: {effect}",
@@ -231,34 +232,6 @@ def _check_foreign_files(
                 remedy,
                 severity=Severity.NOTE,
             )
-    yield from _check_library_path(machine)
-
-
-def _check_library_path(machine: Machine) -> Iterator[Finding]:
-    # ld.so(8): the one is separated by colons or semicolons, the other by colons or spaces.
-    for name, separators in (("LD_LIBRARY_PATH", "[:;]"), ("LD_PRELOAD", "[: ]")):
-        files = [found for found in machine.foreign_files if found.variable == name]
-        if not files:
-            continue
-        foreign = {found.entry for found in files}
-        entries = filter(None, re.split(separators, machine.variables.get(name, "")))
-        # Nor any stubs: they have a finding and a remedy of their own, which this one must not
-        # undo.
-        rest = [
-            e for e in entries if e not in foreign and os.path.basename(e.rstrip("/")) != "stubs"
-        ]
-        yield Code.ENVIRONMENT_FOREIGN_ENTRIES.found(
-            f"{name} has libraries of this machine: programs of the store load them instead of "
-            "their own",
-            tuple(f"{found.entry}/{found.name}".rstrip("/") for found in files),
-            _set_list(name, rest),
-        )
-
-
-def _set_list(name: str, entries: Sequence[str]) -> str:
-    """Write the command that leaves a path list with these entries alone."""
-    value = shlex.quote(os.pathsep.join(entries))
-    return as_code(f"export {name}={value}" if entries else f"unset {name}")
 
 
 # Sizes, ports, CPU --------------------------------------------------------------------------------

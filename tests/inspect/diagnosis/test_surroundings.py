@@ -164,6 +164,11 @@ LIBRARY = "mkdir -p ~/lib && echo | /usr/bin/gcc -shared -x c - -o ~/lib/{0} && 
             "environment-foreign-entries",
             LIBRARY.format("libcudart.so.12", "LD_PRELOAD", "/libcudart.so.12"),
         ),
+        ("preload-ignored", "export LD_PRELOAD=/no/such/libjemalloc.so"),
+        ("preload-ignored", "mkdir -p ~; touch ~/lib.so; export LD_PRELOAD=~/lib.so"),
+        ("preload-ignored", "export LD_PRELOAD=libno-such.so.2"),
+        ("network-interface-missing", "export NCCL_SOCKET_IFNAME==no-such0"),
+        ("network-interface-missing", "export GLOO_SOCKET_IFNAME=^lo"),
     ],
 )
 def test_a_fault_is_found_and_cured(nixenv_on_path: dict[str, str], code: str, fault: str) -> None:
