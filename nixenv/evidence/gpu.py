@@ -30,6 +30,8 @@ class Gpu:
         uuid: ``GPU-…``, by which CUDA_VISIBLE_DEVICES can name it; empty when it does not tell.
         mode: Who may use it: ``Default``, ``Exclusive_Process`` or ``Prohibited``; likewise.
         is_split: Whether it is split into MIG instances.
+        bus: Its place on the PCI bus, ``00000000:17:00.0``; empty when it does not tell.
+        number: Which of its GPUs it is, from 0.
     """
 
     name: str
@@ -39,6 +41,26 @@ class Gpu:
     uuid: str = ""
     mode: str = ""
     is_split: bool = False
+    bus: str = ""
+    number: int = 0
+
+    @property
+    def label(self) -> str:
+        """The GPU among others, which may have the same name."""
+        return f"GPU {self.number}, {self.name}"
+
+    @property
+    def description(self) -> str:
+        """What is known of it, in a line."""
+        parts = (
+            self.label,
+            self.compute_capability and f"compute capability {self.compute_capability}",
+            f"{self.memory} MiB" if self.memory is not None else "",
+            "split into MIG instances" if self.is_split else "",
+            self.bus,
+            self.uuid,
+        )
+        return ", ".join(filter(None, parts))
 
 
 class Platform(StrEnum):
@@ -109,7 +131,7 @@ _PATIENCE = 10.0
 
 _FIELDS = (
     *("name", "driver_version", "compute_cap", "memory.total", "memory.used", "uuid"),
-    *("compute_mode", "mig.mode.current"),
+    *("compute_mode", "mig.mode.current", "pci.bus_id"),
 )
 
 # nvidia-smi 470 has no compute_cap, and one unknown field spoils the whole answer.
@@ -121,6 +143,7 @@ _UNKNOWN = "[N/A]"
 _CAPABILITY = re.compile(r"[0-9]{1,2}\.[0-9]")
 _MEGABYTES = re.compile(r"[0-9]{1,9}")
 _UUID = re.compile(r"GPU-[0-9a-f-]{1,40}")
+_BUS = re.compile(r"[0-9A-Fa-f]{1,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-7]")
 _MODE = re.compile(r"[A-Z][A-Za-z_]{1,30}")
 
 _DEVICE = re.compile(r"dev/nvidia(?P<number>[0-9]{1,4})")
@@ -208,14 +231,15 @@ def parse_answer(text: str, fields: Sequence[str]) -> Answer:
     )
     told = [row for row in rows if row["name"] and _is_driver_version(row["driver_version"])]
     versions = (row["driver_version"] for row in told if row["driver_version"] != _UNKNOWN)
-    return Answer(next(versions, None), tuple(map(_parse_gpu, told)))
+    gpus = tuple(_parse_gpu(number, row) for number, row in enumerate(told))
+    return Answer(next(versions, None), gpus)
 
 
 def _is_driver_version(text: str) -> bool:
     return text == _UNKNOWN or _VERSION.fullmatch(text) is not None
 
 
-def _parse_gpu(row: Mapping[str, str]) -> Gpu:
+def _parse_gpu(number: int, row: Mapping[str, str]) -> Gpu:
     def told(field: str, pattern: re.Pattern[str]) -> str:
         value = row.get(field, "")
         return value if pattern.fullmatch(value) else ""
@@ -229,6 +253,8 @@ def _parse_gpu(row: Mapping[str, str]) -> Gpu:
         told("uuid", _UUID),
         told("compute_mode", _MODE),
         row.get("mig.mode.current") == "Enabled",
+        told("pci.bus_id", _BUS),
+        number,
     )
 
 

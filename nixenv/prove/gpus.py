@@ -77,7 +77,7 @@ def try_gpus(workshop: Workshop, inventory: Inventory, driver: GpuDriver) -> Ite
     library = workshop.path(LIBRARY)
     runtime = _find_runtime(inventory)
     for name, gpu in _visible(workshop.environ.get("CUDA_VISIBLE_DEVICES"), driver.gpus):
-        title = f"run the kernel on {gpu.name if gpu else name}"
+        title = f"run the kernel on {gpu.label if gpu else name}"
         why = _why_not(gpu)
         if not os.path.exists(library) or workshop.python is None:
             why = "it was not built, or there is no Python to load it"

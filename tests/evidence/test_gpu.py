@@ -11,7 +11,7 @@ from nixenv.evidence.gpu import Answer, Gpu, GpuDriver, Platform, parse_answer, 
 FIELDS = ("name", "driver_version", "compute_cap", "memory.total")
 H200 = Gpu("NVIDIA H200", "9.0", 143771)
 # What it does not tell is in brackets.
-ANSWER = "echo NVIDIA H200, 570.86.15, 9.0, 143771, [N/A], [N/A], [N/A], [N/A]"
+ANSWER = "echo NVIDIA H200, 570.86.15, 9.0, 143771, [N/A], [N/A], [N/A], [N/A], [N/A]"
 MISMATCH = "Failed to initialize NVML: Driver/library version mismatch"
 
 
@@ -50,7 +50,7 @@ def test_an_answer() -> None:
         "Graphics, by someone, 570.86.15, [N/A], [Not Supported]\n"
     )
     assert parse_answer(text, FIELDS) == Answer(
-        "570.86.15", (H200, Gpu("Graphics, by someone", None, None))
+        "570.86.15", (H200, Gpu("Graphics, by someone", None, None, number=1))
     )
 
 
@@ -61,6 +61,22 @@ def test_who_may_use_a_gpu_and_how_much_of_it_is_taken() -> None:
     assert parse_answer(text, fields).gpus == (
         Gpu("NVIDIA H200", "9.0", 143771, 120000, "GPU-0a1b", "Exclusive_Process", is_split=True),
     )
+
+
+def test_gpus_of_one_name_are_told_apart() -> None:
+    """By nvidia-smi's number, the place on the bus and the UUID, as far as it tells them."""
+    fields = (*FIELDS, "mig.mode.current", "pci.bus_id", "uuid")
+    text = (
+        "NVIDIA H100, 570.86.15, 9.0, 81559, Disabled, 00000000:17:00.0, GPU-0a1b\n"
+        "NVIDIA H100, 570.86.15, 9.0, 81559, Enabled, 00000000:3D:00.0, GPU-2c3d\n"
+        "NVIDIA H100, 570.86.15, [N/A], [N/A], [N/A], on the moon, [N/A]\n"
+    )
+    assert [gpu.description for gpu in parse_answer(text, fields).gpus] == [
+        "GPU 0, NVIDIA H100, compute capability 9.0, 81559 MiB, 00000000:17:00.0, GPU-0a1b",
+        "GPU 1, NVIDIA H100, compute capability 9.0, 81559 MiB, split into MIG instances, "
+        "00000000:3D:00.0, GPU-2c3d",
+        "GPU 2, NVIDIA H100",
+    ]
 
 
 def test_the_answer_of_an_old_nvidia_smi() -> None:
@@ -113,7 +129,7 @@ def test_a_healthy_driver(machine: Path) -> None:
     assert found == GpuDriver(nvidia_smi=smi, version="570.86.15", gpus=(H200,))
     assert (machine / "asked").read_text() == (
         "--query-gpu=name,driver_version,compute_cap,memory.total,memory.used,uuid,compute_mode,"
-        "mig.mode.current --format=csv,noheader,nounits\n"
+        "mig.mode.current,pci.bus_id --format=csv,noheader,nounits\n"
     )
 
 

@@ -264,12 +264,12 @@ def _is_there(name: str, gpus: Sequence[Gpu]) -> bool:
 
 def _check_sharing(machine: Machine) -> Iterator[Finding]:
     gpus = [gpu for _, gpu in visible_gpus(machine)]
-    split = [gpu.name for gpu in gpus if gpu.is_split]
+    split = [gpu for gpu in gpus if gpu.is_split]
     if split:
         yield Code.GPU_SPLIT.found(
-            f"{', '.join(dict.fromkeys(split))}: split into MIG instances; a process sees one of "
-            "them, with its part of the memory",
-            (),
+            f"{', '.join(dict.fromkeys(gpu.name for gpu in split))}: split into MIG instances; a "
+            "process sees one of them, with its part of the memory",
+            tuple(gpu.description for gpu in split),
             "choose one of those that `nvidia-smi -L` lists: set CUDA_VISIBLE_DEVICES to its MIG-…",
         )
     closed = [gpu for gpu in gpus if gpu.mode == PROHIBITED]
@@ -277,7 +277,7 @@ def _check_sharing(machine: Machine) -> Iterator[Finding]:
         yield Code.GPU_PROHIBITED.found(
             f"{', '.join(dict.fromkeys(gpu.name for gpu in closed))}: in compute mode Prohibited, "
             "in which no program may use it",
-            tuple(f"{gpu.name}: {gpu.uuid}" for gpu in closed if gpu.uuid),
+            tuple(gpu.description for gpu in closed),
             f"as root, {as_code(' && '.join(map(_open, closed)))}",
             severity=Severity.WARNING if len(closed) < len(gpus) else Severity.ERROR,
         )
@@ -285,7 +285,7 @@ def _check_sharing(machine: Machine) -> Iterator[Finding]:
     if held:
         yield Code.GPU_MEMORY_HELD.found(
             "memory of the GPU is held already; if that is your server, all is well",
-            tuple(f"{gpu.name}: {gpu.memory_used} of {gpu.memory} MiB" for gpu in held),
+            tuple(f"{gpu.label}: {gpu.memory_used} of {gpu.memory} MiB" for gpu in held),
             "`nvidia-smi` lists who holds it: end that, or choose another GPU by "
             "CUDA_VISIBLE_DEVICES",
         )
@@ -314,7 +314,7 @@ def _check_architecture(machine: Machine, package_name: str) -> Iterator[Finding
         f"the program is built for {_sm_names(built_for)}, which does not run on {names}",
         (
             package_name,
-            *(f"{gpu.name}: compute capability {gpu.compute_capability}" for gpu in unfit),
+            *(f"{gpu.label}: compute capability {gpu.compute_capability}" for gpu in unfit),
         ),
         f"`export CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES={','.join(fit)}`"
         if fit
@@ -330,7 +330,7 @@ def _check_capability(machine: Machine, cuda: str) -> Iterator[Finding]:
     if old:
         yield Code.GPU_TOO_OLD.found(
             f"CUDA {cuda} compiles for compute capability {oldest} and newer",
-            tuple(f"{gpu.name}: compute capability {gpu.compute_capability}" for gpu in old),
+            tuple(f"{gpu.label}: compute capability {gpu.compute_capability}" for gpu in old),
             "take a newer GPU, or a build of the program for an older CUDA",
             severity=Severity.WARNING if len(old) < len(gpus) else Severity.ERROR,
         )

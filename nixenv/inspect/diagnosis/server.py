@@ -98,7 +98,7 @@ def _check_parallel(server: Server, visible: int, gpus: Sequence[Gpu]) -> Iterat
     else:
         yield from _check_size(server, wanted, fitting, gpus)
         return
-    seen = tuple(f"GPU: {gpu.name}" for gpu in gpus)
+    seen = tuple(gpu.label for gpu in gpus)
     yield Code.SERVER_PARALLEL_UNFIT.found(
         problem, (told, *seen), _set_parallel(server, max(fitting, default=1))
     )
@@ -129,7 +129,7 @@ def _check_size(
         (
             f"{server.names.get('model', '')}={server.name}",
             *([server.model.path] if server.model else []),
-            *(f"{gpu.name}: {gpu.memory} MiB" for gpu in gpus),
+            *(f"{gpu.label}: {gpu.memory} MiB" for gpu in gpus),
         ),
         _set_parallel(server, more)
         if more
@@ -171,7 +171,7 @@ def _check_capability(server: Server, gpus: Sequence[Gpu]) -> Iterator[Finding]:
             f"{', '.join(dict.fromkeys(gpu.name for gpu in old))} has less",
             (
                 f"{server.names.get('model', '')}={server.name}",
-                *(f"{gpu.name}: compute capability {gpu.compute_capability}" for gpu in old),
+                *(f"{gpu.label}: compute capability {gpu.compute_capability}" for gpu in old),
             ),
             _suggest(server, whose),
             severity=Severity.WARNING if len(old) < len(known) else Severity.ERROR,

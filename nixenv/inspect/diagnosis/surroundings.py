@@ -175,7 +175,7 @@ def _check_architectures(
                 text,
                 f"leaves out {', '.join(dict.fromkeys(gpu.name for gpu in unfit))}: what is "
                 "compiled does not run there",
-                tuple(f"{gpu.name}: compute capability {gpu.compute_capability}" for gpu in unfit),
+                tuple(f"{gpu.label}: compute capability {gpu.compute_capability}" for gpu in unfit),
                 Severity.WARNING if len(unfit) < len(gpus) else Severity.ERROR,
             )
         elif beyond:

@@ -6,7 +6,6 @@ from xml.etree.ElementTree import Element
 
 from packaging.utils import canonicalize_name
 
-from nixenv.evidence.gpu import Gpu
 from nixenv.evidence.machine import Machine
 from nixenv.evidence.occasion import Occasion
 from nixenv.findings import Finding
@@ -225,7 +224,7 @@ def _machine_facts(looked_at: Machine) -> Iterator[Element]:
     driver = looked_at.driver
     avx2 = {True: "with AVX2", False: "without AVX2", None: "AVX2: not known"}[looked_at.avx2]
     yield from _fact("Processor", f"{looked_at.architecture}, {avx2}")
-    yield from _fact("GPUs", *(map(_gpu_text, driver.gpus) if driver.gpus else ["none seen"]))
+    yield from _fact("GPUs", *([gpu.description for gpu in driver.gpus] or ["none seen"]))
     yield from _fact("Driver", driver.version or "not known", driver.failure)
     yield from _fact("libcuda.so.1", _path(driver.libcuda))
     for name, path in looked_at.programs.items():
@@ -235,14 +234,6 @@ def _machine_facts(looked_at: Machine) -> Iterator[Element]:
         yield from _fact(directory.variable, _path(directory.path), state)
     for port in looked_at.ports:
         yield from _fact(port.variable, str(port.port), port.problem or "free")
-
-
-def _gpu_text(gpu: Gpu) -> str:
-    capability, memory = gpu.compute_capability, gpu.memory
-    parts = [gpu.name]
-    parts += [f"compute capability {capability}"] if capability else []
-    parts += [f"{memory} MiB"] if memory is not None else []
-    return ", ".join(parts)
 
 
 def _finding(finding: Finding) -> Element:

@@ -176,9 +176,7 @@ def _size_lines(members: Sequence[Member]) -> Iterator[str]:
 def _machine_lines(machine: Machine) -> Iterator[str]:
     driver = machine.driver
     yield f"driver: {driver.version or 'none found'}"
-    for gpu in driver.gpus:
-        memory = "" if gpu.memory is None else f", {gpu.memory} MiB"
-        yield f"GPU: {gpu.name}, compute capability {gpu.compute_capability or 'unknown'}{memory}"
+    yield from (gpu.description for gpu in driver.gpus)
     if not driver.gpus:
         yield "GPU: none found"
     yield f"libcuda.so.1: {driver.libcuda or 'none found'}"

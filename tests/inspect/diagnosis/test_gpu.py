@@ -130,7 +130,7 @@ def test_variables_that_break_nvidia_smi(tmp_path: Path) -> None:
     smi = tmp_path / "nvidia-smi"
     smi.write_text(
         '#!/bin/sh\n[ -z "$LD_LIBRARY_PATH" ] || { echo stub; exit 1; }\n'
-        "echo NVIDIA H200, 570.86.15, 9.0, 143771, 4, GPU-0, Default, Disabled\n"
+        "echo NVIDIA H200, 570.86.15, 9.0, 143771, 4, GPU-0, Default, Disabled, [N/A]\n"
     )
     smi.chmod(0o755)
     (tmp_path / "run/opengl-driver/lib").mkdir(parents=True)
@@ -284,7 +284,7 @@ def test_the_variant_that_the_remedy_names() -> None:
     """Both names that it gives cure; the GPU's compute capability is the evidence."""
     name = NAME.replace("sm90", "sm89")
     found = only(check(name=name), "gpu-architecture-unsupported", Severity.ERROR)
-    assert found.evidence == (name, "NVIDIA H200: compute capability 9.0")
+    assert found.evidence == (name, "GPU 0, NVIDIA H200: compute capability 9.0")
     assert found.remedy.endswith(f"{NAME} or {EVERY}")
     for cured in (NAME, EVERY):
         assert check(name=cured) == []

@@ -180,7 +180,7 @@ def with_gpus(nixenv_on_path: dict[str, str], tmp_path: Path) -> dict[str, str]:
     """A machine that says it has two L4, and a model of 30 GiB in 16 bits, its weights a hole."""
     directory = tmp_path / "smi"
     directory.mkdir()
-    line = "NVIDIA L4, 570.86.15, 8.9, 23034, 4, GPU-{}, Default, Disabled"
+    line = "NVIDIA L4, 570.86.15, 8.9, 23034, 4, GPU-{}, Default, Disabled, [N/A]"
     smi = directory / "nvidia-smi"
     smi.write_text(f"#!/bin/sh\necho '{line.format(0)}'\necho '{line.format(1)}'\n")
     smi.chmod(0o755)

@@ -126,7 +126,7 @@ def test_a_gpu_that_tells_little() -> None:
     """An old nvidia-smi knows neither compute capability nor memory."""
     driver = evolve(DRIVER, gpus=(Gpu("Tesla K80", None, None),), failure="exit status 9")
     text = text_of(render_page(report(machine=evolve(MACHINE, driver=driver))))
-    assert "GPUs Tesla K80 Driver 570.86.15 exit status 9" in text
+    assert "GPUs GPU 0, Tesla K80 Driver 570.86.15 exit status 9" in text
 
 
 def test_variables_that_are_as_they_should_be() -> None:
