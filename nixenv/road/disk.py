@@ -18,6 +18,14 @@ TEXT_LIMIT = 4 << 20
 """Bytes read of a text; the longest real one is a list of 40,000 propagated store paths."""
 
 
+def _is_nowhere(path: str) -> bool:
+    """Whether no file can be meant: a relative path is for the directory of whoever runs a program.
+
+    Ours may be anybody's project.
+    """
+    return not path.startswith("/") or "\0" in path
+
+
 def list_names(directory: str) -> list[str]:
     """List a directory, which may also be a file or a link that leads nowhere: then nothing."""
     return find_names(directory) or []
@@ -25,7 +33,7 @@ def list_names(directory: str) -> list[str]:
 
 def find_names(path: str) -> list[str] | None:
     """List a directory; None when there is none."""
-    if "\0" in path:
+    if _is_nowhere(path):
         return None
     try:
         return os.listdir(path)
@@ -37,7 +45,7 @@ def find_names(path: str) -> list[str] | None:
 
 def find_entries(path: str) -> "dict[str, os.DirEntry[str]] | None":
     """List a directory, as what tells links apart without another look; None when there is none."""
-    if "\0" in path:
+    if _is_nowhere(path):
         return None
     try:
         with os.scandir(path) as entries:
@@ -55,7 +63,7 @@ def is_kind(path: str, kind: Callable[[int], bool]) -> bool:
 
 
 def _find_status(path: str) -> os.stat_result | None:
-    if "\0" in path:
+    if _is_nowhere(path):
         return None
     try:
         return os.stat(path)

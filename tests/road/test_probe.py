@@ -170,3 +170,32 @@ def test_the_fixtures_nvcc_tells_its_limit(sglang: SglangClosure) -> None:
     assert nvcc.newest_gcc == 14
     decoy = look_again(Path(sglang.objects["cuda13.0-cuda_cudart-13.0.48"]))
     assert decoy.newest_gcc is None
+
+
+@pytest.mark.parametrize("last", ["bin/python3.12 run.py", "{python} run.py", "{python}", ".."])
+def test_a_launcher_means_nothing_in_the_directory_of_who_asks(
+    last: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative path is for whoever runs the program; ours may be anybody's project."""
+    project = tmp_path / "project"
+    for file in ("bin/python3.12", "modules/json.py", "lib/python3.12/os.py"):
+        (project / file).parent.mkdir(parents=True, exist_ok=True)
+        (project / file).touch()
+    listed = (
+        "functools.reduce(lambda k, p: site.addsitedir(p, k), ['modules'], site._init_pathinfo());"
+    )
+    (project / "run.py").write_text(f"import sys;import site;import functools;{listed}\n")
+    python = tmp_path / "store" / f"{HASH}-python3-3.12.12/bin/python3.12"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    command = last.format(python=python)
+    root = StorePath(f"{tmp_path}/store/{HASH}-prog-1")
+    Path(root, "bin").mkdir(parents=True)
+    Path(root, "bin/prog").write_text(
+        f"#!/bin/sh\nexport NIX_PYTHONPATH=.:modules\nexport PYTHONPATH=./modules\nexec {command}\n"
+    )
+    monkeypatch.chdir(project)
+    launcher = probe_closure(Closure(root, (root,), Origin.NIX, "test"), "prog").launcher
+    assert launcher is not None
+    assert launcher.places == ()
+    assert launcher.interpreter in (None, str(python))

@@ -351,13 +351,14 @@ def test_json_that_is_no_object_is_none_of_ours(document: object, activated: Env
 def test_what_is_nested_deeply_is_mended_or_left_alone(
     depth: int, file: str, activated: Environment
 ) -> None:
-    """Whichever of our steps comes to the end of the stack first."""
-    deep = '{"tokenizer_class": "TokenizersBackend", "a": ' + "[" * depth + "]" * depth + "}"
+    """Whichever of our steps comes to the end of the stack first: that depends on the Python."""
+    mend = '"tokenizer_class": "TokenizersBackend", "rope_parameters": {"rope_theta": 1.0}'
+    deep = f'{{{mend}, "a": {"[" * depth}{"]" * depth}}}'
     model = make_model(activated.home / "model", **{file.replace(".", "__"): deep})
     outcome = activated.resolve(SGLANG_MODEL=str(model))
     assert outcome.status == 0
     is_mended = read_values(outcome)["SGLANG_MODEL"] != str(model)
-    assert is_mended or depth == 300 or "cannot be read as a JSON object" in outcome.stderr
+    assert is_mended or "cannot be read as a JSON object" in outcome.stderr
 
 
 def test_a_file_without_end_is_not_read(activated: Environment) -> None:
