@@ -181,10 +181,8 @@ def test_a_launcher_means_nothing_in_the_directory_of_who_asks(
     for file in ("bin/python3.12", "modules/json.py", "lib/python3.12/os.py"):
         (project / file).parent.mkdir(parents=True, exist_ok=True)
         (project / file).touch()
-    listed = (
-        "functools.reduce(lambda k, p: site.addsitedir(p, k), ['modules'], site._init_pathinfo());"
-    )
-    (project / "run.py").write_text(f"import sys;import site;import functools;{listed}\n")
+    listed = "site.addsitedir(p, k), ['modules'], site._init_pathinfo()"
+    (project / "run.py").write_text(f"functools.reduce(lambda k, p: {listed});\n")
     python = tmp_path / "store" / f"{HASH}-python3-3.12.12/bin/python3.12"
     python.parent.mkdir(parents=True)
     python.touch()
