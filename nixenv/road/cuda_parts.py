@@ -160,15 +160,15 @@ def _choose_levels(
 ) -> tuple[frozenset[StorePath], frozenset[StorePath]]:
     """Choose the patch level of each redistributable, and what others have that it lacks.
 
-    The level that nvcc's own files name comes first, else the highest. Of another one only that is
-    taken which the first does not have at all: its headers, where of the first the closure holds
-    the libraries alone.
+    So with joined toolkits of one name. The level of nvcc itself comes first, else the one that its
+    own files name, else the highest. Of another one only that is taken which the first does not
+    have at all: its headers, where of the first the closure holds the libraries alone.
     """
     first: set[StorePath] = set()
     more: set[StorePath] = set()
     redistributables: dict[str, dict[tuple[int, ...], list[Part]]] = {}
     for part in members:
-        if part.name.joined or not part.name.known:
+        if not part.name.known:
             first.add(part.path)
         else:
             levels = redistributables.setdefault(part.name.part, {})

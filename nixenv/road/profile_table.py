@@ -65,7 +65,7 @@ class Table:
         """Take a table; one that is not there is empty."""
         return Table(self._take(key, dict, "a table") or {}, self._file, f"{key}.")
 
-    def boolean(self, key: str, default: bool = False) -> bool:  # noqa: FBT001, FBT002 -- a value
+    def boolean(self, key: str, default: bool) -> bool:  # noqa: FBT001 -- a value
         """Take a boolean."""
         value = self._take(key, bool, "true or false")
         return default if value is None else bool(value)
@@ -168,7 +168,7 @@ class Table:
 
     def removed(self, key: str) -> str:
         """Take the mark of a variable that is to be unset."""
-        if not self.boolean(key):
+        if not self._take(key, bool, "true or false"):
             raise self.invalid(key, "wants true; to leave the variable alone, leave it out")
         return key
 

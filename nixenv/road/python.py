@@ -315,7 +315,7 @@ def _refuse_empty_environment(root: StorePath, probe: Probe, version: str) -> No
     own = next((found for found in probe.objects if found.path == root), None)
     if own is None or not own.pythons:
         return
-    held = {v: notes.get(f"{root}/lib/python{v}/site-packages", 0) for v in own.site_packages}
+    held = {v: notes.get(f"{root}/lib/python{v}/site-packages") for v in own.site_packages}
     has_own = any(notes.get(place.directory) for place in _places(probe, version))
     others = [v for v, distributions in held.items() if distributions and v != version]
     if others and not held.get(version) and not has_own:

@@ -3,10 +3,10 @@
 import pytest
 
 from nixenv.findings import Severity
-from nixenv.road.choice import Choice, Reason
+from nixenv.road.choice import Choice, Reason, because
 from nixenv.road.classify import Inventory, Program, classify, find_ambiguities, tell_source
 from nixenv.road.cuda import CudaNotFound, CudaToolkit
-from nixenv.road.cuda_files import Torch
+from nixenv.road.cuda_files import CudaWheels, Torch
 from nixenv.road.nix import NixFailed
 from nixenv.road.probe import StoreObject
 from nixenv.road.python import PythonNotFound, PythonUnsupported
@@ -44,6 +44,7 @@ def test_several_compilers_are_told_where_one_was_guessed(reason: Reason, *, lin
     assert (found.code, found.severity) == ("cuda-several-compilers", Severity.WARNING)
     assert "CUDA 12.8" in found.summary
     assert NVCC in found.summary
+    assert found.summary.endswith(f": {because((reason,))}")
     assert found.evidence == (OTHER,)
     assert "--cuda X.Y" in found.remedy
 
@@ -125,6 +126,29 @@ def test_what_is_asked_for_is_taken() -> None:
     assert found.root == root.path
 
 
+def test_the_compiler_is_one_that_the_toolkit_accepts() -> None:
+    """By what is noted on the nvcc that was chosen."""
+    older, newer = (
+        StoreObject(store_path(f"gcc-wrapper-{version}"), programs=("gcc", "g++"))
+        for version in ("13.3.0", "15.1.0")
+    )
+    objects = (newer, older, nvcc("12.8")._replace(newest_gcc=14), P312, module("root", "3.12"))
+    found = classify(closure_of(*objects), probe_of(*objects))
+    assert found.host_compiler is not None
+    assert found.host_compiler.path == older.path
+
+
+def test_the_toolkit_may_be_among_the_modules() -> None:
+    """As Python distributions, where their site-packages is in use."""
+    part = module("nvidia-cuda-nvcc-13.0.88", "3.12")
+    site = f"{part.path}/lib/python3.12/site-packages"
+    wheels = CudaWheels(f"{site}/nvidia/cu13", site, version="13.0", programs=("nvcc",))
+    objects = (part._replace(wheels=(wheels,)), P312, module("root", "3.12"))
+    found = classify(closure_of(*objects), probe_of(*objects))
+    assert found.cuda is not None
+    assert found.cuda.home == wheels.home
+
+
 def test_python_and_cuda_are_wanted_only_where_they_are_required() -> None:
     """Python is unless told otherwise, or asked for; CUDA the other way round."""
     root = StoreObject(store_path("root"), programs=("ninja",))
@@ -133,6 +157,8 @@ def test_python_and_cuda_are_wanted_only_where_they_are_required() -> None:
     assert found == Inventory(
         root.path, None, (), None, None, Choice(root.path, Reason.HAS_NINJA), None, None
     )
+    with pytest.raises(PythonNotFound):
+        classify(closure, probe)
     for python, required in (("3.12", False), (None, True)):
         with pytest.raises(PythonNotFound):
             classify(closure, probe, python=python, python_required=required)

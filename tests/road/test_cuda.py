@@ -11,6 +11,7 @@ from nixenv.road.cuda import CudaNotFound, CudaToolkit, Evidence, choose_toolkit
 from nixenv.road.cuda_files import CudaWheels
 from nixenv.road.prefix import HEADERS
 from nixenv.road.probe import StoreObject
+from nixenv.storepath import StorePath
 from tests.closures import probe_of, store_path
 
 
@@ -104,6 +105,9 @@ def test_a_compiler_of_unknown_version_is_taken_at_the_users_word() -> None:
     odd = cuda("my-own-toolkit", "nvcc", marker=False)
     assert choose_toolkit(probe_of(odd), None, required=False) is None
     assert toolkit(odd, wanted="12.8").include_dirs == (f"{odd.path}/include",)
+    for order in ((odd, NVCC), (NVCC, odd)):
+        assert toolkit(*order, wanted="12.8").nvcc == NVCC.path
+        assert toolkit(*order, wanted="12.6").nvcc == odd.path
 
 
 @pytest.mark.parametrize(
@@ -194,8 +198,10 @@ def test_a_link_to_nvcc_is_no_second_nvcc() -> None:
     with pytest.raises(CudaNotFound) as caught:
         toolkit(NVCC, environment, wanted="12.6")
     assert caught.value.present == (f"12.8  {NVCC.path}",)
-    joined = JOINED._replace(linked=(NVCC.path,))
+    joined = JOINED._replace(linked=(NVCC.path,), cuda_marker=False)
     assert toolkit(NVCC, joined).nvcc == joined.path
+    marked = cuda("my-own-toolkit", "nvcc")._replace(linked=(NVCC.path,))
+    assert toolkit(NVCC, marked, wanted="13.0").nvcc == marked.path
     # Where the one that it leads to is no part of the closure, it is what there is.
     alone = toolkit(environment, wanted="12.8")
     assert alone.nvcc == environment.path
@@ -275,6 +281,22 @@ def test_of_several_nvcc_of_one_version_the_highest() -> None:
         found = toolkit(*order)
         assert (found.nvcc, found.members) == (NVCC.path, (NVCC.path,))
         assert (found.passed_over, found.others) == ((old.path,), ())
+    twin = NVCC._replace(path=StorePath(NVCC.path.replace("aaa", "bbb")))
+    assert toolkit(twin, NVCC).nvcc == twin.path
+
+
+def test_of_several_joined_toolkits_of_one_name_the_highest() -> None:
+    """Each is whole: headers of two patch levels would be mixed."""
+    joined = [cuda(f"cuda-merged-12.8.{number}", "nvcc", "ptxas") for number in (0, 1)]
+    for order in (joined, joined[::-1]):
+        found = toolkit(*order)
+        assert (found.members, found.passed_over) == ((joined[1].path,), (joined[0].path,))
+
+
+def test_what_is_marked_and_not_on_the_list_has_no_levels() -> None:
+    """Nothing says that two of one name are one thing."""
+    unknown = [cuda(f"cuda12.8-of-tomorrow-1.{number}") for number in (0, 1)]
+    assert toolkit(*unknown, NVCC).members == (*(part.path for part in unknown), NVCC.path)
 
 
 @given(st.permutations([90, 57, 61, 100]))
@@ -359,6 +381,19 @@ def test_only_what_is_in_use_counts() -> None:
     others = WHEELS[1:]
     assert choose_toolkit(probe_of(*others), None, required=False, sites=in_use(*others)) is None
     assert not toolkit(*WHEELS, sites=in_use(*WHEELS[:1])).whole
+
+
+def test_the_distributions_of_two_versions_are_two_toolkits() -> None:
+    """Those of nvidia/cu12 are no parts of nvidia/cu13."""
+    older = distribution("nvidia-cuda-nvcc-12.9.86", "nvcc", "cicc", headers=HEADERS)
+    (wheels,) = older.wheels
+    wheels = wheels._replace(home=f"{wheels.site}/nvidia/cu12", version="12.9")
+    older = older._replace(wheels=(wheels,))
+    found = toolkit(older, *WHEELS, sites=in_use(older, *WHEELS))
+    assert (found.version, found.others) == ("13.0", (older.path,))
+    assert found.members == tuple(part.path for part in WHEELS)
+    asked = toolkit(older, *WHEELS, sites=in_use(older, *WHEELS), wanted="12.9")
+    assert asked.homes == (wheels.home,)
 
 
 def test_an_environment_that_has_all_of_it_is_a_cuda_home() -> None:

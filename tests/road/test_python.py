@@ -49,9 +49,11 @@ def chosen(
 def test_the_launchers_interpreter_is_taken() -> None:
     """It names the exact store object, even where a newer patch version is there."""
     newer = interpreter("python3-3.12.13", "3.12")
-    assert chosen(newer, P312, P313, ROOT, launched=launcher("python3-3.12.12")) == (
-        f"{P312.path} 3.12"
-    )
+    objects = (newer, P312, P313, ROOT)
+    launched = launcher("python3-3.12.12")
+    found = choose_interpreter(closure_of(*objects), probe_of(*objects, launched=launched), None)
+    assert (found.path, found.version) == (P312.path, "3.12")
+    assert found.reasons == (Reason.LAUNCHER_HAS_VERSION, Reason.LAUNCHER)
 
 
 def test_a_wanted_version_goes_before_the_launcher() -> None:
@@ -185,6 +187,17 @@ def test_the_environment_is_taken_and_its_base_remembered() -> None:
     assert found.reasons[1] is Reason.LAUNCHER_ENVIRONMENT
     assert found.others == (newer.path,)
     assert found.base_executable == f"{P312.path}/bin/python3.12"
+    alone = choose_interpreter(closure_of(ENV, ROOT), probe_of(ENV, launched=launched), None)
+    assert (alone.path, alone.base) == (ENV.path, None)
+
+
+def test_the_roots_own_interpreter_may_be_an_environments() -> None:
+    """With the one behind it as its base."""
+    own = launcher("python3-3.12.12")._replace(environment=f"{ENV.path}/bin/python3.12")
+    probe = probe_of(P312, ENV)._replace(root_python=own)
+    found = choose_interpreter(closure_of(P312, ENV), probe, None)
+    assert (found.path, found.base) == (ENV.path, P312.path)
+    assert found.reasons == (Reason.ROOT_HAS_INTERPRETER, Reason.ROOT_INTERPRETER)
 
 
 def test_a_link_to_the_interpreter_is_no_other_one() -> None:
@@ -214,6 +227,8 @@ def test_an_environment_has_the_python_that_it_holds_and_no_other() -> None:
         choose_interpreter(
             closure_of(P312, bare), probe_of(P312, bare)._replace(is_environment=True), None
         )
+    unnoted = probe_of(P312)._replace(is_environment=True)
+    assert not has_python(closure_of(P312, bare), unnoted)
     # A program in it whose launcher ends at an interpreter has that one.
     launched = probe_of(P312, bare, launched=launcher("python3-3.12.12"))
     assert has_python(closure_of(P312, bare), launched._replace(is_environment=True))
