@@ -38,7 +38,7 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 
 # Whose values belong to a launcher's own works, or to what nixenv does by itself.
 _NOT_CARRIED = re.compile(
-    r"(?:LD|PYTHON|NIX|FLOX|_FLOX|XDG)(?:_.*)?|PYTHON.*|PATH|IFS|ENV|BASH_ENV|PROMPT_COMMAND|"
+    r"(?:LD|NIX|FLOX|_FLOX|XDG)(?:_.*)?|PYTHON.*|PATH|IFS|ENV|BASH_ENV|PROMPT_COMMAND|"
     r"SHELLOPTS|BASHOPTS|PS4|HOME|SHELL|USER|PWD|OLDPWD|_"
 )
 

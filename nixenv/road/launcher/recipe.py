@@ -1,19 +1,20 @@
 """Compiled wrappers of nixpkgs' makeBinaryWrapper: their recipe, which is text in them. Pure."""
 
+import re
 from collections.abc import Iterator
 
 from nixenv.road.launcher.state import Run, Scope, Stop
 from nixenv.road.launcher.syntax import Unreadable, split_words
 
-_OPENING = b"makeCWrapper "
+_RECIPE = re.compile(rb"makeCWrapper (?:[^\n\0]*\\\n)*[^\n\0]*")
 
-# What a flag takes; of --inherit-argv0 and --resolve-argv0 nothing.
+# How many values a flag takes.
 _TAKES = {
     **dict.fromkeys(("--prefix", "--suffix"), 3),
     **dict.fromkeys(("--set", "--set-default"), 2),
     **dict.fromkeys(("--add-flag", "--add-flags", "--append-flag", "--append-flags"), 1),
     **dict.fromkeys(("--unset", "--chdir", "--argv0"), 1),
-    **dict.fromkeys(("--inherit-argv0", "--resolve-argv0"), 0),
+    "--inherit-argv0": 0,
 }
 
 
@@ -33,17 +34,8 @@ def find_recipe(binary: bytes) -> str | None:
 
     ``--resolve-argv0`` is left out of it; each value is written by bash's ``${value@Q}``.
     """
-    start = binary.find(_OPENING)
-    if start < 0:
-        return None
-    end = binary.find(b"\0", start)
-    text = binary[start:] if end < 0 else binary[start:end]
-    lines = text.decode("utf-8", "surrogateescape").split("\n")
-    last = next((n for n, line in enumerate(lines) if not line.endswith("\\")), len(lines) - 1)
-    # A quoted value may hold line ends: then the quotes tell where the command goes on.
-    while last + 1 < len(lines) and lines[last + 1].strip() and not lines[last + 1].startswith("#"):
-        last += 1
-    return "\n".join(lines[: last + 1])
+    match = _RECIPE.search(binary)
+    return match[0].decode("utf-8", "surrogateescape") if match else None
 
 
 def follow_recipe(recipe: str, run: Run) -> Run | Stop:
@@ -73,6 +65,7 @@ def follow_recipe(recipe: str, run: Run) -> Run | Stop:
                 name = run.name
             case _:
                 _set(scope, flag, values)
+    scope.exported.update(scope.values)
     return scope.start(target, (*before, *run.arguments, *after), name)
 
 
@@ -84,13 +77,10 @@ def _set(scope: Scope, flag: str, values: tuple[str, ...]) -> None:
             scope.assign(*values, literal=True)
         case "--unset":
             scope.unset(*values)
-            return
         case "--prefix":
             scope.prefix(*values)
         case "--suffix":
             scope.suffix(*values)
-    if flag not in ("--chdir", "--resolve-argv0"):
-        scope.export(values[0])
 
 
 def _split_flags(words: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -5,10 +5,12 @@ end; no command is run. What only a run could tell is `UNKNOWN`, and where the s
 what it starts, it is not guessed at.
 """
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from nixenv.road.launcher.state import UNKNOWN, Run, Scope, Stop
+from nixenv.road.launcher.state import LONGEST, UNKNOWN, Run, Scope, Stop
 from nixenv.road.launcher.syntax import (
     Command,
     Expansion,
@@ -17,28 +19,41 @@ from nixenv.road.launcher.syntax import (
     Unreadable,
     Word,
     parse_commands,
+    plain,
 )
 
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "ash", "build-wrapper-bash"})
 """The names of shells in shebangs; the last is that of Flox's builds."""
 
-_ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)(?P<added>\+?)=")
-_PATTERN = re.compile(r"[*?\[]")
+_ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)(?P<added>\+?)=", re.ASCII)
+_PATTERN = re.compile(r"[*?\[\\]")
+_BLANKS = re.compile(r"[ \t\n]+")
+_TILDE = re.compile(r"(^|:)~")
 
 # These end what they opened; in between it is not known what runs.
 _OPENERS = {"while": "done", "until": "done", "for": "done", "select": "done", "case": "esac"}
 _NOTHING = frozenset(
     {
         *("exit", "exec", "shopt", "cd", "umask", "ulimit", "trap", "return", ":", "true", "false"),
-        *("echo", "printf", "test", "[", "[[", "read", "wait", "alias", "hash"),
+        *("echo", "printf", "test", "[", "[[", "wait", "alias", "hash"),
     }
 )
 _READS_ANOTHER = ("source", ".", "eval")
-_BUILTINS = ("unset", "set", "shift", *_READS_ANOTHER)
-_DECLARES = ("export", "declare", "typeset", "readonly", "local")
+_ASKS = ("read", "getopts", "mapfile", "readarray")
+_BUILTINS = ("unset", "set", "shift", *_READS_ANOTHER, *_ASKS)
+_DECLARES = ("export", "declare", "typeset", "readonly")
+
+# What bash sets by itself, whatever it is passed.
+_OWN = frozenset(
+    {
+        *("BASH", "BASH_SOURCE", "BASH_VERSION", "EUID", "HOSTNAME", "HOSTTYPE", "IFS", "LINENO"),
+        *("MACHTYPE", "OSTYPE", "PPID", "PWD", "RANDOM", "SECONDS", "SHLVL", "UID", "_"),
+    }
+)
 
 # A hostile script may have millions; a wrapper has six for each entry of PATH.
 _MOST_COMMANDS = 50_000
+_MOST_WORDS = 1_000
 
 
 def follow_shell(text: str, run: Run) -> Run | Stop:
@@ -72,7 +87,12 @@ def follow_shell(text: str, run: Run) -> Run | Stop:
     return script.result()
 
 
-_Assigned = Sequence[tuple["re.Match[str]", Word]]
+class _Assignment(NamedTuple):
+    """``NAME=WORD``, or ``NAME+=WORD``."""
+
+    name: str
+    added: bool
+    word: Word
 
 
 class _Branch:
@@ -97,7 +117,7 @@ class _Script:
         self._arguments = run.arguments
         self._open: list[_Branch] = []
         self._defines = False
-        self._last: tuple[_Assigned, tuple[str, ...]] | None = None
+        self._last: tuple[Sequence[_Assignment], tuple[str, ...]] | None = None
         self._result: Run | Stop | None = None
 
     def result(self) -> Run | Stop:
@@ -114,23 +134,41 @@ class _Script:
         while words and (keyword := _keyword(words[0])):
             words = words[1:]
             if keyword in ("if", "elif"):
-                is_whole = command.mark not in ("&&", "||", "|")
+                is_whole = command.mark in ("\n", ";")
                 self._condition(keyword, self._judge(words) if is_whole else None)
                 return False
             self._keyword(keyword)
             if keyword == "function":
-                if _plain(words[-1] if words else ()) == "{":
+                if plain(words[-1] if words else ()) == "{":
                     self._keyword("{")
+                elif command.mark == "(":
+                    self._parenthesis(words)
                 return False
-        if words and command.mark == "(":
-            self._defines = True
+            if keyword in ("for", "select") and words:
+                self._forget(plain(words[0]) or "")
+        if command.mark == "(":
+            self._parenthesis(words)
         elif words and self._simple(command._replace(words=words)):
             return True
-        if command.mark == "(" and not words:
-            self._open.append(_Branch(")", None))
         elif command.mark == ")" and self._open and self._open[-1].end == ")":
             self._open.pop()
         return False
+
+    def _parenthesis(self, words: Sequence[Word]) -> None:
+        """Begin a subshell, an array, or what is a function's: ``NAME()``."""
+        array = _assignment(words[-1]) if words else None
+        if array:
+            self._forget(array.name)
+        self._open.append(_Branch(")", False if words or self._defines else None))
+        self._defines = bool(words) and not array
+
+    def _forget(self, name: str) -> None:
+        """Have a variable hold what nobody knows."""
+        if not self._is_passed_over():
+            self._scope.assign(name, UNKNOWN)
+
+    def _is_passed_over(self) -> bool:
+        return any(branch.runs is False for branch in self._open)
 
     def _keyword(self, keyword: str) -> None:
         if keyword in _OPENERS:
@@ -153,26 +191,30 @@ class _Script:
 
     def _judge(self, words: Sequence[Word]) -> bool | None:
         """Say whether ``[ … ]`` or ``[[ … ]]`` holds; None where that cannot be told."""
-        if not words or _plain(words[0]) not in ("[", "[[", "test"):
+        name = plain(words[0]) if words else None
+        if name == "[[":
+            inner = [self._text(word) for word in words[1:-1]]
+        elif name in ("[", "test") and not any(map(self._is_pattern, words[1:])):
+            inner = list(self._expand(words[1:] if name == "test" else words[1:-1]))
+        else:
             return None
-        texts = [self._text(word) for word in words]
-        inner = texts[1:] if texts[0] == "test" else texts[1:-1]
-        if any(UNKNOWN in text for text in inner):
-            return None
+        holds: bool | None = None
         match inner:
             case ["-n", value]:
-                return bool(value)
+                holds = bool(value)
             case ["-z", value]:
-                return not value
+                holds = not value
+            case [value] if name != "[[":  # of [[ a < b ]] only that is left
+                holds = bool(value)
             case [left, ("=" | "==" | "!=") as operator, right]:
-                equal = _matches(left, words[3], right)
-                return None if equal is None else equal == (operator != "!=")
-        return None
+                equal = self._matches(left, words[3]) if name == "[[" else left == right
+                holds = None if equal is None else equal == (operator != "!=")
+        return None if any(UNKNOWN in text for text in inner) else holds
 
     # Simple commands -----------------------------------------------------------------------------
 
     def _simple(self, command: Command) -> bool:
-        if any(branch.runs is False for branch in self._open):
+        if self._is_passed_over():
             return False
         is_certain = (
             all(branch.runs for branch in self._open)
@@ -180,35 +222,49 @@ class _Script:
             and command.mark not in ("|", "&")
         )
         words = list(command.words)
-        assigned: list[tuple[re.Match[str], Word]] = []
-        while words and (match := _assignment(words[0])):
-            assigned.append((match, words.pop(0)))
+        assigned: list[_Assignment] = []
+        while words and (assignment := _assignment(words[0])):
+            assigned.append(assignment)
+            del words[0]
         if not words:
-            for match, word in assigned:
-                self._assign(self._scope, match, word, is_certain=is_certain)
+            for assignment in assigned:
+                self._set_defaults([assignment.word], is_certain=is_certain)
+                self._assign([assignment], is_certain=is_certain)
             return False
-        given = tuple(self._expand(words))
+        self._set_defaults(words, is_certain=is_certain)
+        given = tuple(itertools.islice(self._expand(words), _MOST_WORDS))
         name = given[0] if given else ""
         if name == "exec" and len(given) > 1:
             return self._execute(assigned, given[1:], is_certain=is_certain)
         if name in _DECLARES:
             self._declare(name, words[1:], is_certain=is_certain)
         elif name in _BUILTINS:
-            self._builtin(name, given[1:])
+            self._builtin(name, given[1:], is_certain=is_certain)
         elif is_certain and name and name not in _NOTHING:
             self._last = (assigned, given)
-        return False
+        return is_certain and name == "exit"
 
-    def _builtin(self, name: str, given: tuple[str, ...]) -> None:
+    def _set_defaults(self, words: Sequence[Word], *, is_certain: bool) -> None:
+        """Do what ``: "${NAME:=WORD}"`` does beside what it stands for."""
+        for part in (part for word in words for part in word if isinstance(part, Expansion)):
+            if part.operator in ("=", ":=") and not self._is_set(part):
+                default = _Assignment(part.name, added=False, word=part.word)
+                self._assign([default], is_certain=is_certain)
+
+    def _builtin(self, name: str, given: tuple[str, ...], *, is_certain: bool) -> None:
         if name == "unset":
             for other in given:
-                self._scope.unset(other)
+                if is_certain:
+                    self._scope.unset(other)
+                elif self._scope.get(other) is not None:
+                    self._forget(other)
         elif name == "set" and given[:1] == ("--",):
-            self._arguments = given[1:]
+            self._arguments = given[1:] if is_certain else (UNKNOWN,)
         elif name == "shift":
-            number = _place(given[0]) if given and given[0].isdecimal() else 1
-            if UNKNOWN not in self._arguments[:number]:
-                self._arguments = self._arguments[number:]
+            self._shift(given, is_certain=is_certain)
+        elif name in _ASKS:
+            for other in given:
+                self._forget(other)
         elif name in _READS_ANOTHER:
             # What that put in front, nobody knows.
             for path in ("PATH", "PYTHONPATH"):
@@ -216,7 +272,16 @@ class _Script:
                 if held is not None or path == "PATH":
                     self._scope.assign(path, f"{UNKNOWN}:{held or ''}")
 
-    def _execute(self, assigned: _Assigned, given: tuple[str, ...], *, is_certain: bool) -> bool:
+    def _shift(self, given: tuple[str, ...], *, is_certain: bool) -> None:
+        number = _place(given[0]) if given and given[0].isdecimal() else 1
+        if UNKNOWN in self._arguments[:number] or not is_certain:
+            self._arguments = (UNKNOWN,)
+        elif number <= len(self._arguments):
+            self._arguments = self._arguments[number:]
+
+    def _execute(
+        self, assigned: Sequence[_Assignment], given: tuple[str, ...], *, is_certain: bool
+    ) -> bool:
         name = None
         while given and given[0].startswith("-"):
             option, given = given[0], given[1:]
@@ -232,43 +297,47 @@ class _Script:
             self._result = Stop("this script decides by itself what it starts")
         return True
 
-    def _start(self, assigned: _Assigned, given: tuple[str, ...], name: str) -> Run:
-        scope = self._scope.copy()
-        for match, word in assigned:
-            self._assign(scope, match, word, is_certain=True)
-            scope.export(match["name"])
-        return scope.start(given[0], given[1:], name)
+    def _start(self, assigned: Sequence[_Assignment], given: tuple[str, ...], name: str) -> Run:
+        for assignment in assigned:
+            self._assign([assignment], is_certain=True)
+            self._scope.export(assignment.name)
+        return self._scope.start(given[0], given[1:], name)
 
     def _declare(self, name: str, words: Sequence[Word], *, is_certain: bool) -> None:
-        is_exported = name == "export"
+        assigned: list[_Assignment] = []
+        names: list[str] = []
+        options = ""
         for word in words:
-            match = _assignment(word)
             text = self._text(word)
-            if match:
-                self._assign(self._scope, match, word, is_certain=is_certain)
-                text = match["name"]
+            if one := _assignment(word, may_be_quoted=True):
+                assigned.append(one)
             elif text.startswith("-"):
-                is_exported = is_exported or "x" in text
-                continue
-            if is_exported:
-                self._scope.export(text)
+                options += text
+            else:
+                names.append(text)
+        self._assign(assigned, is_certain=is_certain)
+        for other in (*names, *(one.name for one in assigned)):
+            if "n" in options:
+                self._scope.exported.discard(other)
+            elif name == "export" or "x" in options:
+                self._scope.export(other)
 
-    def _assign(
-        self, scope: Scope, match: "re.Match[str]", word: Word, *, is_certain: bool
-    ) -> None:
-        name = match["name"]
-        first = word[0]
-        head = Text(first.text[match.end() :], quoted=False) if isinstance(first, Text) else first
-        rest = (head, *word[1:])
-        before = scope.get(name)
-        value = self._text(rest)
-        if match["added"]:
+    def _assign(self, assigned: Sequence[_Assignment], *, is_certain: bool) -> None:
+        """Set variables, where all values are expanded before any is set."""
+        values = [self._evaluate(one, is_certain=is_certain) for one in assigned]
+        for one, (value, literal) in zip(assigned, values, strict=True):
+            self._scope.assign(one.name, value, literal=literal)
+
+    def _evaluate(self, one: _Assignment, *, is_certain: bool) -> tuple[str, bool]:
+        before = self._scope.get(one.name)
+        value = self._text(one.word)
+        if one.added:
             value = (before or "") + value
         if not is_certain:
             # It may be this one, or the one from before.
             value = value if value == before else UNKNOWN
-        literal = is_certain and not match["added"] and _is_literal(rest, name)
-        scope.assign(name, value, literal=literal and UNKNOWN not in value)
+        literal = is_certain and not one.added and _is_literal(one.word, one.name)
+        return value, literal and UNKNOWN not in value
 
     # Words ---------------------------------------------------------------------------------------
 
@@ -276,38 +345,100 @@ class _Script:
         for word in words:
             if _takes_arguments(word):
                 yield from self._arguments
-                continue
-            text = self._text(word)
-            expanded = any(isinstance(part, Expansion) and not part.quoted for part in word)
-            if expanded and all(isinstance(p, Expansion) or not p.quoted for p in word):
-                yield from text.split()
             else:
-                yield text
+                yield from self._split(word)
+
+    def _split(self, word: Word) -> Iterator[str]:
+        """Split a word where it is not quoted; of nothing at all comes no word."""
+        field: str | None = None
+        for text, quoted in self._pieces(word):
+            first, *others = (text,) if quoted else _BLANKS.split(text, _MOST_WORDS)
+            if first or quoted:
+                field = (field or "") + first
+            for other in others:
+                if field is not None:
+                    yield field
+                field = other or None
+        if field is not None:
+            yield field
 
     def _text(self, word: Sequence[Part]) -> str:
-        return "".join(part.text if isinstance(part, Text) else self._value(part) for part in word)
+        return "".join(text for text, _ in self._pieces(word))
 
-    def _value(self, part: Expansion) -> str:
+    def _pieces(self, word: Sequence[Part]) -> Iterator[Text]:
+        """Give what a word stands for, piece by piece; who knows what, where it is too long."""
+        length = 0
+        for piece in self._expanded(word):
+            length += len(piece.text)
+            if length > LONGEST:
+                yield piece._replace(text=UNKNOWN)
+                return
+            yield piece
+
+    def _expanded(self, word: Sequence[Part], *, quoted: bool = False) -> Iterator[Text]:
+        for part in word:
+            is_quoted = quoted or part.quoted
+            if isinstance(part, Expansion):
+                yield from self._expansion(part, quoted=is_quoted)
+            else:
+                # "~" is somebody's home.
+                text = part.text if is_quoted else _TILDE.sub(rf"\1{UNKNOWN}", part.text)
+                yield Text(text, is_quoted)
+
+    def _expansion(self, part: Expansion, *, quoted: bool) -> Iterator[Text]:
         held = self._held(part.name)
-        operator = part.operator
-        if operator[-1:] in ("-", "=", "+", "?"):
-            is_set = bool(held) if operator.startswith(":") else held is not None
-            if operator.endswith("+"):
-                return self._text(part.word) if is_set else ""
-            return (held or "") if is_set else self._text(part.word)
-        return self._cut(held, part) if operator and held else held or ""
+        kind = part.operator[-1:]
+        if kind and held == UNKNOWN and not part.name.isidentifier():
+            yield Text(UNKNOWN, quoted)  # who knows whether there is such an argument
+        elif kind in ("-", "=", "+") and self._is_set(part) == (kind == "+"):
+            yield from self._expanded(part.word, quoted=quoted)
+        elif kind == "?" and not self._is_set(part):
+            yield Text(UNKNOWN, quoted)  # the shell ends here
+        elif held is not None and kind in ("#", "%", "/"):
+            yield Text(self._cut(held, part), quoted)
+        elif kind != "+":
+            yield Text(held or "", quoted)
+
+    def _is_set(self, part: Expansion) -> bool:
+        held = self._held(part.name)
+        return bool(held) if part.operator.startswith(":") else held is not None
 
     def _cut(self, held: str, part: Expansion) -> str:
         """Do what ``#``, ``%`` and ``/`` say."""
-        if UNKNOWN in held or _is_pattern(part.word):
+        replacement = list(self._pieces(part.replacement))
+        is_odd = any("&" in text and not quoted for text, quoted in replacement)
+        if UNKNOWN in held or is_odd or self._is_pattern(part.word):
             return UNKNOWN
         pattern = self._text(part.word)
-        if part.operator[0] == "#":
-            return held.removeprefix(pattern)
-        if part.operator[0] == "%":
-            return held.removesuffix(pattern)
-        count = -1 if part.operator == "//" else 1
-        return held.replace(pattern, self._text(part.replacement), count) if pattern else held
+        text = "".join(piece.text for piece in replacement)
+        match part.operator:
+            case "#" | "##" | "/#" if held.startswith(pattern):
+                return text + held.removeprefix(pattern)
+            case "%" | "%%" | "/%" if held.endswith(pattern):
+                return held.removesuffix(pattern) + text
+            case "/" if pattern:
+                return held.replace(pattern, text, 1)
+            case "//" if pattern:
+                is_long = held.count(pattern) * len(text) > LONGEST
+                return UNKNOWN if is_long else held.replace(pattern, text)
+        return held
+
+    def _is_pattern(self, word: Word) -> bool:
+        """Whether a word may stand for more than its text."""
+        pieces = self._pieces(word)
+        return any(
+            UNKNOWN in text or (not quoted and _PATTERN.search(text)) for text, quoted in pieces
+        )
+
+    def _matches(self, left: str, word: Word) -> bool | None:
+        """Compare as ``==`` does; of patterns, ``*'text'*`` is known."""
+        star = Text("*", quoted=False)
+        is_held = len(word) > 1 and word[0] == word[-1] == star
+        inner = word[1:-1] if is_held else word
+        if self._is_pattern(inner):
+            return None
+        text = self._text(inner)
+        return text in left if is_held else left == text
 
     def _held(self, name: str) -> str | None:
         if name == "0":
@@ -319,16 +450,9 @@ class _Script:
             if UNKNOWN in known:
                 return UNKNOWN
             return known[place] if len(known) > place else None
-        if not (name.isidentifier() and name.isascii()):
+        if not name.isidentifier():
             return UNKNOWN
-        return self._scope.get(name)
-
-
-def _plain(word: Word) -> str | None:
-    """Give a word that is written without quotes and expansions."""
-    if len(word) == 1 and isinstance(word[0], Text) and not word[0].quoted:
-        return word[0].text
-    return None
+        return self._scope.values.get(name, UNKNOWN if name in _OWN else None)
 
 
 _KEYWORDS = frozenset(
@@ -340,45 +464,40 @@ _KEYWORDS = frozenset(
 
 
 def _keyword(word: Word) -> str | None:
-    text = _plain(word)
+    text = plain(word)
     return text if text in _KEYWORDS else None
 
 
-def _matches(left: str, word: Word, right: str) -> bool | None:
-    """Compare as ``==`` does; of patterns, ``*'text'*`` is known."""
-    unquoted = [part.text for part in word if isinstance(part, Text) and not part.quoted]
-    if not any(map(_PATTERN.search, unquoted)):
-        return left == right
-    first, last = word[0], word[-1]
-    if len(word) > 1 and unquoted == ["*", "*"] and first == last == Text("*", quoted=False):
-        return right[1:-1] in left
-    return None
-
-
-def _assignment(word: Word) -> "re.Match[str] | None":
-    first = word[0] if word else None
-    if not isinstance(first, Text) or first.quoted:
+def _assignment(word: Word, *, may_be_quoted: bool = False) -> _Assignment | None:
+    """Read an assignment; ``export`` takes one that is in quotes, too."""
+    parts = _visible(word) if may_be_quoted else word
+    first = parts[0] if parts else None
+    if not isinstance(first, Text) or (first.quoted and not may_be_quoted):
         return None
-    return _ASSIGNMENT.match(first.text)
+    match = _ASSIGNMENT.match(first.text)
+    if match is None:
+        return None
+    value = (first._replace(text=first.text[match.end() :]), *parts[1:])
+    return _Assignment(match["name"], bool(match["added"]), value)
+
+
+def _visible(word: Word) -> Word:
+    return tuple(part for part in word if not isinstance(part, Text) or part.text)
 
 
 def _is_literal(word: Word, name: str) -> bool:
     """Whether a value stands there as it is; ``${NAME-'value'}`` is one that gives way."""
-    parts = [part for part in word if not isinstance(part, Text) or part.text]
+    parts = _visible(word)
     if len(parts) == 1 and isinstance(parts[0], Expansion):
         only = parts[0]
-        is_default = only.name == name and only.operator in ("-", ":-")
+        is_default = only.name == name and only.operator in ("-", ":-", "=", ":=")
         return is_default and all(isinstance(part, Text) for part in only.word)
     return all(isinstance(part, Text) for part in parts)
 
 
-def _is_pattern(word: Word) -> bool:
-    return any(isinstance(p, Text) and not p.quoted and _PATTERN.search(p.text) for p in word)
-
-
 def _takes_arguments(word: Word) -> bool:
     """See ``"$@"``, and ``${1+"$@"}``, as old scripts have it."""
-    parts = [part for part in word if not isinstance(part, Text) or part.text]
+    parts = _visible(word)
     if len(parts) != 1 or not isinstance(parts[0], Expansion):
         return False
     only = parts[0]

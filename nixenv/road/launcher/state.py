@@ -11,7 +11,7 @@ No variable and no argument can hold a NUL, so nothing else looks like it. As a 
 stands for any number of them: what the user gives.
 """
 
-_LONGEST = 131_071
+LONGEST = 131_071
 """Linux passes on no longer value (``nixenv.road.plan.VARIABLE_LIMIT``)."""
 
 
@@ -55,20 +55,13 @@ class Scope:
         self.literals = dict(run.literals)
         self.exported = {"PATH", *run.variables}
 
-    def copy(self) -> "Scope":
-        """Give another one that can be changed by itself."""
-        other = Scope(Run("", (), ""))
-        other.values, other.literals = dict(self.values), dict(self.literals)
-        other.exported = set(self.exported)
-        return other
-
     def get(self, name: str) -> str | None:
         """Give a variable's value; None where it is unset."""
         return self.values.get(name)
 
     def assign(self, name: str, value: str, *, literal: bool = False) -> None:
         """Give a variable a value, which nobody knows where it would be too long to pass on."""
-        if len(value) > _LONGEST:
+        if len(value) > LONGEST:
             value, literal = UNKNOWN, False
         self.values[name] = value
         self.literals.pop(name, None)
@@ -98,8 +91,7 @@ class Scope:
     def _without(self, name: str, separator: str, value: str) -> str:
         held = separator + self.values.get(name, "") + separator
         found = separator + value + separator
-        end = len(separator) or None
-        return held.replace(found, separator, 1)[end : -end if end else None]
+        return held.replace(found, separator, 1).removeprefix(separator).removesuffix(separator)
 
     def start(self, file: str, arguments: tuple[str, ...], name: str) -> Run:
         """Start a program with what is exported."""

@@ -6,7 +6,7 @@ Nothing is looked up here: `nixenv.road.launcher.shell` says what the words mean
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 
@@ -48,32 +48,40 @@ class Command(NamedTuple):
     after: str = ""
 
 
+def plain(word: Sequence[Part]) -> str | None:
+    """Give a word that is written without quotes and expansions; None for others."""
+    if len(word) == 1 and isinstance(word[0], Text) and not word[0].quoted:
+        return word[0].text
+    return None
+
+
 class Unreadable(ValueError):
     """Quotes or braces that are not closed."""
 
 
 _OUTSIDE = re.compile(
     r"""
-    (?P<blank>(?:[ \t\r]|\\\n)+)
-    | (?P<plain>[^\s\\'"$`;&|()<>]+)
+    (?P<blank>[ \t]+)
+    | (?P<plain>[^ \t\n\\'"$`;&|()<>]+)
     | '(?P<single>[^']*)'
     | (?P<newline>\n)
     | \$'(?P<ansi>(?:[^'\\]|\\.)*)'
     | \$?(?P<double>")
     | \$(?P<name>[A-Za-z_]\w*|[0-9@*#?$!-])
     | (?P<brace>\$\{)
-    | (?P<opaque>\$\(|`)
+    | (?P<opaque>[$<>]\(|`)
     | (?P<redirection><<<|<<-?|<>|>>|>&|<&|>\||&>>?|[<>])
     | (?P<operator>&&|\|\||;;&|;;|;&|[;&|()])
+    | (?P<continuation>\\\n)
     | \\(?P<escaped>.)
     | (?P<dollar>\$)
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.ASCII,
 )
 _INSIDE = re.compile(
     r"""
     (?P<plain>[^"\\$`]+)
-    | (?P<end>")
+    | (?P<double>")
     | \$(?P<name>[A-Za-z_]\w*|[0-9@*#?$!-])
     | (?P<brace>\$\{)
     | (?P<opaque>\$\(|`)
@@ -81,10 +89,11 @@ _INSIDE = re.compile(
     | (?P<continuation>\\\n)
     | (?P<dollar>[\\$])
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.ASCII,
 )
-_BRACE = re.compile(r"(?P<name>[A-Za-z_]\w*|[0-9]+|[@*#?$!-])(?P<operator>:?[-+=?]|##?|%%?|//?)?")
-_BRACE_TEXT = re.compile(r"""[^\\'"$`}/]+""")
+_BRACE = re.compile(
+    r"(?P<name>[A-Za-z_]\w*|[0-9]+|[@*#?$!-])(?P<operator>:?[-+=?]|##?|%%?|/[/#%]?)?", re.ASCII
+)
 
 _ESCAPES = dict(zip("abeEfnrtv\\'\"?", "\a\b\x1b\x1b\f\n\r\t\v\\'\"?", strict=True))
 _ANSI = re.compile(
@@ -129,10 +138,9 @@ class _Reader:
         words: list[Word] = []
         after = ""
         for mark in self._marks(words):
-            if words or mark in ("(", ")"):
+            if words or mark != "\n":  # a list goes on behind empty lines
                 yield Command(tuple(words), mark, after)
                 words.clear()
-            if mark != "\n" or after not in ("&&", "||", "|"):
                 after = mark
 
     def _marks(self, words: list[Word]) -> Iterator[str]:
@@ -157,11 +165,8 @@ class _Reader:
                 end = text.find("\n", self._at)
                 self._at = len(text) if end < 0 else end
                 continue
-            match = _OUTSIDE.match(text, self._at)
-            if match is None:
-                raise Unreadable(f"at character {self._at}")
+            match = self._match(_OUTSIDE, f"at character {self._at}")
             kind = match.lastgroup
-            self._at = match.end()
             if kind == "blank":
                 finish()
             elif kind in ("newline", "operator"):
@@ -170,69 +175,68 @@ class _Reader:
                 if kind == "newline":
                     self._skip_heredocs()
             elif kind == "redirection":
-                if started and all(isinstance(p, Text) and p.text.isdigit() for p in parts):
+                if (plain(parts) or "").isdigit():
                     parts.clear()  # the descriptor's number
                     started = False
                 finish()
                 skip_next = True
                 self._redirection = match[0]
-            else:
+            elif kind != "continuation":
                 started = True
-                parts.extend(self._part(match, kind or "", 0))
+                parts.extend(self._part(match, 0))
         finish()
         yield "\n"
 
-    def _part(self, match: "re.Match[str]", kind: str, depth: int) -> Iterator[Part]:
+    def _part(self, match: "re.Match[str]", depth: int, *, quoted: bool = False) -> Iterator[Part]:
+        kind = match.lastgroup or ""
         if kind == "plain":
-            yield Text(match["plain"], quoted=False)
+            yield Text(match[kind], quoted)
         elif kind == "double":
             yield Text("", quoted=True)
             yield from self._double(depth)
-        elif kind in ("single", "escaped"):
+        elif kind in ("single", "escaped", "dollar"):
             yield Text(match[kind], quoted=True)
         elif kind == "ansi":
             text = _ANSI.sub(_unescape, match["ansi"]).partition("\0")[0]
             yield Text(text, quoted=True)
-        elif kind == "dollar":
-            yield Text(match["dollar"], quoted=True)
-        else:
-            yield self._expansion(match, kind, depth, quoted=False)
+        elif kind != "continuation":
+            yield self._expansion(match, depth, quoted=quoted)
 
     def _double(self, depth: int) -> Iterator[Part]:
         while True:
-            match = _INSIDE.match(self._text, self._at)
-            if match is None:
-                raise Unreadable("a quote is not closed")
-            kind = match.lastgroup or ""
-            self._at = match.end()
-            if kind == "end":
+            match = self._match(_INSIDE, "a quote is not closed")
+            if match.lastgroup == "double":
                 return
-            if kind in ("plain", "escaped", "dollar"):
-                yield Text(match[kind], quoted=True)
-            elif kind != "continuation":
-                yield self._expansion(match, kind, depth, quoted=True)
+            yield from self._part(match, depth, quoted=True)
 
-    def _expansion(
-        self, match: "re.Match[str]", kind: str, depth: int, *, quoted: bool
-    ) -> Expansion:
-        if kind == "name":
+    def _match(self, pattern: "re.Pattern[str]", problem: str) -> "re.Match[str]":
+        match = pattern.match(self._text, self._at)
+        if match is None:
+            raise Unreadable(problem)
+        self._at = match.end()
+        return match
+
+    def _expansion(self, match: "re.Match[str]", depth: int, *, quoted: bool) -> Expansion:
+        if match.lastgroup == "name":
             return Expansion(match["name"], quoted)
         if depth == _DEEPEST:
             raise Unreadable("expansions in expansions")
-        if kind == "brace":
+        if match.lastgroup == "brace":
             return self._brace(depth + 1, quoted=quoted)
         self._skip_opaque(match[0], depth + 1)
         return Expansion("", quoted)
 
     def _brace(self, depth: int, *, quoted: bool) -> Expansion:
         match = _BRACE.match(self._text, self._at)
-        if match is None:  # ${#NAME}, ${!NAME}
+        if match is None:  # ${!NAME}
             self._until("}", depth)
             return Expansion("", quoted)
         self._at = match.end()
         operator = match["operator"] or ""
-        is_replacement = operator in ("/", "//")
-        word = self._until("/}" if is_replacement else "}", depth)
+        is_replacement = operator.startswith("/")
+        # Apostrophes are letters in "${NAME-it's}", and quotes in "${NAME#'it'}".
+        is_quoted = quoted and operator[-1:] in ("-", "+", "=", "?")
+        word = self._until("/}" if is_replacement else "}", depth, quoted=is_quoted)
         replacement: Word = ()
         if is_replacement and self._text[self._at - 1] == "/":
             replacement = self._until("}", depth)
@@ -240,27 +244,22 @@ class _Reader:
             return Expansion("", quoted)
         return Expansion(match["name"], quoted, operator, word, replacement)
 
-    def _until(self, ends: str, depth: int) -> Word:
+    def _until(self, ends: str, depth: int, *, quoted: bool = False) -> Word:
         """Read the word in braces up to one of some characters, and pass that."""
         parts: list[Part] = []
-        text = self._text
-        while True:
-            if self._at >= len(text):
-                raise Unreadable("a brace is not closed")
-            if text[self._at] in ends:
-                self._at += 1
-                return tuple(parts)
-            plain = _BRACE_TEXT.match(text, self._at)
-            if plain is not None or text[self._at] in "/}":
-                found = plain[0] if plain else text[self._at]
-                self._at += len(found)
-                parts.append(Text(found, quoted=False))
-                continue
-            match = _OUTSIDE.match(text, self._at)
-            if match is None:
-                raise Unreadable(f"at character {self._at}")
-            self._at = match.end()
-            parts.extend(self._part(match, match.lastgroup or "", depth))
+        stops = ends if quoted else f"{ends}'"
+        letters = re.compile(rf'[^\\"$`{stops}]+')
+        while (here := self._text[self._at : self._at + 1]) and here not in ends:
+            if found := letters.match(self._text, self._at):
+                parts.append(Text(found[0], quoted))
+                self._at = found.end()
+            else:
+                match = self._match(_INSIDE if quoted else _OUTSIDE, "a quote is not closed")
+                parts.extend(self._part(match, depth, quoted=quoted))
+        if not here:
+            raise Unreadable("a brace is not closed")
+        self._at += 1
+        return tuple(parts)
 
     def _skip_opaque(self, opening: str, depth: int) -> None:
         """Pass a command substitution: ``$(…)``, with all that is quoted in it, or `` `…` ``."""
@@ -272,15 +271,11 @@ class _Reader:
             return
         opened = 1
         while opened:
-            match = _OUTSIDE.match(self._text, self._at)
-            if match is None:
-                raise Unreadable("a command substitution is not closed")
-            self._at = match.end()
-            kind = match.lastgroup or ""
-            if kind == "operator":
+            match = self._match(_OUTSIDE, "a command substitution is not closed")
+            if match.lastgroup == "operator":
                 opened += {"(": 1, ")": -1}.get(match[0], 0)
-            elif kind not in ("blank", "newline", "redirection"):
-                tuple(self._part(match, kind, depth))
+            elif match.lastgroup not in ("blank", "newline", "redirection"):
+                tuple(self._part(match, depth))
 
     def _redirected(self, word: Word) -> None:
         if self._redirection in ("<<", "<<-"):
