@@ -1,5 +1,6 @@
 """What a server is told to serve, and what that will ask of the GPUs: a model's own files."""
 
+import contextlib
 import json
 import os
 import re
@@ -8,14 +9,10 @@ from typing import Any
 
 from attrs import field, frozen
 
-from nixenv.files import read_file
+from nixenv.evidence.model_files import find_missing_weights, read_document, read_indices
 
-# config.json has some kilobytes; an index names each tensor of the largest models.
-_LONGEST_CONFIG = 4 << 20
-_LONGEST_INDEX = 256 << 20
-
-_INDICES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
-_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
+# The best first.
+_FORMATS = (".safetensors", ".bin", ".pt", ".pth")
 
 _DTYPE = re.compile(r"(?:torch\.)?([a-z0-9_]{1,20})")
 
@@ -74,16 +71,13 @@ class Server:
     needs: tuple[tuple[str, str], ...] = ()
 
 
-def probe_model(path: str, missing: tuple[str, ...] = ()) -> Model:
-    """Read what a model says of itself.
-
-    Args:
-        path: Its directory, or its ``.gguf`` file.
-        missing: The weights that it names and lacks.
-    """
+def probe_model(path: str) -> Model:
+    """Read what a model says of itself, by its directory or its ``.gguf`` file."""
     if not os.path.isdir(path):
         return Model(path, _size_of(path), quantisation="gguf")
-    config = _read_object(os.path.join(path, "config.json"), _LONGEST_CONFIG)
+    config: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError):
+        config = read_document(os.path.join(path, "config.json"))
     # Models of text and images have the part for text below that.
     text = config.get("text_config")
     flat = {**config, **(text if isinstance(text, dict) else {})}
@@ -95,7 +89,7 @@ def probe_model(path: str, missing: tuple[str, ...] = ()) -> Model:
         dtype[1] if dtype else "",
         parse_quantisation(flat.get("quantization_config")),
         heads if isinstance(heads, int) and heads > 0 else None,
-        missing,
+        tuple(find_missing_weights(path)),
     )
 
 
@@ -121,15 +115,13 @@ def parse_quantisation(config: object) -> str:
 
 def _weigh(directory: str) -> int | None:
     """Add up the weights that are loaded: those of the index, else those of the best format."""
-    for name in _INDICES:
-        names = _read_object(os.path.join(directory, name), _LONGEST_INDEX).get("weight_map")
-        if isinstance(names, dict):
-            return _sum(directory, set(map(str, names.values())))
+    for names in read_indices(directory):
+        return _sum(directory, names)
     try:
         held = sorted(os.listdir(directory))
     except OSError:
         return None
-    for ending in _WEIGHTS:
+    for ending in _FORMATS:
         names_held = {name for name in held if name.endswith(ending)}
         # Mistral's own format lies beside the one that servers take.
         usual = {name for name in names_held if not name.startswith("consolidated")}
@@ -150,11 +142,3 @@ def _size_of(file: str) -> int | None:
         return os.stat(file).st_size
     except (OSError, ValueError):
         return None
-
-
-def _read_object(file: str, limit: int) -> dict[str, Any]:
-    try:
-        found = json.loads(read_file(file, limit))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -7,13 +7,13 @@ from typing import NamedTuple
 from attrs import evolve
 
 from nixenv.errors import NixenvError
+from nixenv.evidence.model_files import has_weights
 from nixenv.evidence.serving import Model, Server, probe_model
 from nixenv.sglang.arguments import find_option
 from nixenv.sglang.capability import NEEDED
 from nixenv.sglang.defaults import read_defaults
 from nixenv.sglang.hub import find_repository, find_revision, find_user_hub, is_model_directory
 from nixenv.sglang.model import Origin, Resolution, find_model
-from nixenv.sglang.weights import find_missing_weights, has_weights
 from nixenv.text import mask_urls
 
 
@@ -110,10 +110,10 @@ def _with_model(server: Server, environ: Mapping[str, str]) -> Server:
 
 def _find_files(found: Resolution, environ: Mapping[str, str]) -> Model | None:
     if found.is_local:
-        return probe_model(found.model, tuple(find_missing_weights(found.model)))
+        return probe_model(found.model)
     hub = find_user_hub(environ)
     repository = find_repository(found.model, hub) if hub and found.origin is Origin.HUB else None
     snapshot = find_revision(repository, found.revision or "main") if repository else None
     if snapshot is None or not is_model_directory(snapshot) or not has_weights(snapshot):
         return None
-    return probe_model(snapshot, tuple(find_missing_weights(snapshot)))
+    return probe_model(snapshot)

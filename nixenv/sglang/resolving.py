@@ -2,11 +2,16 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nixenv.errors import NixenvError, Unreadable
-from nixenv.files import read_file
+from nixenv.evidence.model_files import (
+    LONGEST_DOCUMENT,
+    find_missing_weights,
+    has_weights,
+    read_document,
+)
 from nixenv.sglang.arguments import find_option
 from nixenv.sglang.cache import locate_cache
 from nixenv.sglang.hub import (
@@ -33,20 +38,37 @@ from nixenv.sglang.transformers import (
     knows_model_type,
     knows_tokenizer,
 )
-from nixenv.sglang.weights import ModelIncomplete, find_missing_weights, has_weights
 from nixenv.text import shorten
 
 _CONFIG = "config.json"
 _TOKENIZER_CONFIG = "tokenizer_config.json"
 _TOKENIZER = "tokenizer.json"
 
-# How many bytes these files may have; the largest in use have 1 MB and 35 MB. To read JSON can take
-# forty times its size in memory, and the line for the prompt waits for it.
-_LONGEST_CONFIG = 16 << 20
+# Bytes; the largest in use has 35 MB, and the line for the prompt waits for it.
 _LONGEST_TOKENIZER = 64 << 20
+
+# Of weights that are missing, so many are shown.
+_SHOWN = 5
 
 # Flags with which SGLang does not read the model's own tokenizer.
 _OTHER_TOKENIZER = ("--tokenizer-path", "--skip-tokenizer-init")
+
+
+class ModelIncomplete(NixenvError):
+    """Files that a model's directory names are not there."""
+
+    model: str
+    missing: Sequence[str]
+
+    def _texts(self) -> tuple[str, str, Sequence[str]]:
+        more = len(self.missing) - _SHOWN
+        shown = [*map(shorten, self.missing[:_SHOWN]), *([f"and {more} more"] if more > 0 else [])]
+        return (
+            f"{self.model} is incomplete: weights that it names are not there:",
+            "download or copy the model again; a link to weights must lead to a file "
+            "that this machine can read",
+            shown,
+        )
 
 
 class TokenizerUnknown(NixenvError):
@@ -210,7 +232,7 @@ def _mend(directory: str, environ: Mapping[str, str]) -> _Mended:
     if _reads_all(transformers):
         return _Mended({}, ())
     names = (_CONFIG, _TOKENIZER_CONFIG)
-    read = {name: _read_json(directory, name, _LONGEST_CONFIG) for name in names}
+    read = {name: _read_json(directory, name, LONGEST_DOCUMENT) for name in names}
     notes = tuple(why for _, why in read.values() if why is not None)
     before = {name: document for name, (document, _) in read.items() if document is not None}
     try:
@@ -294,16 +316,13 @@ def _read_json(directory: str, name: str, limit: int) -> tuple[dict[str, Any] | 
     """Read a JSON object; None where there is none, and why it cannot be read."""
     file = os.path.join(directory, name)
     try:
-        document = json.loads(read_file(file, limit))
+        return read_document(file, limit), None
     except FileNotFoundError:
         return None, None
     except OSError as error:
         return None, _describe_unreadable(file, error.strerror or str(error))
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return None, _describe_unreadable(file, str(error))
-    if not isinstance(document, dict):
-        return None, _describe_unreadable(file, "it holds something else")
-    return document, None
 
 
 def _describe_unreadable(file: str, detail: str) -> str:

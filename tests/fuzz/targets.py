@@ -43,7 +43,6 @@ from nixenv.sglang import values
 from nixenv.sglang.arguments import find_option, format_command, split_words
 from nixenv.sglang.envfile import format_resolution, parse_resolution
 from nixenv.sglang.resolving import resolve_model
-from nixenv.sglang.weights import find_missing_weights
 from nixenv.snapshot import load_snapshot
 from nixenv.storepath import (
     StorePath,
@@ -233,8 +232,6 @@ def _model(name: str) -> Target:
         for other, content in others.items():
             _written(f"{name}-model/{other}", content)
         model = os.path.dirname(_written(f"{name}-model/{name}", data))
-        with contextlib.suppress(NixenvError):
-            find_missing_weights(model)
         with contextlib.suppress(NixenvError):
             probe_model(model)
         resolve_model({"SGLANG_MODEL": model, "FLOX_ENV_CACHE": str(_PLACE / "cache")})
