@@ -417,7 +417,8 @@ def test_path_lines_are_read_as_site_does() -> None:
 def test_the_base_of_a_virtual_environment_is_its_home() -> None:
     """Keys are of any case, and the last of one counts."""
     assert parse_home("Home = /a\nhome=/b\nInclude-System-Site-Packages = True") == ("/b", True)
-    assert parse_home("") == (None, False)
+    assert parse_home("home\nother = x") == (None, True)
+    assert parse_home(" home = /a = b \ninclude-system-site-packages=no") == ("/a = b", False)
 
 
 def test_words_are_split_as_bash_quotes_them() -> None:
@@ -467,6 +468,94 @@ def test_a_recipe_ends_where_its_lines_end() -> None:
     assert (found.file, found.name, found.arguments) == ("/x", "/x", (UNKNOWN,))
     assert found.variables == {"A": "one\ntwo"}
     assert find_recipe(ELF + b"makeCWrapperish") is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(["C", "C.UTF-8"]),
+    st.lists(st.binary(max_size=6).map(lambda data: data.replace(b"\0", b"\n")), min_size=1),
+)
+def test_values_of_a_recipe_are_what_bash_quoted(locale: str, values: list[bytes]) -> None:
+    """Byte for byte, as ``docstring`` of make-binary-wrapper.sh writes them."""
+    write = """printf 'makeCWrapper %s' "${1@Q}"
+        shift
+        for value; do printf ' \\\n    --add-flag %s' "${value@Q}"; done
+        printf '\n\n\n# (Use `nix-shell`)\n'"""
+    written = subprocess.run(
+        [require_tool("bash"), "-c", write, "-", *values],
+        env={"LC_ALL": locale},
+        capture_output=True,
+        check=True,
+    ).stdout
+    for binary in (b"\0\n\n" + written + b"\0more", written, written.split(b"\n\n\n")[0]):
+        text = find_recipe(binary)
+        assert text is not None
+        found = follow_recipe(text, Run("/w", (), "/w"))
+        assert isinstance(found, Run)
+        assert [os.fsencode(word) for word in (found.file, *found.arguments)] == values
+
+
+def test_a_recipe_does_with_variables_what_its_wrapper_does() -> None:
+    """A value that is in a list already is moved; all others stay as they are."""
+    given_ = {"OLD": "1", "GIVEN": "2", "LIST": "/b:/a:/c", "TAIL": "/a:/b:/c", "ONE": "/a"}
+    flags = (
+        "--set 'SET' 'x y'",
+        "--set-default 'GIVEN' 'x'",
+        "--set-default 'NEW' ''",
+        "--prefix 'LIST' ':' '/a'",
+        "--prefix 'ONE' ':' '/a'",
+        "--prefix 'FRESH' ':' '/a:/b'",
+        "--suffix 'TAIL' ':' '/a:/b'",
+        "--suffix 'FRESH' ' ' '/c'",
+        "--set 'BOTH' '/a'",
+        "--suffix 'BOTH' ':' '/b'",
+        "--unset 'OLD'",
+        "--unset 'NONE'",
+        "--chdir '/tmp'",
+    )
+    text = find_recipe(recipe("/x", *flags))
+    assert text is not None
+    found = follow_recipe(text, Run("/w", (UNKNOWN,), "/name", given_, {"GIVEN": "2", "OLD": "1"}))
+    assert found == Run(
+        "/x",
+        (UNKNOWN,),
+        "/x",
+        {
+            "GIVEN": "2",
+            "LIST": "/a:/b:/c",
+            "TAIL": "/c:/a:/b",
+            "ONE": "/a",
+            "SET": "x y",
+            "NEW": "",
+            "FRESH": "/a:/b /c",
+            "BOTH": "/a:/b",
+        },
+        {"GIVEN": "2", "SET": "x y", "NEW": ""},
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [
+        ((), "/x"),
+        (("--inherit-argv0",), "/name"),
+        (("--argv0 'a'", "--inherit-argv0"), "/name"),
+        (("--inherit-argv0", "--argv0 'a'"), "a"),
+    ],
+)
+def test_the_last_flag_about_the_name_counts(flags: tuple[str, ...], name: str) -> None:
+    """Without one it is the program's."""
+    found = follow_recipe(f"makeCWrapper '/x' {' '.join(flags)}", Run("/w", (), "/name"))
+    assert isinstance(found, Run)
+    assert (found.file, found.name) == ("/x", name)
+
+
+@pytest.mark.parametrize(
+    "text", ["makeCWrapper ", "makeCWrapper '/x' --set 'A'", "makeCWrapper '/x' --odd 'A'", "'"]
+)
+def test_a_recipe_that_is_none_is_told(text: str) -> None:
+    """Nothing is guessed of it."""
+    assert isinstance(follow_recipe(text, Run("/w", (), "/w")), Stop)
 
 
 def test_flags_of_a_recipe_stand_before_and_behind_the_users_arguments() -> None:

@@ -183,6 +183,8 @@ def _parse_options(arguments: Sequence[str]) -> _Options:
         if not word.startswith("-") or word == "-":
             return _Options(letters, None if UNKNOWN in word else word)
         if word.startswith("--"):
+            if word == "--check-hash-based-pycs":
+                next(rest, None)
             continue
         for place, letter in enumerate(word[1:], 1):
             letters += letter

@@ -45,7 +45,8 @@ def parse_path_lines(directory: str, text: str) -> Iterator[str]:
 def parse_home(configuration: str) -> tuple[str | None, bool]:
     """Read the base of a virtual environment off its ``pyvenv.cfg`` (PEP 405).
 
-    That is the directory of its interpreter, and whether that one's site-packages count as well::
+    That is the directory of its interpreter, and whether that one's site-packages count as well,
+    which they do unless it says otherwise (``site.venv``)::
 
         home = /nix/store/…-python3-3.12.12/bin
         include-system-site-packages = false
@@ -55,4 +56,4 @@ def parse_home(configuration: str) -> tuple[str | None, bool]:
         key, equals, value = line.partition("=")
         if equals:
             keys[key.strip().lower()] = value.strip()
-    return keys.get("home"), keys.get("include-system-site-packages", "").lower() == "true"
+    return keys.get("home"), keys.get("include-system-site-packages", "true").lower() == "true"
