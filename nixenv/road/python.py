@@ -229,7 +229,7 @@ def order_site_packages(
     found: dict[str, SitePackages] = {}
     behind: list[SitePackages] = []
 
-    def add(part: SitePackages, *, with_lines: bool) -> None:
+    def add(part: SitePackages, *, with_lines: bool = False) -> None:
         found.setdefault(part.directory, part)
         note = notes.get(part.directory)
         for directory in note.path_lines if note else ():
@@ -247,10 +247,9 @@ def order_site_packages(
             part = Part.SITE if is_merged else Part.PATH
             add(SitePackages(place.directory, own=True, part=part), with_lines=place.is_site)
     for directory in _walked(closure, probe, interpreter):
-        add(SitePackages(directory, own=True), with_lines=False)
+        add(SitePackages(directory, own=True))
     if probe.flox is not None and _is_flox_python(probe.flox, interpreter):
-        flox = SitePackages(probe.flox.directory, own=False, content=probe.flox.content)
-        add(flox, with_lines=False)
+        add(SitePackages(probe.flox.directory, own=False, content=probe.flox.content))
     for line in behind:
         found.setdefault(line.directory, line)
     for held in reversed(_in_order(closure, probe)):

@@ -69,20 +69,22 @@ def generate() -> None:
 
 
 def list_mutants() -> Iterator[Mutant]:
-    """Give the changes that are no mere prose."""
+    """Give the changes that are no mere prose, and of what does not run at import alone."""
     for file in sorted((TREE / "mutants/nixenv").rglob("*.meta")):
         names = json.loads(file.read_text())["exit_code_by_key"]
         source = file.with_suffix("")
-        functions = {
-            node.name: node
-            for node in ast.walk(ast.parse(source.read_text() if names else ""))
-            if isinstance(node, ast.FunctionDef)
-        }
+        tree = list(ast.walk(ast.parse(source.read_text() if names else "")))
+        functions = {node.name: node for node in tree if isinstance(node, ast.FunctionDef)}
+        classes = [node for node in tree if isinstance(node, ast.ClassDef)]
+        decorators = {ast.unparse(name) for node in classes for name in node.decorator_list}
         module = source.relative_to(TREE / "mutants/nixenv").with_suffix("").as_posix()
         for name in names:
             short = name.rpartition(".")[2]
-            original = functions[f"{short.rpartition('__mutmut_')[0]}__mutmut_orig"]
-            if "_texts__" not in short and not _is_prose(original, functions[short]):
+            function = short.rpartition("__mutmut_")[0]
+            original = functions[f"{function}__mutmut_orig"]
+            if function.removeprefix("x_") in decorators or function.endswith("_texts"):
+                continue
+            if not _is_prose(original, functions[short]):
                 yield Mutant(name, module, _difference(original, functions[short]))
 
 

@@ -380,6 +380,21 @@ def test_what_an_environment_is_made_of_is_walked() -> None:
     ]
 
 
+def test_only_what_is_in_use_is_walked() -> None:
+    """The directories that the launcher lists, and the root's; links of another lead nowhere."""
+    env, other = module("env", "3.12"), module("other", "3.12")
+    notes = (
+        ModuleDirectory(site_packages("other"), leads_to=(OLD.path,)),
+        ModuleDirectory(site_packages("env"), leads_to=(TORCH.path,)),
+    )
+    launched = launcher("python3-3.12.12", "env")
+    found = parts(NEW, TORCH, OLD, other, env, ROOT, launched=launched, notes=notes)
+    assert [part.directory for part in found if part.own] == [
+        site_packages(name)
+        for name in ("env", "python3.12-torch-2.9.1", "python3.12-packaging-25.0")
+    ]
+
+
 def test_path_lines_follow_where_python_reads_them() -> None:
     """In site-packages that the launcher adds as such; else behind the Flox environment's."""
     note = ModuleDirectory(site_packages("root"), path_lines=(f"{store_path('root')}/pp",))
@@ -396,10 +411,12 @@ def test_path_lines_follow_where_python_reads_them() -> None:
         (site_packages("python3.12-packaging-20.9"), False, Part.SITE),
     ]
     assert [part.content for part in found] == [(), (), ("t",), ()]
-    assert [part.directory for part in parts(OLD, root, notes=(note,), flox=flox)] == [
+    own = ModuleDirectory(flox.directory, path_lines=(f"{store_path('flox')}/pp",))
+    assert directories(OLD, root, notes=(own, note), flox=flox) == [
         site_packages("root"),
         flox.directory,
         f"{store_path('root')}/pp",
+        f"{store_path('flox')}/pp",
         site_packages("python3.12-packaging-20.9"),
     ]
 
@@ -413,10 +430,11 @@ def test_another_pythons_flox_environment_stays_out() -> None:
 def test_what_the_closure_does_not_hold_stays_out() -> None:
     """A launcher may name anything."""
     places = (Place("/tmp/x", is_site=False), Place(site_packages("gone"), is_site=True))
-    lines = (ModuleDirectory(site_packages("root"), path_lines=("/etc", "/home/u")),)
+    line = f"{store_path('root')}/line"
+    lines = (ModuleDirectory(site_packages("root"), path_lines=("/etc", "/home/u", line)),)
     launched = launcher("python3-3.12.12")._replace(places=places)
     root = module("root", "3.12")
-    assert directories(root, launched=launched, notes=lines) == [site_packages("root")]
+    assert directories(root, launched=launched, notes=lines) == [site_packages("root"), line]
 
 
 def test_a_directory_of_scripts_is_no_site_packages() -> None:
