@@ -14,7 +14,7 @@ from nixenv.storepath import StorePath, enclosing_store_path, store_name
 _GCC = re.compile(r"gcc(?:-wrapper)?-(?P<version>\d{1,3}(?:\.\d+)*)")
 
 _PAIRS = (("gcc", "g++"), ("cc", "c++"), ("clang", "clang++"))
-_PROGRAM = re.compile(r"(?P<triple>.*-)?(?:gcc|g\+\+|cc|c\+\+|clang(?:\+\+)?)")
+_PROGRAM = re.compile(r"(?P<triple>(?:.*-)?)(?:gcc|g\+\+|cc|c\+\+|clang(?:\+\+)?)")
 
 
 class HostCompiler(NamedTuple):
@@ -89,9 +89,9 @@ def _find_named(probe: Probe, toolkit: CudaToolkit | None) -> HostCompiler | Non
     if nvcc is None or nvcc.host_compiler is None:
         return None
     holder = enclosing_store_path(nvcc.host_compiler, nvcc.path.rpartition("/")[0])
-    found = notes.get(holder) if holder is not None else None
-    if found is None:
+    if holder is None or holder not in notes:
         return None
+    found = notes[holder]
     home = f"{found.path}/bin"
     program = nvcc.host_compiler.removeprefix(f"{home}/")
     for cc, cxx in _find_pairs(found.programs, program):
@@ -101,10 +101,8 @@ def _find_named(probe: Probe, toolkit: CudaToolkit | None) -> HostCompiler | Non
 
 def _find_pairs(programs: Sequence[str], program: str) -> Iterator[tuple[str, str]]:
     """Give the compilers for C and C++, those for the machine that ``program`` is for first."""
-    named = _PROGRAM.fullmatch(program)
-    triple = (named["triple"] or "") if named else ""
-    others = (match["triple"] or "" for match in map(_PROGRAM.fullmatch, programs) if match)
-    for prefix in dict.fromkeys((triple, "", *others)):
+    matches = map(_PROGRAM.fullmatch, (program, "cc", *programs))
+    for prefix in dict.fromkeys(match["triple"] for match in matches if match):
         for cc, cxx in _PAIRS:
             if {f"{prefix}{cc}", f"{prefix}{cxx}"} <= set(programs):
                 yield f"{prefix}{cc}", f"{prefix}{cxx}"

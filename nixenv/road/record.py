@@ -110,7 +110,7 @@ def format_record(record: ActivationRecord) -> str:
     return " ".join(
         (
             _VERSION,
-            *(f"{n}:{encode_word(v)}" for n, v in zip(_FIELDS, record[:5], strict=True)),
+            *(f"{name}:{encode_word(getattr(record, name))}" for name in _FIELDS),
             *(f"{name}@{'/'.join(pair)}" for name, pair in record.settings.items()),
             *(f"{name}={digest}" for name, digest in record.values.items()),
             *(f"{name}+={','.join(digests)}" for name, digests in record.entries.items()),

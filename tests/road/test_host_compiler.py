@@ -67,6 +67,16 @@ def test_another_machines_compiler_and_clang_are_what_they_are(
     assert (found.cc, found.cxx) == (f"{path}/bin/{cc}", f"{path}/bin/{cxx}")
 
 
+@pytest.mark.parametrize("named", ["bin", "bin/nvc", "bin/g++"])
+def test_of_a_directory_of_compilers_the_machines_own(named: str) -> None:
+    """Before those for others, where nvcc's files say no more."""
+    programs = ("aarch64-linux-gnu-g++", "aarch64-linux-gnu-gcc", "c++", "cc", "g++", "gcc")
+    holder = StoreObject(store_path("compilers"), programs=programs)
+    found = choose(holder, nvcc(host_compiler=f"{holder.path}/{named}"))
+    assert found is not None
+    assert (found.cc, found.cxx) == (f"{holder.path}/bin/gcc", f"{holder.path}/bin/g++")
+
+
 def test_what_nvcc_names_and_is_not_there_is_passed_over() -> None:
     """Out of the store, out of the closure, or without a compiler in it."""
     new = gcc("14.3.0")

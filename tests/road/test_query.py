@@ -8,7 +8,7 @@ import pytest
 
 from nixenv.errors import Unreadable
 from nixenv.process import PATIENT
-from nixenv.road.nix import NixFailed, NixNotFound, NixNotRunnable
+from nixenv.road.nix import NixFailed, NixNotFound, NixNotRunnable, NixSaidTooMuch
 from nixenv.road.query import Closure, Origin, UnusableClosure, parse_requisites, query_closure
 from tests.closures import store_path
 
@@ -60,7 +60,7 @@ def no_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_requisites_that_cannot_be_read_are_an_error(tmp_path: Path) -> None:
     """They are there, and there is no Nix: the system's reason is passed on."""
     (tmp_path / "requisites.txt").mkdir()
-    with pytest.raises(Unreadable, match=f"{tmp_path}/requisites.txt cannot be read: "):
+    with pytest.raises(Unreadable, match="requisites.txt cannot be read: Is a directory"):
         query_closure(ROOT, "/nix/store", without_nix(tmp_path))
 
 
@@ -70,8 +70,9 @@ def test_neither_nix_nor_requisites(tmp_path: Path) -> None:
     with pytest.raises(NixNotFound) as caught:
         query_closure(ROOT, "/nix/store", {**without_nix(tmp_path), "NIX_BIN": "/nix-2/bin/nix"})
     assert caught.value.searched == [str(tmp_path), "/nix-2/bin", f"{tmp_path}/requisites.txt"]
-    with pytest.raises(NixNotFound):
+    with pytest.raises(NixNotFound) as caught:
         query_closure(ROOT, "/nix/store", {"PATH": "/nowhere"})
+    assert caught.value.searched == ["/nowhere"]
 
 
 @pytest.mark.parametrize("requisites", ["directory", "of another root", "missing"])
@@ -119,7 +120,7 @@ def snapshot(*paths: object, root: object = ROOT) -> dict[str, object]:
 def test_what_the_environment_ships_goes_before_what_flox_recorded(tmp_path: Path) -> None:
     """It has Nix's order, and it is of this very root."""
     (tmp_path / "requisites.txt").write_text(f"{A}\n{B}\n{ROOT}\n")
-    ship(tmp_path, other=snapshot(A, root=A), this=snapshot(B, A, ROOT))
+    ship(tmp_path, broken="{", other=snapshot(A, root=A), this=snapshot(B, A, ROOT))
     found = query_closure(ROOT, "/nix/store", without_nix(tmp_path))
     file = f"{tmp_path}/share/nixenv/this.json"
     assert found == Closure(ROOT, (B, A, ROOT), Origin.SHIPPED, file)
@@ -186,6 +187,19 @@ def test_nix_is_asked_for_the_roots_requisites(tmp_path: Path) -> None:
     )
     assert found == Closure(ROOT, (A, ROOT), Origin.NIX, f"{tmp_path}/nix-store -qR {ROOT}")
     assert calls == ["called"]
+
+
+def test_a_list_is_read_up_to_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever wrote it: a program in Nix's place, or what lies where Flox's list should."""
+    monkeypatch.setattr("nixenv.road.query._LONGEST_LIST", len(ROOT))
+    stand_in(tmp_path, f"echo {ROOT}\n")
+    with pytest.raises(NixSaidTooMuch):
+        query_closure(ROOT, "/nix/store", without_nix(tmp_path))
+    (tmp_path / "nix-store").unlink()
+    monkeypatch.setattr("nixenv.road.nix._PROFILE_BIN_DIRS", ())
+    (tmp_path / "requisites.txt").write_text(f"{ROOT}\n")
+    with pytest.raises(Unreadable, match=f"it has more than {len(ROOT)} bytes"):
+        query_closure(ROOT, "/nix/store", without_nix(tmp_path))
 
 
 @pytest.mark.usefixtures("no_profiles")
