@@ -6,6 +6,7 @@ while a child is started either.
 """
 
 import contextlib
+import fcntl
 import os
 import re
 import select
@@ -31,6 +32,10 @@ _DYING = 1.0
 _SECONDS = re.compile(r"[0-9]{1,7}(\.[0-9]{1,3})?")
 
 _CHUNK = 1 << 16
+
+# Bytes that a program can write before anybody reads: what Nix says of 9,000 store paths. Linux
+# gives 64 KiB unasked, and this to anybody who asks.
+_AHEAD = 1 << 20
 
 # Of what a program writes to stderr so many bytes are kept, the last ones: they say why it failed.
 # All of it is passed on as it comes.
@@ -60,7 +65,7 @@ class Patience(NamedTuple):
 
 Meanwhile = Callable[[Callable[[], object]], object]
 """Called while a program works, with what to call now and then when it takes long: that takes what
-the program has said. Nobody can write more than 64 KiB that nobody reads."""
+the program has said. Nobody can write much more than a megabyte that nobody reads."""
 
 PATIENT = Patience()
 """Waits as long as it takes, and says nothing."""
@@ -220,6 +225,8 @@ class _Child:
     def start(self, environ: Mapping[str, str]) -> None:
         (stdout, into_stdout), (stderr, into_stderr) = os.pipe(), os.pipe()
         self._open = {stdout: self._stdout, stderr: self._stderr}
+        with contextlib.suppress(OSError):  # it has used up what it may have
+            fcntl.fcntl(stdout, fcntl.F_SETPIPE_SZ, _AHEAD)
         for descriptor in self._open:
             self._poll.register(descriptor, select.POLLIN)
         actions = (

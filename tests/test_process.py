@@ -186,18 +186,33 @@ def test_a_program_that_does_not_even_die(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_a_program_that_says_much_while_something_else_is_done(tmp_path: Path) -> None:
-    """It gets on: else it would stand still with 64 KiB in its pipe until somebody reads."""
+    """It gets on: else it would stand still with its pipe full until somebody reads."""
     done = tmp_path / "done"
 
     def meanwhile(listen: Callable[[], object]) -> None:
-        while not done.exists():
+        deadline = time.monotonic() + 60
+        while not done.exists() and time.monotonic() < deadline:
             listen()
+        assert done.exists()
 
-    script = f"head -c 1000000 /dev/zero; touch '{done}'"
-    outcome = run(
-        ("/bin/sh", "-c", script), {"PATH": "/usr/bin:/bin"}, 1 << 20, meanwhile=meanwhile
-    )
-    assert (len(outcome.stdout), outcome.status) == (1_000_000, 0)
+    argv = ("/bin/sh", "-c", f"head -c 9000000 /dev/zero; touch '{done}'")
+    outcome = run(argv, {"PATH": "/usr/bin:/bin"}, 1 << 24, meanwhile=meanwhile)
+    assert (len(outcome.stdout), outcome.status) == (9_000_000, 0)
+
+
+def test_the_answer_for_thousands_of_store_paths_waits_for_nobody(tmp_path: Path) -> None:
+    """Nix ends while its caller is at something else."""
+    done = tmp_path / "done"
+
+    def meanwhile(_listen: object) -> None:
+        deadline = time.monotonic() + 60
+        while not done.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert done.exists()
+
+    argv = ("/bin/sh", "-c", f"head -c 900000 /dev/zero; touch '{done}'")
+    outcome = run(argv, {"PATH": "/usr/bin:/bin"}, 1 << 24, meanwhile=meanwhile)
+    assert (len(outcome.stdout), outcome.status) == (900_000, 0)
 
 
 def test_listening_takes_no_more_than_the_cap() -> None:
