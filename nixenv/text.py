@@ -19,6 +19,15 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def decode(data: bytes) -> str:
+    r"""Read what another program wrote; what is no UTF-8 is kept, as Python does with file names.
+
+    >>> decode(b"a\xff\xc3\xa9")
+    'a\udcffé'
+    """
+    return data.decode("utf-8", "surrogateescape")
+
+
 def mask_urls(text: str) -> str:
     """Mask what of the URLs in a text is secret.
 

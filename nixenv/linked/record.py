@@ -4,6 +4,7 @@ import csv
 import io
 
 from nixenv.road.disk import read_head
+from nixenv.text import decode
 
 # That of torch has 12,000 lines, which is 1.3 MB.
 _LONGEST = 1 << 24
@@ -33,7 +34,7 @@ def read_record(metadata: str) -> tuple[str, ...] | None:
         head = read_head(f"{metadata}/RECORD", _LONGEST)
         if head is None:
             return None
-        text = io.StringIO(head.decode("utf-8", "surrogateescape"), newline="")
+        text = io.StringIO(decode(head), newline="")
         return tuple(row[0] for row in csv.reader(text) if row and is_path(row[0]))
     except (OSError, csv.Error):
         return None

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from nixenv.road.launcher import Look
 from nixenv.road.launcher.chain import SCRIPT_LIMIT
+from nixenv.text import decode
 
 NO_SUCH = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 """Why there is no such file or directory behind a path."""
@@ -95,7 +96,7 @@ def read_head(file: str, limit: int = SCRIPT_LIMIT) -> bytes | None:
 def read_text(file: str, limit: int) -> str:
     """Read the start of a regular file as text; empty when there is none, or it cannot be read."""
     try:
-        return (read_head(file, limit) or b"").decode("utf-8", "surrogateescape")
+        return decode(read_head(file, limit) or b"")
     except OSError:
         return ""
 

@@ -9,6 +9,7 @@ from nixenv.road.disk import LOOK, NO_SUCH, find_entries, find_file, is_kind, re
 from nixenv.road.launcher import parse_path_lines
 from nixenv.road.launcher.end import find_version
 from nixenv.storepath import StorePath, enclosing_store_path
+from nixenv.text import decode
 
 # Of a .pth file so much is read.
 _PATH_FILE_HEAD = 1 << 16
@@ -64,7 +65,7 @@ def probe_modules(
     lines: dict[str, None] = {}
     for name in sorted(name for name in entries if name.endswith(".pth") and name[0] != "."):
         head = read_head(f"{directory}/{name}", _PATH_FILE_HEAD) or b""
-        text = head.decode("utf-8", "surrogateescape")
+        text = decode(head)
         lines.update(dict.fromkeys(parse_path_lines(directory, text)))
     lines.pop(directory, None)
     there = tuple(line for line in lines if is_kind(line, stat.S_ISDIR))

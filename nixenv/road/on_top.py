@@ -8,6 +8,7 @@ from nixenv.places import FARM_RECORD
 from nixenv.road.disk import find_file, read_head
 from nixenv.road.launcher.script import parse_home
 from nixenv.road.python import Interpreter
+from nixenv.text import decode
 
 
 class OnTop(NamedTuple):
@@ -43,7 +44,7 @@ def find_on_top(
         head = read_head(f"{path}/pyvenv.cfg")
         if head is None or os.path.lexists(f"{path}/{FARM_RECORD}"):
             return None
-        home, _ = parse_home(head.decode("utf-8", "surrogateescape"))
+        home, _ = parse_home(decode(head))
         python = _find_base(home or f"{path}/bin", interpreter.version)
     except OSError:
         return None  # one that is closed to this user is not used by this user

@@ -300,6 +300,156 @@ exec -a "$0" "{ENV}/{wrapper}"  {arguments} {PROGRAM}/bin/.prog-wrapped "$@"
     assert found.carried == ()
 
 
+FLOX = f"""#! /bin/bash -e
+export FLOX_ENV='{ENV}' PATH={LIB}/bin PYTHONPATH={LIB}/{SITE}
+exec "{ENV}/"LINE
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "program"),
+    [
+        ("wrapper -e {0} -- tool", "{0}/bin/tool"),
+        ("wrapper -x -e {0} -- tool", "{0}/bin/tool"),
+        ("wrapper --env {1} -- tool", "{1}/bin/tool"),
+        ("activate -- tool", "{0}/bin/tool"),
+        ("wrapper -- admin", "{0}/sbin/admin"),
+        ("wrapper -- other", "{1}/bin/other"),
+    ],
+)
+def test_floxs_wrapper_finds_programs_in_its_environment(line: str, program: str) -> None:
+    """In its ``bin`` and its ``sbin``, then on PATH as it was; its modules come last."""
+    disk = {
+        **environment(),
+        f"{ENV}/wrapper": b"#!/bin/bash\n# FLOX_ENV\n",
+        f"{ENV}/activate": b"#!/bin/bash\n# FLOX_ENV\n",
+        f"{ENV}/bin/tool": ELF,
+        f"{ENV}/sbin/tool": ELF,
+        f"{ENV}/sbin/admin": ELF,
+        **{f"{LIB}/bin/{name}": ELF for name in ("tool", "admin", "other")},
+        f"{PROGRAM}/bin/prog": FLOX.replace("LINE", line.format(ENV, LIB)).encode(),
+    }
+    found = read(disk)
+    assert kinds(found) == [Kind.SHELL, Kind.FLOX, Kind.BINARY]
+    assert found.steps[-1].file == program.format(ENV, LIB)
+    sites = [f"{LIB}/{SITE}", f"{ENV}/{SITE}"]
+    assert directories(found) == (sites[:1] if "--env" in line else sites)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("wrapper tool", "other -- tool", "wrapper -e x -- tool", "wrapper -e /$(x) -- tool"),
+        *("wrapper --", "wrapper -e -- tool"),
+    ],
+)
+def test_what_is_no_call_of_floxs_wrapper_is_read_as_it_stands(line: str) -> None:
+    """A script like any other."""
+    disk = {
+        **environment(),
+        **{f"{ENV}/{name}": b"#!/bin/sh\n# FLOX_ENV\nexit" for name in ("wrapper", "other")},
+        f"{ENV}/bin/tool": ELF,
+        f"{PROGRAM}/bin/prog": FLOX.replace("LINE", line).replace("FLOX_ENV=", "X=").encode(),
+    }
+    assert kinds(read(disk)) == [Kind.SHELL, Kind.SHELL]
+
+
+def test_floxs_wrapper_adds_no_modules_twice() -> None:
+    """Where they were before, they stay."""
+    text = f"""#!/bin/sh
+export PYTHONPATH={ENV}/{SITE}:{LIB}/{SITE}
+exec {ENV}/wrapper --env {ENV} -- {PYTHON}/bin/python3
+"""
+    disk = {
+        **environment(),
+        f"{ENV}/wrapper": b"#!/bin/sh\n# FLOX_ENV\n",
+        f"{PROGRAM}/bin/prog": text.encode(),
+    }
+    assert directories(read(disk)) == [f"{ENV}/{SITE}", f"{LIB}/{SITE}"]
+
+
+@pytest.mark.parametrize(
+    ("line", "there"),
+    [
+        ("env {0}", True),
+        ("env -- {0}", True),
+        ("/usr/bin/env PYTHONPATH= {0}", False),
+        ("env -i {0}", False),
+        ("env - {0}", False),
+        ("env -u PYTHONPATH {0}", False),
+        ("env --unset PYTHONPATH {0}", False),
+        ("env -u X -C / --chdir /tmp -v {0}", True),
+        ("env -i PYTHONPATH={1} {0}", True),
+        ("env -u PYTHONPATH X=1 PYTHONPATH={1} {0}", True),
+    ],
+)
+def test_env_is_read_through(line: str, *, there: bool) -> None:
+    """With what it sets and unsets; none of it is carried."""
+    site = f"{LIB}/{SITE}"
+    command = line.format(f"{PYTHON}/bin/python3", site)
+    text = f"#!/bin/sh\nexport PYTHONPATH={site}\nexec {command}\n"
+    found = read({**PLAIN, f"{PROGRAM}/bin/prog": text.encode()})
+    assert kinds(found) == [Kind.SHELL, Kind.INTERPRETER]
+    assert directories(found) == ([site] if there else [])
+    assert found.carried == ()
+
+
+@pytest.mark.parametrize("line", ["env", "env -u X", "env A=b", "env -C", "env -u"])
+def test_env_without_a_program_starts_none(line: str) -> None:
+    """It shows what is set."""
+    found = read({**PLAIN, f"{PROGRAM}/bin/prog": f"#!/bin/sh\nexec /usr/bin/{line}\n".encode()})
+    assert found.steps[-1] == ("/usr/bin/env", Kind.OTHER)
+    assert found.interpreter is None
+
+
+@pytest.mark.parametrize(
+    ("shebang", "options"),
+    [
+        ("/usr/bin/env python3", ""),
+        ("/usr/bin/env -S python3 -I", "I"),
+        ("/bin/env -SPYTHON/bin/python3 -E -I", "I"),
+        ("PYTHON/bin/python3 -I", "I"),
+        ("PYTHON/bin/python3 -E", "E"),
+    ],
+)
+def test_a_shebang_goes_through_env(shebang: str, options: str) -> None:
+    """A bare name is looked up on PATH; options hold."""
+    lines = (
+        "#!/bin/sh",
+        f"export PATH={PYTHON}/bin PYTHONPATH={LIB}/{SITE}",
+        f"exec {PROGRAM}/bin/.p",
+    )
+    disk = {
+        **PLAIN,
+        f"{PROGRAM}/bin/.p": f"#!{shebang.replace('PYTHON', PYTHON)}\n".encode(),
+        f"{PROGRAM}/bin/p.py": b"",
+        f"{PROGRAM}/bin/prog": "\n".join(lines).encode(),
+    }
+    found = read(disk)
+    assert kinds(found) == [Kind.SHELL, Kind.SCRIPT, Kind.INTERPRETER]
+    beside = [] if options == "I" else [f"{PROGRAM}/bin"]
+    assert directories(found) == [*beside, *([] if options else [f"{LIB}/{SITE}"])]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"#!/usr/bin/perl\n", "it is for perl"),
+        (b"#!/usr/bin/env\n", "it is for no program"),
+        (b"#!/usr/bin/env -S\n", "it is for no program"),
+        (b"text", "neither a script nor a compiled program"),
+        (b"#!/bin/sh\n\0", "NUL bytes"),
+        (b"#!/bin/sh\n:", "starts no program"),
+    ],
+)
+def test_what_is_no_launcher_of_python_is_told(content: bytes, said: str) -> None:
+    """With its file."""
+    found = read({**PLAIN, f"{PROGRAM}/bin/prog": content})
+    assert found.note is not None
+    assert found.note.startswith(f"{PROGRAM}/bin/prog: ")
+    assert said in found.note
+
+
 def test_a_shebang_that_would_be_too_long_is_read_through() -> None:
     """pip and uv write a script of two languages."""
     text = f"#!/bin/sh\n'''exec' {ENV}/bin/python3 \"$0\" \"$@\"\n' '''\nimport prog\n"
@@ -497,7 +647,7 @@ def test_values_of_a_recipe_are_what_bash_quoted(locale: str, values: list[bytes
 
 def test_a_recipe_does_with_variables_what_its_wrapper_does() -> None:
     """A value that is in a list already is moved; all others stay as they are."""
-    given_ = {"OLD": "1", "GIVEN": "2", "LIST": "/b:/a:/c", "TAIL": "/a:/b:/c", "ONE": "/a"}
+    given_ = {"OLD": "1", "GIVEN": "2", "LIST": "/b:/a:/c:/a", "TAIL": "/a:/b:/c", "ONE": "/a"}
     flags = (
         "--set 'SET' 'x y'",
         "--set-default 'GIVEN' 'x'",
@@ -522,7 +672,7 @@ def test_a_recipe_does_with_variables_what_its_wrapper_does() -> None:
         "/x",
         {
             "GIVEN": "2",
-            "LIST": "/a:/b:/c",
+            "LIST": "/a:/b:/c:/a",
             "TAIL": "/c:/a:/b",
             "ONE": "/a",
             "SET": "x y",

@@ -177,8 +177,17 @@ declare -a FLAGS=(exec false); export B=1
 ---
 f() { export A=1; exec false; }; { export B=2; }
 ---
-function f { export A=1; }; function g() { export A=2; }
-export B=2
+function f { export A=1; exec false; }; function g() { export A=2; }
+function h
+{
+  exec false; }
+function i() { exec false
+}; export B=2
+---
+function f() (
+  exec false
+)
+function g { A=1; }; { export A=3; }
 ---
 f() ( export A=1 ); ( : ); { export B=2; }
 ---
@@ -333,6 +342,9 @@ export E=e | export F=f
 ---
 A=1; A=1 && A=1; export A
 => A=1
+---
+export A=$( (echo x) ; (echo y; echo ")") ) B=``C D=$(echo ``) E=$()x
+=> A=? B=?C D=? E=?x
 ---
 export A=1 & wait; export B=1
 => A=? B=1

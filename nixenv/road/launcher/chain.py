@@ -24,6 +24,7 @@ from nixenv.road.launcher.script import parse_shebang
 from nixenv.road.launcher.shell import SHELLS, follow_shell
 from nixenv.road.launcher.state import UNKNOWN, Run, Scope, Stop, list_entries
 from nixenv.storepath import enclosing_store_path
+from nixenv.text import decode
 
 MOST_STEPS = 50
 """So many steps are followed; real launchers have up to six."""
@@ -160,7 +161,7 @@ def _follow(run: Run, look: Look) -> tuple[Kind, Run | Stop | None]:
 
 
 def _follow_script(head: bytes, run: Run, look: Look) -> tuple[Kind, Run | Stop]:
-    text = head.decode("utf-8", "surrogateescape")
+    text = decode(head)
     shebang = parse_shebang(text)
     if shebang is None:
         return Kind.OTHER, Stop("it is neither a script nor a compiled program")
@@ -193,8 +194,10 @@ def _through_env(run: Run) -> Run:
     words = list(run.arguments)
     while words:
         word = words.pop(0)
-        if word == "-u" and words:
+        if word in ("-u", "--unset") and words:
             scope.unset(words.pop(0))
+        elif word in ("-C", "--chdir") and words:
+            del words[0]
         elif word in ("-i", "-"):
             scope = Scope(run._replace(variables={}, literals={}))
         elif match := _ASSIGNMENT.fullmatch(word):

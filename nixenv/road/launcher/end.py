@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from nixenv.road.launcher.script import parse_home, parse_module_list
 from nixenv.road.launcher.state import UNKNOWN, Run, list_entries
+from nixenv.text import decode
 from nixenv.versions import VERSIONED_PYTHON
 
 PYTHON_NAME = re.compile(r"\.?python(?:\d*|\d+\.\d+t?)(?:-wrapped_*)?")
@@ -92,7 +93,7 @@ def find_python(run: Run, look: Look) -> Python:
         places |= dict.fromkeys(_sites(prefix, base, version, look))
         nix = list_entries(run.variables, "NIX_PYTHONPATH")
         places |= dict.fromkeys(Place(entry, is_site=True) for entry in nix)
-    listed = parse_module_list(_read(script, look)) if script else ()
+    listed = parse_module_list(decode(look.head(script) or b"")) if script else ()
     places |= dict.fromkeys(Place(entry, is_site=True, is_listed=True) for entry in listed)
     return Python(
         plain,
@@ -146,7 +147,7 @@ def _find_virtual(name: str, look: Look) -> _Virtual | None:
     for place in (directory, os.path.dirname(directory)):
         head = look.head(f"{place}/pyvenv.cfg")
         if head is not None:
-            home, has_system = parse_home(head.decode("utf-8", "surrogateescape"))
+            home, has_system = parse_home(decode(head))
             return _Virtual(place, home or directory, has_system)
     return None
 
@@ -207,10 +208,6 @@ def _before(run: Run, options: _Options, script: str | None, look: Look) -> Iter
     if not is_isolated and "E" not in options.letters:
         for entry in list_entries(run.variables, "PYTHONPATH"):
             yield Place(entry, is_site=False)
-
-
-def _read(script: str, look: Look) -> str:
-    return (look.head(script) or b"").decode("utf-8", "surrogateescape")
 
 
 def _holds_modules(directory: str, script: str, look: Look) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from nixenv.road.launcher.state import Run, Scope, Stop
 from nixenv.road.launcher.syntax import Unreadable, split_words
+from nixenv.text import decode
 
 _RECIPE = re.compile(rb"makeCWrapper (?:[^\n\0]*\\\n)*[^\n\0]*")
 
@@ -35,7 +36,7 @@ def find_recipe(binary: bytes) -> str | None:
     ``--resolve-argv0`` is left out of it; each value is written by bash's ``${value@Q}``.
     """
     match = _RECIPE.search(binary)
-    return match[0].decode("utf-8", "surrogateescape") if match else None
+    return decode(match[0]) if match else None
 
 
 def follow_recipe(recipe: str, run: Run) -> Run | Stop:

@@ -139,11 +139,7 @@ class _Script:
                 return False
             self._keyword(keyword)
             if keyword == "function":
-                if plain(words[-1] if words else ()) == "{":
-                    self._keyword("{")
-                elif command.mark == "(":
-                    self._parenthesis(words)
-                return False
+                words = words[1:] if command.mark != "(" else words
             if keyword in ("for", "select") and words:
                 self._forget(plain(words[0]) or "")
         if command.mark == "(":
@@ -268,9 +264,7 @@ class _Script:
         elif name in _READS_ANOTHER:
             # What that put in front, nobody knows.
             for path in ("PATH", "PYTHONPATH"):
-                held = self._scope.get(path)
-                if held is not None or path == "PATH":
-                    self._scope.assign(path, f"{UNKNOWN}:{held or ''}")
+                self._scope.assign(path, f"{UNKNOWN}:{self._scope.get(path) or ''}")
 
     def _shift(self, given: tuple[str, ...], *, is_certain: bool) -> None:
         number = _place(given[0]) if given and given[0].isdecimal() else 1

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from nixenv.text import decode
+
 
 class Text(NamedTuple):
     """Characters that stand for themselves; unquoted, some of them make a pattern."""
@@ -298,9 +300,9 @@ def _unescape(match: "re.Match[str]") -> str:
     """Give what an escape of ``$'…'`` stands for in bash, which leaves alone what it is not."""
     if match["hex"] or match["octal"]:
         byte = int(match["hex"], 16) if match["hex"] else int(match["octal"], 8) & 0xFF
-        return bytes((byte,)).decode("utf-8", "surrogateescape")
+        return decode(bytes((byte,)))
     if digits := match["short"] or match["long"]:
         code = int(digits, 16)
         raw = chr(code).encode("utf-8", "surrogatepass") if code < 0x110000 else b""
-        return raw.decode("utf-8", "surrogateescape")
+        return decode(raw)
     return _ESCAPES.get(match["other"], match[0])
