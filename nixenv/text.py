@@ -25,7 +25,7 @@ def decode(data: bytes) -> str:
     >>> decode(b"a\xff\xc3\xa9")
     'a\udcffé'
     """
-    return data.decode("utf-8", "surrogateescape")
+    return data.decode(errors="surrogateescape")
 
 
 def mask_urls(text: str) -> str:

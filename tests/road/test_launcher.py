@@ -384,14 +384,14 @@ exec {ENV}/wrapper --env {ENV} -- {PYTHON}/bin/python3
     ],
 )
 def test_env_is_read_through(line: str, *, there: bool) -> None:
-    """With what it sets and unsets; none of it is carried."""
+    """With what it sets and unsets."""
     site = f"{LIB}/{SITE}"
     command = line.format(f"{PYTHON}/bin/python3", site)
-    text = f"#!/bin/sh\nexport PYTHONPATH={site}\nexec {command}\n"
+    text = f"#!/bin/sh\nexport PYTHONPATH={site} MINE=1\nexec {command}\n"
     found = read({**PLAIN, f"{PROGRAM}/bin/prog": text.encode()})
     assert kinds(found) == [Kind.SHELL, Kind.INTERPRETER]
     assert directories(found) == ([site] if there else [])
-    assert found.carried == ()
+    assert found.carried == (() if {"-i", "-"} & set(line.split()) else (("MINE", "1"),))
 
 
 @pytest.mark.parametrize("line", ["env", "env -u X", "env A=b", "env -C", "env -u"])
@@ -517,6 +517,26 @@ def test_a_compiled_program_is_a_normal_end() -> None:
     assert kinds(found)[-1] is Kind.BINARY
     assert (found.note, found.interpreter) == (None, None)
     assert directories(found) == [f"{LIB}/{SITE}"]
+
+
+@pytest.mark.parametrize("name", ["python3", "interpreter"])
+@pytest.mark.parametrize("real", ["python3.12", "other", "pypy3.11"])
+def test_an_interpreter_is_told_by_either_name(name: str, real: str) -> None:
+    """By the one that it is started by, or by that of its file."""
+    disk: Disk = {
+        f"{LIB}/bin/{real}": ELF,
+        f"{LIB}/bin/{name}": real,
+        f"{LIB}/lib/python3.12/os.py": b"",
+        f"{PROGRAM}/bin/prog": f"#!/bin/sh\nexec {LIB}/bin/{name}\n".encode(),
+    }
+    found = read(disk)
+    is_known = (name, real) != ("interpreter", "other")
+    assert found.steps[-1] == (f"{LIB}/bin/{name}", Kind.INTERPRETER if is_known else Kind.BINARY)
+    if real == "pypy3.11":
+        assert (found.pypy, found.interpreter) == (f"{LIB}/bin/{name}", None)
+    else:
+        interpreter = f"{LIB}/bin/{real}" if is_known else None
+        assert (found.pypy, found.interpreter) == (None, interpreter)
 
 
 def test_a_free_threaded_build_is_told_by_the_file_behind_its_name() -> None:

@@ -127,6 +127,10 @@ A=a; B=; export C=${A+x} D=${A:+x} E=${B+x} F=${B:+x} G=${N+x} H=${N:+x}
 ---
 A=a; B=; export C=${A-x} D=${A:-x} E=${B-x} F=${B:-x} G=${N-x} H=${N:-x}
 ---
+A=a; export B="${A:+'x y'}" C="${A+'z'}" D="${N='x'}" E="${A:+"~"}" F=${A/a/${N:-"x y"}}
+---
+A=aXb; export B=${A/X/Y} C=${A//X}; exec SHOW "${A/X/ }" ${A/X/ } "${N-a b}" ${A#a}
+---
 A=a; export B=${A?} C=${A:?x} D=${A=x} E=${A:=x}
 ---
 A=b\
@@ -346,6 +350,9 @@ A=1; A=1 && A=1; export A
 export A=$( (echo x) ; (echo y; echo ")") ) B=``C D=$(echo ``) E=$()x
 => A=? B=?C D=? E=?x
 ---
+export A=${#} B=${@:1:1} C="${*%x}" D=${$} E=${!}
+=> A=? B=? C=? D=? E=?
+---
 export A=1 & wait; export B=1
 => A=? B=1
 ---
@@ -504,3 +511,11 @@ def test_nothing_is_said_that_bash_does_otherwise(show: str, lines: list[str]) -
     read = read_script(text, Path(show).parent, (UNKNOWN,))
     real = run_script(text, Path(show).parent)
     assert agrees(read, real)
+
+
+@pytest.mark.parametrize("word", ["${ echo x; }", "${}", "${A?unset}", "${A:?}", "${A=x}${!A}"])
+def test_where_a_shell_may_end_nothing_is_known(word: str) -> None:
+    """Or where another one would say something else."""
+    found = follow_shell(f"export B={word}\nexec /x", Run("/s", (), "/s"))
+    assert isinstance(found, Run)
+    assert found.variables["B"] in (UNKNOWN, f"x{UNKNOWN}")

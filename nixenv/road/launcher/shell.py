@@ -279,8 +279,6 @@ class _Script:
         name = None
         while given and given[0].startswith("-"):
             option, given = given[0], given[1:]
-            if option == "--":
-                break
             if option.endswith("a") and given:
                 name, given = given[0], given[1:]
         if not given:

@@ -94,7 +94,7 @@ _INSIDE = re.compile(
     re.VERBOSE | re.ASCII,
 )
 _BRACE = re.compile(
-    r"(?P<name>[A-Za-z_]\w*|[0-9]+|[@*#?$!-])(?P<operator>:?[-+=?]|##?|%%?|/[/#%]?)?", re.ASCII
+    r"(?P<name>[A-Za-z_]\w*|[0-9]+|[@*#?$!-]|)(?P<operator>:?[-+=?]|##?|%%?|/[/#%]?|)", re.ASCII
 )
 
 _ESCAPES = dict(zip("abeEfnrtv\\'\"?", "\a\b\x1b\x1b\f\n\r\t\v\\'\"?", strict=True))
@@ -229,12 +229,8 @@ class _Reader:
         return Expansion("", quoted)
 
     def _brace(self, depth: int, *, quoted: bool) -> Expansion:
-        match = _BRACE.match(self._text, self._at)
-        if match is None:  # ${!NAME}
-            self._until("}", depth)
-            return Expansion("", quoted)
-        self._at = match.end()
-        operator = match["operator"] or ""
+        match = self._match(_BRACE, "")
+        operator = match["operator"]
         is_replacement = operator.startswith("/")
         # Apostrophes are letters in "${NAME-it's}", and quotes in "${NAME#'it'}".
         is_quoted = quoted and operator[-1:] in ("-", "+", "=", "?")
@@ -242,7 +238,7 @@ class _Reader:
         replacement: Word = ()
         if is_replacement and self._text[self._at - 1] == "/":
             replacement = self._until("}", depth)
-        if word and not operator:  # ${NAME:2:3}, ${NAME[0]}, ${NAME^^}
+        if word and not operator:  # ${NAME:2:3}, ${NAME[0]}, ${NAME^^}, ${!NAME}, ${ COMMAND; }
             return Expansion("", quoted)
         return Expansion(match["name"], quoted, operator, word, replacement)
 
@@ -253,11 +249,11 @@ class _Reader:
         letters = re.compile(rf'[^\\"$`{stops}]+')
         while (here := self._text[self._at : self._at + 1]) and here not in ends:
             if found := letters.match(self._text, self._at):
-                parts.append(Text(found[0], quoted))
+                parts.append(Text(found[0], quoted=False))
                 self._at = found.end()
             else:
                 match = self._match(_INSIDE if quoted else _OUTSIDE, "a quote is not closed")
-                parts.extend(self._part(match, depth, quoted=quoted))
+                parts.extend(self._part(match, depth))
         if not here:
             raise Unreadable("a brace is not closed")
         self._at += 1
@@ -266,10 +262,9 @@ class _Reader:
     def _skip_opaque(self, opening: str, depth: int) -> None:
         """Pass a command substitution: ``$(…)``, with all that is quoted in it, or `` `…` ``."""
         if opening == "`":
-            end = self._text.find("`", self._at)
-            if end < 0:
+            self._at = self._text.find("`", self._at) + 1
+            if not self._at:
                 raise Unreadable("a command substitution is not closed")
-            self._at = end + 1
             return
         opened = 1
         while opened:
@@ -303,6 +298,6 @@ def _unescape(match: "re.Match[str]") -> str:
         return decode(bytes((byte,)))
     if digits := match["short"] or match["long"]:
         code = int(digits, 16)
-        raw = chr(code).encode("utf-8", "surrogatepass") if code < 0x110000 else b""
+        raw = chr(code).encode(errors="surrogatepass") if code < 0x110000 else b""
         return decode(raw)
     return _ESCAPES.get(match["other"], match[0])
