@@ -450,6 +450,91 @@ def test_what_is_no_launcher_of_python_is_told(content: bytes, said: str) -> Non
     assert said in found.note
 
 
+@pytest.mark.parametrize(
+    ("path", "is_found"),
+    [
+        ("/none:{0}/bin", True),
+        ("::{0}/bin:{1}/bin", True),
+        ("{1}/bin:{0}/bin", False),
+        ("/usr/bin:{0}/bin", False),
+        ("relative:{0}/bin", False),
+        ("$(x):{0}/bin", False),
+        ("", False),
+    ],
+)
+def test_a_bare_name_is_the_first_on_path(path: str, *, is_found: bool) -> None:
+    """Unless something in front of it may hold another."""
+    text = f"#!/bin/sh\nPATH={path.format(PYTHON, PROGRAM)}\nexec python3\n"
+    disk: Disk = {
+        **PLAIN,
+        "/usr/bin/python3": ELF,
+        f"{PROGRAM}/bin/python3": b"",
+        f"{PROGRAM}/bin/prog": text.encode(),
+    }
+    found = read(disk)
+    assert (found.interpreter == f"{PYTHON}/bin/python3.12") is is_found
+    assert (found.note is None) is (found.interpreter is not None)
+
+
+@pytest.mark.parametrize("file", ["/run/prog", f"{LIB}/bin/prog"])
+def test_a_program_may_be_linked_from_elsewhere(file: str) -> None:
+    """It is in the store all the same."""
+    disk = {**PLAIN, f"{PROGRAM}/bin/prog": SCRIPT, file: f"{PROGRAM}/bin/prog"}
+    found = read(disk, file)
+    assert found.steps[0] == (file, Kind.SCRIPT)
+    assert found.interpreter == f"{PYTHON}/bin/python3.12"
+
+
+def test_a_wrapper_of_an_interpreter_that_cannot_be_read_is_taken_for_it() -> None:
+    """By its file's name: it is what the program runs on."""
+    disk = {**PLAIN, f"{LIB}/bin/python3.12": b"#!/bin/sh\n:", f"{PROGRAM}/bin/prog": b""}
+    disk[f"{PROGRAM}/bin/prog"] = f"#!/bin/sh\nexec {LIB}/bin/python3.12".encode()
+    found = read(disk)
+    assert kinds(found) == [Kind.SHELL, Kind.INTERPRETER]
+    assert (found.interpreter, found.note) == (f"{LIB}/bin/python3.12", None)
+
+
+def test_a_script_of_python_may_hold_what_is_no_text() -> None:
+    """An archive behind its first line."""
+    disk = {**PLAIN, f"{PROGRAM}/bin/prog": SCRIPT + b"PK\0\xff"}
+    assert kinds(read(disk)) == [Kind.SCRIPT, Kind.INTERPRETER]
+
+
+def test_a_recipe_is_looked_for_in_the_first_mebibyte() -> None:
+    """A wrapper is small, and a program may say anything."""
+    wrapper = recipe(f"{PYTHON}/bin/python3")
+    for size, kind in ((0, Kind.COMPILED), (1 << 20, Kind.BINARY)):
+        found = read({**PLAIN, f"{PROGRAM}/bin/prog": ELF + b"\0" * size + wrapper})
+        assert (found.steps[0].kind, found.note) == (kind, None)
+
+
+def test_places_are_those_that_are_there() -> None:
+    """However they are written; what the program's own list names is missed, once."""
+    gone = f"{store_path('gone')}/{SITE}"
+    line = f"site.addsitedir(p, k), ['{gone}','{gone}/','{LIB}/{SITE}'], site._init_pathinfo()"
+    text = (
+        f"#!/bin/sh\nexport PYTHONPATH={LIB}/bin/../{SITE}/:{gone}/a:$(x)/y\n"
+        f"export NIX_PYTHONPATH={PROGRAM}/{SITE}:$(x)\nexec {PROGRAM}/bin/END\n"
+    )
+    disk = {
+        **PLAIN,
+        f"{LIB}/bin/x": b"",
+        f"{PROGRAM}/bin/prog": text.replace("END", "end").encode(),
+        f"{PROGRAM}/bin/other": text.replace("END", ".compiled").encode(),
+        f"{PROGRAM}/bin/.compiled": ELF,
+        f"{PROGRAM}/bin/end": SCRIPT + line.encode(),
+    }
+    places = (
+        Place(f"{LIB}/{SITE}", is_site=False),
+        Place(f"{PROGRAM}/{SITE}", is_site=True),
+    )
+    listed = Place(f"{LIB}/{SITE}", is_site=True, is_listed=True)
+    found = read(disk)
+    assert (found.places, found.missing) == ((*places, listed), (gone,))
+    found = read(disk, f"{PROGRAM}/bin/other")
+    assert (found.places, found.missing) == (places, ())
+
+
 def test_a_shebang_that_would_be_too_long_is_read_through() -> None:
     """pip and uv write a script of two languages."""
     text = f"#!/bin/sh\n'''exec' {ENV}/bin/python3 \"$0\" \"$@\"\n' '''\nimport prog\n"
@@ -487,6 +572,7 @@ def test_what_a_script_starts_without_a_doubt_is_followed(line: str) -> None:
         ("[ -e /x ] && exec {env}/bin/python3\nexec {env}/bin/python3", "decides by itself"),
         ("case $1 in a) exec {env}/bin/python3 ;; esac", "decides by itself"),
         ('exec "$@"', "not there, or not in the store"),
+        ('exec "$(x)/bin/python3"', "…/bin/python3 is not there, or not in the store"),
         ("exec ./python3", "not there, or not in the store"),
         ("exec /usr/bin/python3", "not there, or not in the store"),
         ("exec python3", "not there, or not in the store"),
@@ -575,13 +661,18 @@ def test_no_value_of_the_machine_is_carried() -> None:
 def test_a_shebang_has_one_argument() -> None:
     """As the kernel passes it."""
     assert parse_shebang("#! /x/env -S python3 -u\nfoo") == ("/x/env", "-S python3 -u")
+    assert parse_shebang("#!/x/python\n") == ("/x/python", "")
+    assert parse_shebang("#!\t/x/python\t-u \t\n-x") == ("/x/python", "-u")
     assert parse_shebang("#!python\n") is None
+    assert parse_shebang("\n#!/x/python\n") is None
 
 
 def test_path_lines_are_read_as_site_does() -> None:
     """Comments and code are none; the rest is relative to the directory."""
-    text = "# x\n\nimport os\n../up\nsub/dir  \n/abs\nimport\tsys\n"
-    assert list(parse_path_lines("/s/p", text)) == ["/s/up", "/s/p/sub/dir", "/abs"]
+    text = "# x\n\nimport os\n../up\nsub/dir  \n/abs\nimport\tsys\n  \nimportant\n a\n\0\nlast"
+    assert list(parse_path_lines("/s/p", text)) == [
+        *("/s/up", "/s/p/sub/dir", "/abs", "/s/p/important", "/s/p/ a", "/s/p/last"),
+    ]
 
 
 def test_the_base_of_a_virtual_environment_is_its_home() -> None:

@@ -269,5 +269,5 @@ def _list_carried(literals: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(
         (name, value)
         for name, value in sorted(literals.items())
-        if not _NOT_CARRIED.fullmatch(name) and UNKNOWN not in value
+        if not _NOT_CARRIED.fullmatch(name)
     )

@@ -122,7 +122,7 @@ def find_version(executable: str, look: Look) -> str | None:
     name = os.path.basename(look.file(executable) or executable)
     match = VERSIONED_PYTHON.fullmatch(name)
     prefix = _prefix_of(look.file(executable) or executable)
-    if match and (match[1].endswith("t") or look.is_directory(f"{prefix}/lib/python{match[1]}")):
+    if match and look.is_directory(f"{prefix}/lib/python{match[1]}"):
         return match[1]
     libraries = map(VERSIONED_PYTHON.fullmatch, look.names(f"{prefix}/lib"))
     found = [library[1] for library in libraries if library]

@@ -370,26 +370,28 @@ class _Script:
     def _expanded(self, word: Sequence[Part], *, quoted: bool = False) -> Iterator[Text]:
         for part in word:
             is_quoted = quoted or part.quoted
-            if isinstance(part, Expansion):
-                yield from self._expansion(part, quoted=is_quoted)
-            else:
+            if isinstance(part, Text):
                 # "~" is somebody's home.
                 text = part.text if is_quoted else _TILDE.sub(rf"\1{UNKNOWN}", part.text)
                 yield Text(text, is_quoted)
+            elif (value := self._value(part)) is None:
+                yield from self._expanded(part.word, quoted=is_quoted)
+            else:
+                yield Text(value, is_quoted)
 
-    def _expansion(self, part: Expansion, *, quoted: bool) -> Iterator[Text]:
+    def _value(self, part: Expansion) -> str | None:
+        """Give what an expansion stands for; None where that is its word."""
         held = self._held(part.name)
         kind = part.operator[-1:]
         if kind and held == UNKNOWN and not part.name.isidentifier():
-            yield Text(UNKNOWN, quoted)  # who knows whether there is such an argument
-        elif kind in ("-", "=", "+") and self._is_set(part) == (kind == "+"):
-            yield from self._expanded(part.word, quoted=quoted)
-        elif kind == "?" and not self._is_set(part):
-            yield Text(UNKNOWN, quoted)  # the shell ends here
-        elif held is not None and kind in ("#", "%", "/"):
-            yield Text(self._cut(held, part), quoted)
-        elif kind != "+":
-            yield Text(held or "", quoted)
+            return UNKNOWN  # who knows whether there is such an argument
+        if kind in ("-", "=", "+") and self._is_set(part) == (kind == "+"):
+            return None
+        if kind == "?" and not self._is_set(part):
+            return UNKNOWN  # the shell ends here
+        if kind in ("#", "%", "/") and held is not None:
+            return self._cut(held, part)
+        return held or ""
 
     def _is_set(self, part: Expansion) -> bool:
         held = self._held(part.name)

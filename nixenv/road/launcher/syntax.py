@@ -96,6 +96,7 @@ _INSIDE = re.compile(
 _BRACE = re.compile(
     r"(?P<name>[A-Za-z_]\w*|[0-9]+|[@*#?$!-]|)(?P<operator>:?[-+=?]|##?|%%?|/[/#%]?|)", re.ASCII
 )
+_LINE = re.compile(r"[^\n]*")
 
 _ESCAPES = dict(zip("abeEfnrtv\\'\"?", "\a\b\x1b\x1b\f\n\r\t\v\\'\"?", strict=True))
 _ANSI = re.compile(
@@ -164,8 +165,7 @@ class _Reader:
 
         while self._at < len(text):
             if not started and text[self._at] == "#":
-                end = text.find("\n", self._at)
-                self._at = len(text) if end < 0 else end
+                self._match(_LINE, "")
                 continue
             match = self._match(_OUTSIDE, f"at character {self._at}")
             kind = match.lastgroup
@@ -282,10 +282,8 @@ class _Reader:
     def _skip_heredocs(self) -> None:
         for name, dedented in self._heredocs:
             while self._at < len(self._text):
-                end = self._text.find("\n", self._at)
-                end = len(self._text) if end < 0 else end
-                line = self._text[self._at : end]
-                self._at = end + 1
+                line = self._match(_LINE, "")[0]
+                self._at += 1
                 if (line.lstrip("\t") if dedented else line) == name:
                     break
         self._heredocs.clear()
