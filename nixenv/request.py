@@ -244,19 +244,26 @@ def take_back(environ: Mapping[str, str]) -> Mapping[str, str]:
     return stations.apply(_plan_undo(environ), environ)
 
 
-def stay_with_caches(selection: Selection, root: Root, environ: Mapping[str, str]) -> Selection:
-    """Take the cache directory of the environment that is active, if it is this root's.
+def stay_with_active(
+    selection: Selection, material: Material, environ: Mapping[str, str]
+) -> Selection:
+    """Take layout and cache directory of the environment that is active, if it is this root's.
 
-    Whoever looks at what a shell has means the caches that are in use there. A request that names
-    a directory means that one.
+    Whoever looks at what a shell has means what is in use there. What the request names itself
+    stays, and nothing is named that is so anyway.
     """
     record = stations.read_record(environ)
-    if selection.cache_dir is not None or record is None or record.root != root.path:
+    if record is None or record.root != material.root.path:
         return selection
+    usual_cache_dir = None
     with contextlib.suppress(CacheDirUnknown):
-        if record.cache == find_cache_dir(environ):
-            return selection
-    return selection._replace(cache_dir=record.cache)
+        usual_cache_dir = find_cache_dir(environ)
+    is_usual = record.layout == choose_layout(Selection(), material.profile)
+    layout = None if is_usual or record.layout not in [*Layout] else record.layout
+    cache_dir = None if record.cache == usual_cache_dir else record.cache
+    return selection._replace(
+        layout=selection.layout or layout, cache_dir=selection.cache_dir or cache_dir
+    )
 
 
 def list_inherited_settings(environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -405,7 +412,8 @@ def prepare(
     earlier = stations.read_record(environ)
     here = environ.get("FLOX_ENV", "")
     python, cache_dir = _find_python(inventory, farms), choose_cache_dir(selection, before)
-    told = (material.root.path, material.profile.name, python, here, cache_dir)
+    layout = choose_layout(selection, material.profile)
+    told = (material.root.path, material.profile.name, python, here, cache_dir, layout)
     record = stations.make_record(planned, told, before, earlier)
     text = stations.format_record(record)
     lasting = stations.Environment((*planned, stations.Set(RECORD_VARIABLE, text)))

@@ -28,7 +28,7 @@ from nixenv.request import (
     gather,
     plan,
     replay,
-    stay_with_caches,
+    stay_with_active,
     take_back,
 )
 from nixenv.road.classify import Inventory
@@ -146,7 +146,7 @@ def look(
         return seen if with_machine else seen._replace(machine=None, recorded=None)
     step("closure")
     material = gathered or gather(selection, environ, patience)
-    selection = stay_with_caches(selection, material.root, environ)
+    selection = stay_with_active(selection, material, environ)
     step("contents")
     before, earlier = _without_earlier(material, environ)
     seen = Survey(material, _look_closer(material, before, patience), before, earlier)

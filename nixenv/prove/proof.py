@@ -42,7 +42,7 @@ def prove(
         NixenvError: there is no environment to try.
     """
     material = request.gather(selection, environ, patience)
-    selection = request.stay_with_caches(selection, material.root, environ)
+    selection = request.stay_with_active(selection, material, environ)
     prepared = request.prepare(selection, environ, gathered=material)
     request.build(prepared)
     final = apply(prepared.environment, environ)

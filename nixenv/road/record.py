@@ -5,7 +5,7 @@ never executed. Of values and of the entries of path lists it holds digests: wha
 changed since is not ours any more. It is one line::
 
     1 root:/nix/store/…-sglang-0.5.9 profile:sglang python:/nix/store/…/bin/python3.12
-    environment:/…/.flox/run/x86_64-linux.x cache:/…/.flox/cache
+    environment:/…/.flox/run/x86_64-linux.x cache:/…/.flox/cache layout:store
     NIXENV_PROFILE@6-0f1a22e3/1c-77aa01b2 CUDA_HOME=4f-a3b1c2d3 PATH+=2a-0b1c2d3e,31-8f7e6d5c
 
 Who makes a text while a record is there takes back what it tells of. What a user's variable held
@@ -47,6 +47,7 @@ class ActivationRecord(NamedTuple):
         python: The interpreter's file.
         environment: ``$FLOX_ENV``; empty outside of Flox.
         cache: The cache directory.
+        layout: ``store`` or ``linked``.
         settings: Of `SETTINGS`, the digest of the value and of the environment that it is for.
         values: Variable to digest of the value that was set.
         entries: Variable to digests of the entries that were added to it.
@@ -57,17 +58,18 @@ class ActivationRecord(NamedTuple):
     python: str
     environment: str
     cache: str
+    layout: str
     settings: Mapping[str, tuple[str, str]]
     values: Mapping[str, str]
     entries: Mapping[str, tuple[str, ...]]
 
 
-_FIELDS = ActivationRecord._fields[:5]
+_FIELDS = ActivationRecord._fields[:6]
 
 
 def make_record(
     environment: Environment,
-    fields: tuple[str, str, str, str, str],
+    fields: tuple[str, str, str, str, str, str],
     environ: Mapping[str, str],
     earlier: ActivationRecord | None = None,
 ) -> ActivationRecord:
@@ -75,7 +77,7 @@ def make_record(
 
     Args:
         environment: The operations, without those that take an earlier activation back.
-        fields: The record's first five attributes.
+        fields: The record's first six attributes.
         environ: The variables before; entries that are in them already are not ours.
         earlier: The record of the activation in whose environment this one is made.
     """
@@ -130,13 +132,14 @@ def parse_record(text: str) -> ActivationRecord:
     if version != _VERSION:
         raise ValueError("it is no activation record of this version")
     fields = {m[1]: decode_word(m[2]) for m in _matches(_FIELD, words)}
-    root, profile, python, environment, cache = (fields.get(name, "") for name in _FIELDS)
+    root, profile, python, environment, cache, layout = (fields.get(n, "") for n in _FIELDS)
     record = ActivationRecord(
         root,
         profile,
         python,
         environment,
         cache,
+        layout,
         {m[1]: (m[2], m[3]) for m in _matches(_SETTING, words)},
         {m[1]: m[2] for m in _matches(_VALUE, words)},
         {m[1]: tuple(m[2].split(",")) for m in _matches(_ENTRIES, words)},

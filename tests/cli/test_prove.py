@@ -81,13 +81,16 @@ def test_a_cache_directory_that_is_mounted_noexec(environ: dict[str, str], tmp_p
 
 
 @pytest.mark.parametrize("layout", ["store", "linked"])
-def test_another_cache_directory_is_kept_to(nixenv_on_path: dict[str, str], layout: str) -> None:
-    """After the remedy for one that is mounted noexec, prove and inspect pass in the same shell."""
-    environ = {**nixenv_on_path, "NIXENV_LAYOUT": layout}
+def test_what_a_shell_is_activated_with_is_kept_to(
+    nixenv_on_path: dict[str, str], layout: str
+) -> None:
+    """After the remedy for a noexec cache, prove and inspect pass in the same shell."""
+    environ = nixenv_on_path
     cache = environ["FLOX_ENV_CACHE"]
     os.mkdir(cache)
     mount = mounting(f"-t tmpfs -o noexec none {cache}")
-    activate, attempt = 'e=$(nixenv export) && eval "$e"', "nixenv prove --json || true"
+    activate = f'e=$(nixenv export --layout {layout}) && eval "$e"'
+    attempt = "nixenv prove --json || true"
 
     def documents(*steps: str) -> list[Any]:
         bash = [*mount, "bash", "--norc", "--noprofile", "-c", "\n".join((activate, *steps))]
@@ -101,11 +104,13 @@ def test_another_cache_directory_is_kept_to(nixenv_on_path: dict[str, str], layo
     end = r"printf '\0'"
     proof, report, told = documents(
         *(remedy, attempt, end, "nixenv inspect --json", end),
-        'nixenv snapshot; rm -rf "${TRITON_CACHE_DIR%/*}"',
+        'unset FLOX_ENV_CACHE HOME; nixenv snapshot; rm -rf "${TRITON_CACHE_DIR%/*}"',
     )
     assert set(states(proof, "cache")) == {"passed"}
-    codes = {finding["code"] for finding in report["findings"]}
-    assert not codes & {"cache-directory-noexec", "environment-drift", "farm-missing"}
+    assert (failed["layout"], proof["layout"], report["layout"]) == (layout,) * 3
+    codes = {finding["code"].partition("-")[0] for finding in report["findings"]}
+    assert not codes & {"cache", "environment", "farm"}
+    assert told["request"]["layout"] == layout
     assert not told["request"]["cache_dir"].startswith(cache)
 
 

@@ -22,7 +22,7 @@ from nixenv.road.record import (
 
 TOLD = (
     *("/nix/store/x-sglang", "sglang", "/nix/store/x-python3/bin/python3.12"),
-    *("/p/.flox/run/dev", "/p/.flox/cache"),
+    *("/p/.flox/run/dev", "/p/.flox/cache", "store"),
 )
 texts = st.binary(max_size=20).map(lambda raw: os.fsdecode(raw.replace(b"\0", b"")))
 names = st.sampled_from(["A", "B_1", "root", "profile", "LONG_NAME"])
@@ -41,12 +41,12 @@ operations = st.one_of(
 
 
 @given(
-    told=st.tuples(texts, texts, texts, texts, texts),
+    told=st.tuples(texts, texts, texts, texts, texts, texts),
     planned=st.lists(operations, max_size=6),
     before=st.dictionaries(st.sampled_from(["A", "P", "NIXENV_PROFILE", "NIXENV_LAYOUT"]), texts),
 )
 def test_a_record_survives_being_written(
-    told: tuple[str, str, str, str, str],
+    told: tuple[str, str, str, str, str, str],
     planned: list[Set | Default | Unset | Prepend | Append],
     before: dict[str, str],
 ) -> None:
@@ -127,7 +127,7 @@ def test_entries_that_were_there_already_are_not_ours() -> None:
 
 
 def record_of(environ: dict[str, str], earlier: ActivationRecord | None = None) -> ActivationRecord:
-    told = (*TOLD[:3], environ.get("FLOX_ENV", ""), "/cache")
+    told = (*TOLD[:3], environ.get("FLOX_ENV", ""), *TOLD[4:])
     return make_record(Environment(), told, environ, earlier)
 
 
@@ -163,6 +163,6 @@ def test_a_setting_is_inherited_where_it_was_meant_for_another_environment() -> 
     assert list_inherited(made, {"NIXENV_PROFILE": "vllm"}) == ("NIXENV_PROFILE",)
     assert list_inherited(made, {"NIXENV_PROFILE": "mine"}) == ()
     assert list_inherited(made, {}) == ()
-    outside = make_record(Environment(()), (*TOLD[:3], "", "/cache"), {"NIXENV_PROFILE": "vllm"})
+    outside = make_record(Environment(()), (*TOLD[:3], "", *TOLD[4:]), {"NIXENV_PROFILE": "vllm"})
     assert list_inherited(outside, {"NIXENV_PROFILE": "vllm"}) == ()
     assert list_inherited(outside, here) == ("NIXENV_PROFILE",)

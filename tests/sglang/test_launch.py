@@ -338,7 +338,7 @@ def test_a_written_command_can_be_pasted(words: list[str]) -> None:
 
 
 RECORD = format_record(
-    ActivationRecord("/s/r", "sglang", "/s/py/bin/python3.12", "", "", {}, {}, {})
+    ActivationRecord("/s/r", "sglang", "/s/py/bin/python3.12", "", "", "", {}, {}, {})
 )
 
 

@@ -307,7 +307,7 @@ def test_the_transformers_is_the_servers(variable: str, tmp_path: Path) -> None:
     python = f"{tmp_path}/bin/python3.12"
     value = {
         "PYTHONPATH": f"relative::/nowhere:{package.parent}",
-        RECORD_VARIABLE: format_record(ActivationRecord("/r", "p", python, "", "", {}, {}, {})),
+        RECORD_VARIABLE: format_record(ActivationRecord("/r", "p", python, "", "", "", {}, {}, {})),
         "SGLANG_PYTHON": python,
     }[variable]
     found = find_transformers({variable: value})

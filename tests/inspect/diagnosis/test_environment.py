@@ -472,7 +472,9 @@ FORMER = NAME.replace("0.5.9", "0.5.8")
 
 
 def former(name: str, environment: str = "/flox/env") -> ActivationRecord:
-    return ActivationRecord(f"{STORE}/{'a' * 32}-{name}", "sglang", "", environment, "", {}, {}, {})
+    return ActivationRecord(
+        f"{STORE}/{'a' * 32}-{name}", "sglang", "", environment, "", "", {}, {}, {}
+    )
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,17 @@ def test_a_fault_is_found_and_cured(nixenv_on_path: dict[str, str], code: str, f
     assert_found_and_cured(nixenv_on_path, code, fault)
 
 
+def test_a_snapshot_says_the_same_elsewhere(nixenv_on_path: dict[str, str]) -> None:
+    """What the loader made of LD_PRELOAD and which interfaces there were is recorded."""
+    found = inspect(
+        nixenv_on_path,
+        "export LD_PRELOAD=/no/such.so NCCL_SOCKET_IFNAME=no-such",
+        "mkdir -p ~; nixenv snapshot -o ~/taken.json; unset LD_PRELOAD NCCL_SOCKET_IFNAME",
+        'nixenv() { command nixenv "$@" --from ~/taken.json; }',
+    )
+    assert {"preload-ignored", "network-interface-missing"} <= set(codes(found))
+
+
 def test_a_compiler_that_does_not_start(nixenv_on_path: dict[str, str]) -> None:
     """CC names one, and the remedy takes the closure's in its place."""
     found = inspect(nixenv_on_path, 'export CXX="/no/such/g++ -m64"')
