@@ -65,7 +65,7 @@ def test_layout_store_plans_the_documented_operations() -> None:
         "p",
         path=("nvcc", "ninja", "host-compiler", "cuda-tools"),
         compiler=True,
-        cache={"TRITON_CACHE_DIR": "triton"},
+        cache={"TRITON_CACHE_DIR": "jit/triton"},
         defaults={"SGLANG_PORT": "30000", "CUDA_LIB_PATH": "{cuda_lib}", "HF_HOME": "{cache}/hf"},
     )
     assert [*plan_environment(INVENTORY, profile, "/cache")] == [
@@ -80,8 +80,9 @@ def test_layout_store_plans_the_documented_operations() -> None:
         Set("CUDA_PATH", NVCC),
         Prepend("CPATH", ("/i",)),
         Prepend("LIBRARY_PATH", ("/l", "/l/stubs")),
-        MakeDirectory("/cache/triton"),
-        Default("TRITON_CACHE_DIR", "/cache/triton"),
+        MakeDirectory("/cache/jit"),
+        MakeDirectory("/cache/jit/triton"),
+        Default("TRITON_CACHE_DIR", "/cache/jit/triton"),
         Default("SGLANG_PORT", "30000"),
         Default("CUDA_LIB_PATH", "/l"),
         Default("HF_HOME", "/cache/hf"),
