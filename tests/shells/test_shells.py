@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -481,7 +482,7 @@ def test_a_name_that_is_no_identifier_is_refused(name: str) -> None:
     """Names are never quoted, so only identifiers come into an environment."""
     lists = (kind(name, ("/a",)) for kind in (Prepend, Append, Remove))
     for operation in (Unset(name), Set(name, "v"), Default(name, "v"), *lists):
-        with pytest.raises(NixenvError, match="is no name"):
+        with pytest.raises(NixenvError, match=f"^{re.escape(repr(name))}: is no name"):
             Environment((operation,))
 
 
