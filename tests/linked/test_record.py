@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nixenv.evidence.distributions import probe_distributions
-from nixenv.linked.record import read_record
+from nixenv.linked.record import is_path, read_record
 from nixenv.road.probe import Probe, StoreObject
 from nixenv.storepath import StorePath
 
@@ -54,3 +54,18 @@ def test_inspect_takes_the_same_paths(tmp_path: Path) -> None:
         "odd": ("mine",),
         "other": (),
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a" * 1024, True),
+        ("a" * 1025, False),
+        ("/".join("a" * 64), True),
+        ("/".join("a" * 65), False),
+        ("a\0b", False),
+    ],
+)
+def test_what_can_be_the_path_of_a_file(text: str, expected: bool) -> None:
+    """Neither too long nor too deep, and without a NUL."""
+    assert is_path(text) is expected

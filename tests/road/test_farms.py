@@ -91,7 +91,8 @@ def test_what_is_in_a_flox_environment_counts_and_not_where_it_is() -> None:
 
 def test_without_python_or_cuda_there_is_no_farm_for_it() -> None:
     """Nor for a Python that the user's own virtual environment stands in front of."""
-    assert place(interpreter=None).directories == (HERE.toolkit,)
+    assert place(interpreter=None) == Farms(None, HERE.toolkit)
+    assert place(cuda=None) == Farms(HERE.virtualenv, None)
     assert place(cuda=None).directories == (HERE.virtualenv,)
     kept = OnTop("/v", "/q", fits=True, kept=True)
     assert place(on_top=kept) == Farms(None, HERE.toolkit)
