@@ -126,7 +126,8 @@ def parse_cuda_name(name: str) -> CudaName:
     bare = name[len(parsed.prefix) + 1 :] if prefix else name
     joined = _JOINED_NAME.fullmatch(bare)
     if joined:
-        parsed = StoreName(parsed.prefix, joined["name"], joined["version"], joined["output"] or "")
+        name, version, output = joined.group("name", "version", "output")
+        parsed = parsed._replace(name=name, version=version, output=output or "")
     if prefix:
         cuda = prefix["version"]
     elif joined or parsed.name in _AS_CUDA:

@@ -29,6 +29,25 @@ def test_what_an_installer_writes_is_read_back(
     assert read_record(str(directory)) == tuple(paths)
 
 
+@pytest.mark.parametrize(
+    ("content", "paths"),
+    [
+        (b"a,,\r\nb,,\r\n", ("a", "b")),
+        (b"a,,\rb,,\r", ("a", "b")),
+        (b"\n\na\n", ("a",)),
+        (b"caf\xff.py,,\n", ("caf\udcff.py",)),
+        (b"a/" * 64 + b"b,,\nc,,\n", ("c",)),
+        (b"a,sha256=x,1\n" * 20_000, ("a",) * 20_000),
+    ],
+)
+def test_other_writers_lines_are_read(
+    content: bytes, paths: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Any line ends, blank lines, bytes that are no UTF-8, and as many lines as torch has."""
+    (tmp_path / "RECORD").write_bytes(content)
+    assert read_record(str(tmp_path)) == paths
+
+
 def test_what_cannot_be_read_is_none(tmp_path: Path) -> None:
     """Not there, no file, or no CSV; a pipe is not waited for."""
     assert read_record(str(tmp_path)) is None

@@ -86,6 +86,9 @@ def test_joined_toolkits_under_all_their_names(name: str, version: str) -> None:
     """nixpkgs has called them by several."""
     told = parse_cuda_name(name)
     assert (told.cuda, told.joined, told.known) == (version, True, True)
+    assert f"{told.part}-{version}" in name
+    assert told.version[:2] == tuple(map(int, version.split(".")))
+    assert told.output == ("lib" if name.endswith("-lib") else "")
 
 
 @pytest.mark.parametrize(
@@ -118,6 +121,7 @@ def test_names_that_tell_no_version(name: str, majors: tuple[int, ...]) -> None:
         ("cuda12.8-setup-cuda-hook", "12.8"),
         ("cuda12.8-", None),
         ("python3.12-torch-2.9.1", None),
+        ("python3.12-cutensor-2.2.0", None),
         ("python3.12-nvidia-cuda-nvcc-13.0.88", None),
         ("nvidia-cuda-nvcc-13.0.88", None),
         ("cudatoolkit-unwrapped", None),
