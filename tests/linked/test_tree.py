@@ -151,19 +151,26 @@ def test_links_in_a_circle_end() -> None:
 
 
 def test_a_link_to_a_directory_above_leads_there_in_the_farm() -> None:
-    """From two levels down."""
+    """From two and three levels down, wherever in the farm it is."""
     disk = {
-        "a": [("deep", "a/deep")],
-        "b": [("deep", "b/deep")],
-        "a/deep": [("up", "a")],
-        "b/deep": [("up", "b")],
+        member: held
+        for top in "ab"
+        for member, held in {
+            top: [("deep", f"{top}/deep")],
+            f"{top}/deep": [("up", top), ("deeper", f"{top}/deep/deeper")],
+            f"{top}/deep/deeper": [("up", f"{top}/deep"), ("top", top)],
+        }.items()
     }
 
     def scan(directory: str) -> Iterable[Entry]:
         return [Entry(name, path, is_directory=True) for name, path in disk[directory]]
 
-    parts = tuple(merge("include", (Source("a"), Source("b")), scan))
-    assert parts == (Link("include/deep/up", ".."),)
+    parts = tuple(merge("cuda/include", (Source("a"), Source("b")), scan))
+    assert parts == (
+        Link("cuda/include/deep/up", ".."),
+        Link("cuda/include/deep/deeper/up", ".."),
+        Link("cuda/include/deep/deeper/top", "../.."),
+    )
 
 
 def test_depth_has_no_limit() -> None:
