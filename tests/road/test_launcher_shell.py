@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nixenv.road.launcher.shell import follow_shell
-from nixenv.road.launcher.state import UNKNOWN, Run
+from nixenv.road.launcher.state import UNKNOWN, Run, Stop
 from tests.real_shells import require_tool
 
 SHOW = """
@@ -353,6 +353,9 @@ export A=$( (echo x) ; (echo y; echo ")") ) B=``C D=$(echo ``) E=$()x
 export A=${#} B=${@:1:1} C="${*%x}" D=${$} E=${!}
 => A=? B=? C=? D=? E=?
 ---
+set -- "${@#o}"; export A=$1
+=> A=?
+---
 export A=1 & wait; export B=1
 => A=? B=1
 ---
@@ -519,3 +522,70 @@ def test_where_a_shell_may_end_nothing_is_known(word: str) -> None:
     found = follow_shell(f"export B={word}\nexec /x", Run("/s", (), "/s"))
     assert isinstance(found, Run)
     assert found.variables["B"] in (UNKNOWN, f"x{UNKNOWN}")
+
+
+@pytest.mark.parametrize(
+    ("lines", "literals"),
+    [
+        (
+            "export A=x B=\"x\"'y' C=$'z' D= 'E=e' F",
+            {"A": "x", "B": "xy", "C": "z", "D": "", "E": "e"},
+        ),
+        ("export A=x$N B=$A C=${B-x} D=$(x) E=~/x F=x; export G=${F}", {"F": "x"}),
+        (
+            "export A=${A-x} B=\"${B:-'x'y}\" C=${C=x} D=${D:=x}",
+            {"A": "x", "B": "'x'y", "C": "x", "D": "x"},
+        ),
+        ("export A=${A+x} B=${B-$N} C=${C?x} D=${D-x}y", {}),
+        (': "${A:=x}" "${B=$A}"; export A B', {"A": "x"}),
+        ("export A=x B=x C=x D=x; A+=y; B=$N; unset C; export C; export -n D", {}),
+        ("[ -e / ] && export A=x; if [ -e / ]; then export B=x; fi", {}),
+        ("if [ x ]; then export A=x; fi; export B; A=1 B=2 export C=3", {"A": "x", "C": "3"}),
+        ("A=x B=$A exec /x", {"A": "x"}),
+    ],
+)
+def test_a_literal_is_a_value_as_it_stands_there(lines: str, literals: dict[str, str]) -> None:
+    """Or one that gives way to the user's own."""
+    found = follow_shell(f"{lines}\nexec /x", Run("/s", (), "/s"))
+    assert isinstance(found, Run)
+    assert found.literals == literals
+    assert literals.items() <= found.variables.items()
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("if [ -e /x ]; then exec /a; fi; exec /b", "decides by itself"),
+        ("[ -e /x ] || exec /a", "decides by itself"),
+        ("exec /a | cat", "decides by itself"),
+        ("exec /a & exec /b", "decides by itself"),
+        ("(exec /a)", "decides by itself"),
+        ("while x; do exec /a; done", "decides by itself"),
+        ("[ -e /x ] && /a; /b & /c | d; if x; then /e; fi; exec 2>&1", "starts no program"),
+        ("echo; cd /; [ x ]; exit", "starts no program"),
+        ("exec -a name", "starts no program"),
+        ("exec -a", "starts no program"),
+        ("export A; A=1; unset B; read C; set --; shift; . /x; eval x", "starts no program"),
+        ("echo\n" * 50_000 + "exec /x", "too long"),
+        ("'", "cannot be read"),
+        ("echo $(x", "cannot be read"),
+        ("echo `x", "cannot be read"),
+        ('echo "x', "cannot be read"),
+        ("echo ${x", "cannot be read"),
+        ("echo ${x/", "cannot be read"),
+        ("echo ${x-'", "cannot be read"),
+        ("echo " + "${x-" * 30 + "}" * 30, "cannot be read"),
+        ("echo " + "$(" * 30 + ")" * 30, "cannot be read"),
+    ],
+)
+def test_a_script_of_which_nobody_knows_what_it_starts_is_told(lines: str, said: str) -> None:
+    """With the reason."""
+    found = follow_shell(lines, Run("/s", (), "/s"))
+    assert isinstance(found, Stop)
+    assert said in found.detail
+
+
+@pytest.mark.parametrize("lines", ["echo\n" * 49_999, "echo " + "${x-" * 20 + "}" * 20 + "\n"])
+def test_a_script_may_be_as_long_and_as_deep_as_nobody_writes_it(lines: str) -> None:
+    """To its last command."""
+    assert isinstance(follow_shell(f"{lines}exec /x", Run("/s", (), "/s")), Run)

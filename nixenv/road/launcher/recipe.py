@@ -91,6 +91,6 @@ def _split_flags(words: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]
         takes = _TAKES[flag]
         values = tuple(rest[:takes])
         if len(values) < takes:
-            raise IndexError(flag)
+            raise IndexError
         del rest[:takes]
         yield flag, values

@@ -55,6 +55,9 @@ _OWN = frozenset(
 _MOST_COMMANDS = 50_000
 _MOST_WORDS = 1_000
 
+# Behind the last argument are all others alike; Python refuses to read 5,000 digits.
+_BEYOND = 10**9
+
 
 def follow_shell(text: str, run: Run) -> Run | Stop:
     r"""Find what a script starts, and with what.
@@ -495,9 +498,10 @@ def _takes_arguments(word: Word) -> bool:
     if len(parts) != 1 or not isinstance(parts[0], Expansion):
         return False
     only = parts[0]
-    return only.name == "@" or (only.operator.endswith("+") and _takes_arguments(only.word))
+    if only.operator.endswith("+"):
+        return _takes_arguments(only.word)
+    return only.name == "@" and not only.operator
 
 
 def _place(digits: str) -> int:
-    # Behind the last argument are all others alike; Python refuses to read 5,000 digits.
-    return int(digits) if len(digits) < 10 else 10**9
+    return int(digits) if len(digits) < 10 else _BEYOND
