@@ -922,6 +922,22 @@ def test_values_that_grow_without_end_are_given_up(lines: str) -> None:
     assert found.carried == ()
 
 
+@pytest.mark.parametrize(("value", "is_kept"), [("a" * 131_071, True), ("a" * 131_072, False)])
+def test_a_value_that_linux_would_not_pass_on_is_given_up(value: str, *, is_kept: bool) -> None:
+    """At once, and where it is added to."""
+    for lines in (f"export A={value}", f"export A={value[:-1]}; B=a; A=${{A}}$B"):
+        text = f"#!/bin/sh\n{lines}\nexec /x"
+        found = follow_shell(text, Run("/s", (), "/s"))
+        assert isinstance(found, Run)
+        assert (found.variables["A"] == value) is is_kept
+    recipes = (f"--set 'A' '{value}'", f"--set 'A' 'a' --prefix 'A' '' '{value[:-1]}'")
+    for flags in recipes:
+        found = follow_recipe(f"makeCWrapper '/x' {flags}", Run("/s", (), "/s"))
+        assert isinstance(found, Run)
+        assert found.variables["A"] == (value if is_kept else UNKNOWN)
+        assert found.literals.get("A") in (value, None)
+
+
 def test_links_in_a_circle_and_other_files_are_no_programs(tmp_path: Path) -> None:
     """Nor a pipe, which would never end, nor a directory."""
     directory = make_object(tmp_path, "odd") / "bin"

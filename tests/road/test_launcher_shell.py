@@ -129,6 +129,12 @@ A=a; B=; export C=${A-x} D=${A:-x} E=${B-x} F=${B:-x} G=${N-x} H=${N:-x}
 ---
 A=a; export B="${A:+'x y'}" C="${A+'z'}" D="${N='x'}" E="${A:+"~"}" F=${A/a/${N:-"x y"}}
 ---
+A=1; export A; if [ x ]; then A 2> /dev/null; fi; { A 2> /dev/null; }
+---
+''A=b 2> /dev/null; "A=b" 2> /dev/null; A"=b" 2> /dev/null; export A
+---
+A=XaXY; export B=${A/a/XY} C=${A//X/a}
+---
 A=aXb; export B=${A/X/Y} C=${A//X}; exec SHOW "${A/X/ }" ${A/X/ } "${N-a b}" ${A#a}
 ---
 A=a; export B=${A?} C=${A:?x} D=${A=x} E=${A:=x}
@@ -516,7 +522,9 @@ def test_nothing_is_said_that_bash_does_otherwise(show: str, lines: list[str]) -
     assert agrees(read, real)
 
 
-@pytest.mark.parametrize("word", ["${ echo x; }", "${}", "${A?unset}", "${A:?}", "${A=x}${!A}"])
+@pytest.mark.parametrize(
+    "word", ["${ echo x; }", "${}", "${A?unset}", "${A:?}", "${A=x}${!A}", '"${A?it\'s}"']
+)
 def test_where_a_shell_may_end_nothing_is_known(word: str) -> None:
     """Or where another one would say something else."""
     found = follow_shell(f"export B={word}\nexec /x", Run("/s", (), "/s"))

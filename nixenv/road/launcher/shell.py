@@ -301,13 +301,13 @@ class _Script:
     def _declare(self, name: str, words: Sequence[Word], *, is_certain: bool) -> None:
         assigned: list[_Assignment] = []
         names: list[str] = []
-        options = ""
+        options: list[str] = []
         for word in words:
             text = self._text(word)
             if one := _assignment(word, may_be_quoted=True):
                 assigned.append(one)
             elif text.startswith("-"):
-                options += text
+                options.extend(text)
             else:
                 names.append(text)
         self._assign(assigned, is_certain=is_certain)
@@ -320,10 +320,10 @@ class _Script:
     def _assign(self, assigned: Sequence[_Assignment], *, is_certain: bool) -> None:
         """Set variables, where all values are expanded before any is set."""
         values = [self._evaluate(one, is_certain=is_certain) for one in assigned]
-        for one, (value, literal) in zip(assigned, values, strict=True):
-            self._scope.assign(one.name, value, literal=literal)
+        for name, value, literal in values:
+            self._scope.assign(name, value, literal=literal)
 
-    def _evaluate(self, one: _Assignment, *, is_certain: bool) -> tuple[str, bool]:
+    def _evaluate(self, one: _Assignment, *, is_certain: bool) -> tuple[str, str, bool]:
         before = self._scope.get(one.name)
         value = self._text(one.word)
         if one.added:
@@ -332,7 +332,7 @@ class _Script:
             # It may be this one, or the one from before.
             value = value if value == before else UNKNOWN
         literal = is_certain and not one.added and _is_literal(one.word, one.name)
-        return value, literal and UNKNOWN not in value
+        return one.name, value, literal and UNKNOWN not in value
 
     # Words ---------------------------------------------------------------------------------------
 

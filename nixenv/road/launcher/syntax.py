@@ -165,7 +165,7 @@ class _Reader:
 
         while self._at < len(text):
             if not started and text[self._at] == "#":
-                self._match(_LINE, "")
+                self._match(_LINE)
                 continue
             match = self._match(_OUTSIDE, f"at character {self._at}")
             kind = match.lastgroup
@@ -211,7 +211,7 @@ class _Reader:
                 return
             yield from self._part(match, depth, quoted=True)
 
-    def _match(self, pattern: "re.Pattern[str]", problem: str) -> "re.Match[str]":
+    def _match(self, pattern: "re.Pattern[str]", problem: str = "") -> "re.Match[str]":
         match = pattern.match(self._text, self._at)
         if match is None:
             raise Unreadable(problem)
@@ -229,7 +229,7 @@ class _Reader:
         return Expansion("", quoted)
 
     def _brace(self, depth: int, *, quoted: bool) -> Expansion:
-        match = self._match(_BRACE, "")
+        match = self._match(_BRACE)
         operator = match["operator"]
         is_replacement = operator.startswith("/")
         # Apostrophes are letters in "${NAME-it's}", and quotes in "${NAME#'it'}".
@@ -238,9 +238,9 @@ class _Reader:
         replacement: Word = ()
         if is_replacement and self._text[self._at - 1] == "/":
             replacement = self._until("}", depth)
-        if word and not operator:  # ${NAME:2:3}, ${NAME[0]}, ${NAME^^}, ${!NAME}, ${ COMMAND; }
-            return Expansion("", quoted)
-        return Expansion(match["name"], quoted, operator, word, replacement)
+        # ${NAME:2:3}, ${NAME[0]}, ${NAME^^}, ${!NAME}, ${ COMMAND; }
+        is_odd = word and not operator
+        return Expansion("" if is_odd else match["name"], quoted, operator, word, replacement)
 
     def _until(self, ends: str, depth: int, *, quoted: bool = False) -> Word:
         """Read the word in braces up to one of some characters, and pass that."""
@@ -282,7 +282,7 @@ class _Reader:
     def _skip_heredocs(self) -> None:
         for name, dedented in self._heredocs:
             while self._at < len(self._text):
-                line = self._match(_LINE, "")[0]
+                line = self._match(_LINE)[0]
                 self._at += 1
                 if (line.lstrip("\t") if dedented else line) == name:
                     break
