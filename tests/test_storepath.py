@@ -18,7 +18,7 @@ hashes = st.text("0123456789abcdfghijklmnpqrsvwxyz", min_size=32, max_size=32)
 names = st.text(
     "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+-._?=", min_size=1, max_size=211
 )
-store_dirs = st.sampled_from(["/nix/store", "/tmp/private store/nix", "/s"])
+store_dirs = st.sampled_from(["/nix/store", "/tmp/private store/nix", "/s", "/mnt/NIX"])
 
 
 @given(store_dir=store_dirs, digest=hashes, name=names)

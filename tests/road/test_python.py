@@ -1,5 +1,7 @@
 """Which interpreter, which modules, in which order: the rules on plain data."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -121,6 +123,8 @@ def test_pre_releases_of_interpreters(order: tuple[str, ...]) -> None:
     for number in range(2, len(held) + 1):
         assert chosen(*held[:number], decoy, ROOT) == f"{held[number - 1].path} 3.15"
         assert chosen(decoy, *held[number - 1 :: -1], ROOT) == f"{held[number - 1].path} 3.15"
+    for older, newer in itertools.combinations(held, 2):
+        assert chosen(newer, older, ROOT) == f"{newer.path} 3.15"
 
 
 def test_no_interpreter_is_an_error() -> None:
