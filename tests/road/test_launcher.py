@@ -766,6 +766,7 @@ def test_a_recipe_does_with_variables_what_its_wrapper_does() -> None:
         "--set-default 'NEW' ''",
         "--prefix 'LIST' ':' '/a'",
         "--prefix 'ONE' ':' '/a'",
+        "--suffix 'ONE' ':' '/a'",
         "--prefix 'FRESH' ':' '/a:/b'",
         "--suffix 'TAIL' ':' '/a:/b'",
         "--suffix 'FRESH' ' ' '/c'",

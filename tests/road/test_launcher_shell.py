@@ -153,6 +153,8 @@ if [ -n "$N" ]; then export A=1; else export A=2; fi
 ---
 if test -z "$N"; then export A=1; else export A=2; fi
 ---
+if test -n "$N"; then export A=1; elif test x = y; then export A=2; elif test x; then export A=3; fi
+---
 if [[ -z $N ]]; then export A=1; else export A=2; fi
 ---
 if [[ -n $N ]]; then export A=1; elif [[ -z $N ]]; then export A=2; else export A=3; fi
@@ -358,6 +360,9 @@ export A=$( (echo x) ; (echo y; echo ")") ) B=``C D=$(echo ``) E=$()x
 ---
 export A=${#} B=${@:1:1} C="${*%x}" D=${$} E=${!}
 => A=? B=? C=? D=? E=?
+---
+export PYTHONPATH=/a; . /dev/null; eval :
+=> PATH=?:?: PYTHONPATH=?:?:/a
 ---
 set -- "${@#o}"; export A=$1
 => A=?
