@@ -133,6 +133,10 @@ A=1; export A; if [ x ]; then A 2> /dev/null; fi; { A 2> /dev/null; }
 ---
 ''A=b 2> /dev/null; "A=b" 2> /dev/null; A"=b" 2> /dev/null; export A
 ---
+[ x ] || { echo; exit 1; }; false && { :; exit; }; export A=1
+---
+[ x ] && : || if [ x ]; then exit; fi; export A=1
+---
 A=XaXY; export B=${A/a/XY} C=${A//X/a}
 ---
 A=aXb; export B=${A/X/Y} C=${A//X}; exec SHOW "${A/X/ }" ${A/X/ } "${N-a b}" ${A#a}
@@ -221,7 +225,7 @@ set -- a b c; shift; shift 1; exec SHOW "$1" "$@" "${2-none}" ${2-no ne} ${3:-"n
 ---
 set -- a b; shift 3; exec SHOW "$@"
 ---
-set -- a b; shift 2; shift 0; exec SHOW "$@"
+set -- a b; shift 2; shift 0; shift x 2> /dev/null; exec SHOW "$@"
 ---
 set -- 1 2 3 4 5 6 7 8 9 ten; exec SHOW ${10} $10 "${1}" "${10}x"
 ---
@@ -363,6 +367,13 @@ export A=${#} B=${@:1:1} C="${*%x}" D=${$} E=${!}
 ---
 export PYTHONPATH=/a; . /dev/null; eval :
 => PATH=?:?: PYTHONPATH=?:?:/a
+---
+[ -e / ] && { :; export A=1; }; { :; export B=1; }
+true && if [ x ]; then export C=1; fi
+=> A=? B=1 C=?
+---
+set -- a b; shift $(echo 1); export A=$1
+=> A=?
 ---
 set -- "${@#o}"; export A=$1
 => A=?

@@ -38,6 +38,7 @@ _NOTHING = frozenset(
         *("echo", "printf", "test", "[", "[[", "wait", "alias", "hash"),
     }
 )
+_LISTS = ("&&", "||", "|")
 _READS_ANOTHER = ("source", ".", "eval")
 _ASKS = ("read", "getopts", "mapfile", "readarray")
 _BUILTINS = ("unset", "set", "shift", *_READS_ANOTHER, *_ASKS)
@@ -137,10 +138,10 @@ class _Script:
         while words and (keyword := _keyword(words[0])):
             words = words[1:]
             if keyword in ("if", "elif"):
-                is_whole = command.mark in ("\n", ";")
+                is_whole = command.mark in ("\n", ";") and command.after not in _LISTS
                 self._condition(keyword, self._judge(words) if is_whole else None)
                 return False
-            self._keyword(keyword)
+            self._keyword(keyword, command.after)
             if keyword == "function":
                 words = words[1:] if command.mark != "(" else words
             if keyword in ("for", "select") and words:
@@ -169,13 +170,14 @@ class _Script:
     def _is_passed_over(self) -> bool:
         return any(branch.runs is False for branch in self._open)
 
-    def _keyword(self, keyword: str) -> None:
+    def _keyword(self, keyword: str, after: str) -> None:
         if keyword in _OPENERS:
             self._open.append(_Branch(_OPENERS[keyword], None))
         elif keyword == "function":
             self._defines = True
         elif keyword == "{":
-            self._open.append(_Branch("}", not self._defines))
+            runs = None if after in _LISTS else True
+            self._open.append(_Branch("}", False if self._defines else runs))
             self._defines = False
         elif self._open and keyword == "else":
             self._open[-1].turn(holds=True)
@@ -217,7 +219,7 @@ class _Script:
             return False
         is_certain = (
             all(branch.runs for branch in self._open)
-            and command.after not in ("&&", "||", "|")
+            and command.after not in _LISTS
             and command.mark not in ("|", "&")
         )
         words = list(command.words)
@@ -270,8 +272,9 @@ class _Script:
                 self._scope.assign(path, f"{UNKNOWN}:{self._scope.get(path) or ''}")
 
     def _shift(self, given: tuple[str, ...], *, is_certain: bool) -> None:
-        number = _place(given[0]) if given and given[0].isdecimal() else 1
-        if UNKNOWN in self._arguments[:number] or not is_certain:
+        digits = given[0] if given else "1"
+        number = _place(digits) if digits.isdecimal() else 0
+        if UNKNOWN in (digits, *self._arguments[:number]) or not is_certain:
             self._arguments = (UNKNOWN,)
         elif number <= len(self._arguments):
             self._arguments = self._arguments[number:]
