@@ -98,7 +98,7 @@ def _one_by_one(operations: Iterable[Operation], keep: Keep, environ: Mapping[st
 def _join(operation: Prepend | Append, keep: Keep, environ: Mapping[str, str]) -> str:
     """Write how a path list comes by its new value."""
     name = operation.name
-    before = environ.get(name, "")
+    before = environ.get(name)
     after = compute(Environment((operation,)), environ)[name] or ""
     entries, held = _word(":".join(operation.entries), keep), f"${{{name}-}}"
     return _JOIN.format(

@@ -195,3 +195,9 @@ def test_a_closure_that_nix_did_not_list_is_told() -> None:
     assert found.remedy == failure.remedy
     (found,) = tell_source(stand_in)
     assert (found.evidence, found.remedy) == ((), "ask on the machine that it was recorded on")
+
+
+def test_reasons_are_told_one_after_the_other() -> None:
+    """Why this version, then why this store object."""
+    both = (Reason.ONLY_VERSION, Reason.NVCC_OF_VERSION)
+    assert because(both) == f"{both[0]}; {both[1]}"
