@@ -137,6 +137,14 @@ A=1; export A; if [ x ]; then A 2> /dev/null; fi; { A 2> /dev/null; }
 ---
 [ x ] && : || if [ x ]; then exit; fi; export A=1
 ---
+export '' A=1 2> /dev/null; set -- a 'b c'; exec SHOW ${1+"$@"} "${@}" ${3+"$1"}
+---
+cat > /dev/null <<-END
+	 END
+exec false
+	END
+export A=1
+---
 A=XaXY; export B=${A/a/XY} C=${A//X/a}
 ---
 A=aXb; export B=${A/X/Y} C=${A//X}; exec SHOW "${A/X/ }" ${A/X/ } "${N-a b}" ${A#a}
