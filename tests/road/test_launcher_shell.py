@@ -140,7 +140,7 @@ A=1; export A; if [ x ]; then A 2> /dev/null; fi; { A 2> /dev/null; }
 export '' A=1 2> /dev/null; set -- a 'b c'; exec SHOW ${1+"$@"} "${@}" ${3+"$1"}
 ---
 cat > /dev/null <<-END
-	 END
+ END
 exec false
 	END
 export A=1
