@@ -48,7 +48,7 @@ def enclosing_store_path(path: str, store_dir: str) -> StorePath | None:
     prefix = store_dir.rstrip("/") + "/"
     if not path.startswith(prefix):
         return None
-    base_name = path[len(prefix) :].split("/", 1)[0]
+    base_name = path[len(prefix) :].partition("/")[0]
     return StorePath(prefix + base_name) if _BASE_NAME.fullmatch(base_name) else None
 
 

@@ -272,8 +272,9 @@ def test_what_bash_has_read_only_is_among_them() -> None:
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_a_profile_is_what_its_document_says(name: str) -> None:
-    """Written down and read again, nothing of it is lost."""
+    """Written down and read again, nothing of it is lost; nor where another only extends it."""
     profile = load_profile(name)
     other = profile._replace(layout="linked", root="/r", python="3.12", cuda="12.8", compiler=True)
     for one in (profile, other, other._replace(keep_virtualenv=True, python_required=True)):
         assert parse_profile(to_document(one), name) == one
+        assert parse_profile({}, "upper", one) == one._replace(name="upper")
