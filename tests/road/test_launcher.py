@@ -355,6 +355,17 @@ def test_what_is_no_call_of_floxs_wrapper_is_read_as_it_stands(line: str) -> Non
     assert kinds(read(disk)) == [Kind.SHELL, Kind.SHELL]
 
 
+def test_floxs_wrapper_tells_its_environment() -> None:
+    """Whoever named it."""
+    disk = {
+        **environment(),
+        f"{ENV}/wrapper": b"#!/bin/sh\n# FLOX_ENV\n",
+        f"{PROGRAM}/bin/prog": f"#!/bin/sh\nexec {ENV}/wrapper -e {ENV} -- {LIB}/x".encode(),
+        f"{LIB}/x": b"#!/bin/sh\nexec $FLOX_ENV/bin/python3",
+    }
+    assert read(disk).environment == f"{ENV}/bin/python3.12"
+
+
 def test_floxs_wrapper_adds_no_modules_twice() -> None:
     """Where they were before, they stay."""
     text = f"""#!/bin/sh
