@@ -227,6 +227,8 @@ def test_the_order_is_of_the_script_the_variables_and_the_list() -> None:
     assert listed(start(disk, "-", f"{home}/main.py", **variables))[0] == "/a"
     assert listed(start(disk, f"{UNKNOWN}/main.py", **variables))[0] == "/a"
     assert listed(start(disk, UNKNOWN, "-I", **variables))[0] == "/a"
+    pycs = ("--check-hash-based-pycs", "never", f"{home}/main.py")
+    assert listed(start(disk, *pycs))[0] == home
     assert listed(start(disk, "-E")) == listed(start(disk, "-W")) == [base]
 
 
