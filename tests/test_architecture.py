@@ -338,6 +338,7 @@ def test_an_activation_loads_what_it_needs_and_no_more(
         "nixenv.road.launcher.shell",
         "nixenv.road.launcher.state",
         "nixenv.road.launcher.syntax",
+        "nixenv.road.launcher.words",
     }
     heavy = {"attr", "attrs", "cattrs", "click", "rich", "packaging", "json", "inspect"}
     heavy |= {"pathlib", "tempfile", "shlex", "shutil", "email"}

@@ -5,30 +5,26 @@ end; no command is run. What only a run could tell is `UNKNOWN`, and where the s
 what it starts, it is not guessed at.
 """
 
-import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from nixenv.road.launcher.state import LONGEST, UNKNOWN, Run, Scope, Stop
+from nixenv.road.launcher.state import UNKNOWN, Run, Scope, Stop
 from nixenv.road.launcher.syntax import (
     Command,
     Expansion,
-    Part,
     Text,
     Unreadable,
     Word,
     parse_commands,
     plain,
 )
+from nixenv.road.launcher.words import Words, to_place, visible
 
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "ash", "build-wrapper-bash"})
 """The names of shells in shebangs; the last is that of Flox's builds."""
 
 _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)(?P<added>\+?)=", re.ASCII)
-_PATTERN = re.compile(r"[*?\[\\]")
-_BLANKS = re.compile(r"[ \t\n]+")
-_TILDE = re.compile(r"(^|:)~")
 
 # These end what they opened; in between it is not known what runs.
 _OPENERS = {"while": "done", "until": "done", "for": "done", "select": "done", "case": "esac"}
@@ -44,20 +40,8 @@ _ASKS = ("read", "getopts", "mapfile", "readarray")
 _BUILTINS = ("unset", "set", "shift", *_READS_ANOTHER, *_ASKS)
 _DECLARES = ("export", "declare", "typeset", "readonly")
 
-# What bash sets by itself, whatever it is passed.
-_OWN = frozenset(
-    {
-        *("BASH", "BASH_SOURCE", "BASH_VERSION", "EUID", "HOSTNAME", "HOSTTYPE", "IFS", "LINENO"),
-        *("MACHTYPE", "OSTYPE", "PPID", "PWD", "RANDOM", "SECONDS", "SHLVL", "UID", "_"),
-    }
-)
-
 # A hostile script may have millions; a wrapper has six for each entry of PATH.
 _MOST_COMMANDS = 50_000
-_MOST_WORDS = 1_000
-
-# Behind the last argument are all others alike; Python refuses to read 5,000 digits.
-_BEYOND = 10**9
 
 
 def follow_shell(text: str, run: Run) -> Run | Stop:
@@ -117,8 +101,7 @@ class _Branch:
 class _Script:
     def __init__(self, run: Run) -> None:
         self._scope = Scope(run)
-        self._run = run
-        self._arguments = run.arguments
+        self._words = Words(self._scope, run.file, run.arguments)
         self._open: list[_Branch] = []
         self._defines = False
         self._last: tuple[Sequence[_Assignment], tuple[str, ...]] | None = None
@@ -194,9 +177,9 @@ class _Script:
         """Say whether ``[ … ]`` or ``[[ … ]]`` holds; None where that cannot be told."""
         name = plain(words[0]) if words else None
         if name == "[[":
-            inner = [self._text(word) for word in words[1:-1]]
-        elif name in ("[", "test") and not any(map(self._is_pattern, words[1:])):
-            inner = list(self._expand(words[1:] if name == "test" else words[1:-1]))
+            inner = [self._words.text(word) for word in words[1:-1]]
+        elif name in ("[", "test") and not any(map(self._words.is_pattern, words[1:])):
+            inner = list(self._words.expand(words[1:] if name == "test" else words[1:-1]))
         else:
             return None
         holds: bool | None = None
@@ -208,7 +191,7 @@ class _Script:
             case [value] if name != "[[":  # of [[ a < b ]] only that is left
                 holds = bool(value)
             case [left, ("=" | "==" | "!=") as operator, right]:
-                equal = self._matches(left, words[3]) if name == "[[" else left == right
+                equal = self._words.matches(left, words[3]) if name == "[[" else left == right
                 holds = None if equal is None else equal == (operator != "!=")
         return None if any(UNKNOWN in text for text in inner) else holds
 
@@ -233,7 +216,7 @@ class _Script:
                 self._assign([assignment], is_certain=is_certain)
             return False
         self._set_defaults(words, is_certain=is_certain)
-        given = tuple(itertools.islice(self._expand(words), _MOST_WORDS))
+        given = self._words.expand(words)
         name = given[0] if given else ""
         if name == "exec" and len(given) > 1:
             return self._execute(assigned, given[1:], is_certain=is_certain)
@@ -248,7 +231,7 @@ class _Script:
     def _set_defaults(self, words: Sequence[Word], *, is_certain: bool) -> None:
         """Do what ``: "${NAME:=WORD}"`` does beside what it stands for."""
         for part in (part for word in words for part in word if isinstance(part, Expansion)):
-            if part.operator in ("=", ":=") and not self._is_set(part):
+            if part.operator in ("=", ":=") and not self._words.is_set(part):
                 default = _Assignment(part.name, added=False, word=part.word)
                 self._assign([default], is_certain=is_certain)
 
@@ -260,7 +243,7 @@ class _Script:
                 elif self._scope.get(other) is not None:
                     self._forget(other)
         elif name == "set" and given[:1] == ("--",):
-            self._arguments = given[1:] if is_certain else (UNKNOWN,)
+            self._words.arguments = given[1:] if is_certain else (UNKNOWN,)
         elif name == "shift":
             self._shift(given, is_certain=is_certain)
         elif name in _ASKS:
@@ -273,11 +256,11 @@ class _Script:
 
     def _shift(self, given: tuple[str, ...], *, is_certain: bool) -> None:
         digits = given[0] if given else "1"
-        number = _place(digits) if digits.isdecimal() else 0
-        if UNKNOWN in (digits, *self._arguments[:number]) or not is_certain:
-            self._arguments = (UNKNOWN,)
-        elif number <= len(self._arguments):
-            self._arguments = self._arguments[number:]
+        number = to_place(digits) if digits.isdecimal() else 0
+        if UNKNOWN in (digits, *self._words.arguments[:number]) or not is_certain:
+            self._words.arguments = (UNKNOWN,)
+        elif number <= len(self._words.arguments):
+            self._words.arguments = self._words.arguments[number:]
 
     def _execute(
         self, assigned: Sequence[_Assignment], given: tuple[str, ...], *, is_certain: bool
@@ -306,7 +289,7 @@ class _Script:
         names: list[str] = []
         options: list[str] = []
         for word in words:
-            text = self._text(word)
+            text = self._words.text(word)
             if one := _assignment(word, may_be_quoted=True):
                 assigned.append(one)
             elif text.startswith("-"):
@@ -328,7 +311,7 @@ class _Script:
 
     def _evaluate(self, one: _Assignment, *, is_certain: bool) -> tuple[str, str, bool]:
         before = self._scope.get(one.name)
-        value = self._text(one.word)
+        value = self._words.text(one.word)
         if one.added:
             value = (before or "") + value
         if not is_certain:
@@ -336,123 +319,6 @@ class _Script:
             value = value if value == before else UNKNOWN
         literal = is_certain and not one.added and _is_literal(one.word, one.name)
         return one.name, value, literal and UNKNOWN not in value
-
-    # Words ---------------------------------------------------------------------------------------
-
-    def _expand(self, words: Sequence[Word]) -> Iterator[str]:
-        for word in words:
-            if _takes_arguments(word):
-                yield from self._arguments
-            else:
-                yield from self._split(word)
-
-    def _split(self, word: Word) -> Iterator[str]:
-        """Split a word where it is not quoted; of nothing at all comes no word."""
-        field: str | None = None
-        for text, quoted in self._pieces(word):
-            first, *others = (text,) if quoted else _BLANKS.split(text, _MOST_WORDS)
-            if first or quoted:
-                field = (field or "") + first
-            for other in others:
-                if field is not None:
-                    yield field
-                field = other or None
-        if field is not None:
-            yield field
-
-    def _text(self, word: Sequence[Part]) -> str:
-        return "".join(text for text, _ in self._pieces(word))
-
-    def _pieces(self, word: Sequence[Part]) -> Iterator[Text]:
-        """Give what a word stands for, piece by piece; who knows what, where it is too long."""
-        length = 0
-        for piece in self._expanded(word):
-            length += len(piece.text)
-            if length > LONGEST:
-                yield piece._replace(text=UNKNOWN)
-                return
-            yield piece
-
-    def _expanded(self, word: Sequence[Part], *, quoted: bool = False) -> Iterator[Text]:
-        for part in word:
-            is_quoted = quoted or part.quoted
-            if isinstance(part, Text):
-                # "~" is somebody's home.
-                text = part.text if is_quoted else _TILDE.sub(rf"\1{UNKNOWN}", part.text)
-                yield Text(text, is_quoted)
-            elif (value := self._value(part)) is None:
-                yield from self._expanded(part.word, quoted=is_quoted)
-            else:
-                yield Text(value, is_quoted)
-
-    def _value(self, part: Expansion) -> str | None:
-        """Give what an expansion stands for; None where that is its word."""
-        held = self._held(part.name)
-        kind = part.operator[-1:]
-        if kind and held == UNKNOWN and not part.name.isidentifier():
-            return UNKNOWN  # who knows whether there is such an argument
-        if kind in ("-", "=", "+") and self._is_set(part) == (kind == "+"):
-            return None
-        if kind == "?" and not self._is_set(part):
-            return UNKNOWN  # the shell ends here
-        if kind in ("#", "%", "/") and held is not None:
-            return self._cut(held, part)
-        return held or ""
-
-    def _is_set(self, part: Expansion) -> bool:
-        held = self._held(part.name)
-        return bool(held) if part.operator.startswith(":") else held is not None
-
-    def _cut(self, held: str, part: Expansion) -> str:
-        """Do what ``#``, ``%`` and ``/`` say."""
-        replacement = list(self._pieces(part.replacement))
-        is_odd = any("&" in text and not quoted for text, quoted in replacement)
-        if UNKNOWN in held or is_odd or self._is_pattern(part.word):
-            return UNKNOWN
-        pattern = self._text(part.word)
-        text = "".join(piece.text for piece in replacement)
-        match part.operator:
-            case "#" | "##" | "/#" if held.startswith(pattern):
-                return text + held.removeprefix(pattern)
-            case "%" | "%%" | "/%" if held.endswith(pattern):
-                return held.removesuffix(pattern) + text
-            case "/" if pattern:
-                return held.replace(pattern, text, 1)
-            case "//" if pattern:
-                is_long = held.count(pattern) * len(text) > LONGEST
-                return UNKNOWN if is_long else held.replace(pattern, text)
-        return held
-
-    def _is_pattern(self, word: Word) -> bool:
-        """Whether a word may stand for more than its text."""
-        pieces = self._pieces(word)
-        return any(
-            UNKNOWN in text or (not quoted and _PATTERN.search(text)) for text, quoted in pieces
-        )
-
-    def _matches(self, left: str, word: Word) -> bool | None:
-        """Compare as ``==`` does; of patterns, ``*'text'*`` is known."""
-        star = Text("*", quoted=False)
-        is_held = len(word) > 1 and word[0] == word[-1] == star
-        inner = word[1:-1] if is_held else word
-        if self._is_pattern(inner):
-            return None
-        text = self._text(inner)
-        return text in left if is_held else left == text
-
-    def _held(self, name: str) -> str | None:
-        if name == "0":
-            # The kernel starts a script's interpreter with the path of the script.
-            return self._run.file
-        if name.isdigit():
-            place = _place(name) - 1
-            known = self._arguments[: place + 1]
-            if UNKNOWN in known:
-                return UNKNOWN
-            return known[place] if len(known) > place else None
-        if not name.isidentifier():
-            return UNKNOWN
-        return self._scope.values.get(name, UNKNOWN if name in _OWN else None)
 
 
 _KEYWORDS = frozenset(
@@ -470,7 +336,7 @@ def _keyword(word: Word) -> str | None:
 
 def _assignment(word: Word, *, may_be_quoted: bool = False) -> _Assignment | None:
     """Read an assignment; ``export`` takes one that is in quotes, too."""
-    parts = _visible(word) if may_be_quoted else word
+    parts = visible(word) if may_be_quoted else word
     first = parts[0] if parts else None
     if not isinstance(first, Text) or (first.quoted and not may_be_quoted):
         return None
@@ -481,30 +347,11 @@ def _assignment(word: Word, *, may_be_quoted: bool = False) -> _Assignment | Non
     return _Assignment(match["name"], bool(match["added"]), value)
 
 
-def _visible(word: Word) -> Word:
-    return tuple(part for part in word if not isinstance(part, Text) or part.text)
-
-
 def _is_literal(word: Word, name: str) -> bool:
     """Whether a value stands there as it is; ``${NAME-'value'}`` is one that gives way."""
-    parts = _visible(word)
+    parts = visible(word)
     if len(parts) == 1 and isinstance(parts[0], Expansion):
         only = parts[0]
         is_default = only.name == name and only.operator in ("-", ":-", "=", ":=")
         return is_default and all(isinstance(part, Text) for part in only.word)
     return all(isinstance(part, Text) for part in parts)
-
-
-def _takes_arguments(word: Word) -> bool:
-    """See ``"$@"``, and ``${1+"$@"}``, as old scripts have it."""
-    parts = _visible(word)
-    if len(parts) != 1 or not isinstance(parts[0], Expansion):
-        return False
-    only = parts[0]
-    if only.operator.endswith("+"):
-        return _takes_arguments(only.word)
-    return only.name == "@" and not only.operator
-
-
-def _place(digits: str) -> int:
-    return int(digits) if len(digits) < 10 else _BEYOND
