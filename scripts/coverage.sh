@@ -30,9 +30,10 @@ trap 'rm -f "$packages/nixenv-coverage.pth"' EXIT
 printf 'import coverage; coverage.Coverage(config_file="%s/rc", data_suffix=True, %s).start()\n' \
   "$place" 'auto_data=True, messages=False' >"$packages/nixenv-coverage.pth"
 
-# What is imported, and how long things take, is another matter while it is measured.
+# What is imported is another matter while it is measured. A signal that comes while the measuring runs
+# is lost in it, and who waits for the end of the program waits for ever.
 status=0
-"$bin/python" -m pytest -q --ignore=tests/test_architecture.py "$@" || status=$?
+"$bin/python" -m pytest -q --ignore=tests/test_architecture.py -k 'not signal' "$@" || status=$?
 rm -f "$packages/nixenv-coverage.pth"
 "$bin/coverage" combine --quiet --rcfile="$place/rc"
 "$bin/coverage" report --rcfile="$place/rc"
