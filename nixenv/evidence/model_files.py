@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from nixenv.files import read_file
@@ -43,10 +43,14 @@ def read_indices(model: str) -> Iterator[set[str]]:
             continue
 
 
-def find_missing_weights(model: str) -> list[str]:
+def find_missing_weights(model: str, indices: Iterable[set[str]]) -> list[str]:
     """List the weights that a directory names and lacks: links to nowhere, and entries of an index.
 
     Of two indices, one that is whole is enough.
+
+    Args:
+        model: The directory.
+        indices: What `read_indices` gives of it.
     """
     dangling = {
         name
@@ -55,7 +59,7 @@ def find_missing_weights(model: str) -> list[str]:
     }
     missing = [
         {name for name in names if not os.path.exists(os.path.join(model, name))}
-        for names in read_indices(model)
+        for names in indices
     ]
     return sorted(dangling | min(missing, key=len, default=set()))
 

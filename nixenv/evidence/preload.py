@@ -5,11 +5,9 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from nixenv.process import Outcome, Patience, describe_status, run
+from nixenv.evidence.tools import ask_version
+from nixenv.process import Outcome, describe_status
 
-# Seconds, and bytes.
-_PATIENCE = 5.0
-_LONGEST_ANSWER = 1 << 16
 _SHOWN = 200
 
 # glibc's loader, elf/rtld.c. That of musl says nothing, and ends.
@@ -79,6 +77,6 @@ def parse_refusals(text: str) -> tuple[Refusal, ...]:
 
 def _start(environ: Mapping[str, str], program: str) -> Outcome | None:
     try:
-        return run((program, "--version"), environ, _LONGEST_ANSWER, Patience(_PATIENCE))
+        return ask_version(program, environ)
     except (OSError, ValueError):
         return None

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
@@ -75,6 +75,7 @@ def probe_model(path: str) -> Model:
     """Read what a model says of itself, by its directory or its ``.gguf`` file."""
     if not os.path.isdir(path):
         return Model(path, _size_of(path), quantisation="gguf")
+    indices = tuple(read_indices(path))
     config: dict[str, Any] = {}
     with contextlib.suppress(OSError, ValueError):
         config = read_document(os.path.join(path, "config.json"))
@@ -85,11 +86,11 @@ def probe_model(path: str) -> Model:
     heads = flat.get("num_attention_heads")
     return Model(
         path,
-        _weigh(path),
+        _weigh(path, indices),
         dtype[1] if dtype else "",
         parse_quantisation(flat.get("quantization_config")),
         heads if isinstance(heads, int) and heads > 0 else None,
-        tuple(find_missing_weights(path)),
+        tuple(find_missing_weights(path, indices)),
     )
 
 
@@ -113,10 +114,10 @@ def parse_quantisation(config: object) -> str:
     return f"{method} {details.get(method, '')[:40].lower()}".strip()
 
 
-def _weigh(directory: str) -> int | None:
+def _weigh(directory: str, indices: Sequence[set[str]]) -> int | None:
     """Add up the weights that are loaded: those of the index, else those of the best format."""
-    for names in read_indices(directory):
-        return _sum(directory, names)
+    if indices:
+        return _sum(directory, indices[0])
     try:
         held = sorted(os.listdir(directory))
     except OSError:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from attrs import frozen
 
-from nixenv.process import Patience, describe_status, run
+from nixenv.process import Outcome, Patience, describe_status, run
 from nixenv.road.root import find_executable
 
 # Seconds, and bytes: a compiler that has not told its version by then does not compile either.
@@ -42,6 +42,15 @@ def try_tools(environ: Mapping[str, str]) -> Iterator[ToolState]:
             yield ToolState(name, given, "there is no such program")
 
 
+def ask_version(program: str, environ: Mapping[str, str]) -> Outcome:
+    """Have a program tell its version, or time out.
+
+    Raises:
+        OSError, ValueError: it cannot be started.
+    """
+    return run((program, "--version"), environ, _LONGEST_ANSWER, Patience(_PATIENCE))
+
+
 def _split(command: str) -> list[str]:
     try:
         return shlex.split(command)
@@ -51,7 +60,7 @@ def _split(command: str) -> list[str]:
 
 def _ask(program: str, environ: Mapping[str, str]) -> str:
     try:
-        outcome = run((program, "--version"), environ, _LONGEST_ANSWER, Patience(_PATIENCE))
+        outcome = ask_version(program, environ)
     except (OSError, ValueError) as error:
         return (getattr(error, "strerror", None) or str(error))[:_SHOWN]
     if outcome.status == 0:

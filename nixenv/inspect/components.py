@@ -4,7 +4,7 @@ import re
 from enum import StrEnum
 
 from nixenv.road.probe import StoreObject
-from nixenv.road.redistributables import may_be_known, parse_cuda_version
+from nixenv.road.redistributables import parse_cuda_version
 from nixenv.storepath import StorePath, store_name
 
 _PYTHON = re.compile(r"python\d*(?:\.\d+)*t?-.+")
@@ -28,6 +28,6 @@ def group_of(path: StorePath, found: StoreObject | None) -> Group:
     name = store_name(path)
     if _PYTHON.fullmatch(name) or (found and (found.site_packages or found.pythons)):
         return Group.PYTHON
-    if (may_be_known(name) and parse_cuda_version(name)) or (found and found.cuda_marker):
+    if parse_cuda_version(name) or (found and found.cuda_marker):
         return Group.CUDA
     return Group.OTHER

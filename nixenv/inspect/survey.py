@@ -232,15 +232,13 @@ def _ask_again(selection: Selection, seen: Survey, request: Request) -> tuple[Se
 
 def _look_closer(material: Material, environ: Mapping[str, str], patience: Patience) -> Contents:
     """Take the second looks at the store objects of a closure: while Nix is asked, if it is."""
-    probe, search_paths = (
-        material.probe,
-        (environ.get("CPATH", ""), environ.get("LIBRARY_PATH", "")),
-    )
+    probe = material.probe
+    cpath, library_path = environ.get("CPATH", ""), environ.get("LIBRARY_PATH", "")
     seen: list[tuple[tuple[SiteListing, ...], ToolkitFiles]] = []
 
     def look(listen: Callable[[], object]) -> None:
         sites = probe_distributions(probe, listen)
-        seen.append((sites, probe_toolkit_files(probe, *search_paths, listen)))
+        seen.append((sites, probe_toolkit_files(probe, cpath, library_path, listen)))
 
     graph = _query_graph(material, environ, patience, look)
     if not seen:

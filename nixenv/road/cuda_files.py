@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nixenv.road.disk import is_kind, list_names, read_head, require_text
+from nixenv.road.disk import find_entries, is_kind, list_names, read_head, require_text
 from nixenv.road.nvcc import parse_host_compiler, parse_torch_cuda
 from nixenv.road.prefix import (
     Site,
@@ -90,8 +90,7 @@ def _probe_wheel(home: str, site: Site, store_dir: str) -> CudaWheels:
     programs = find_programs(f"{home}/bin", list_names(f"{home}/bin"))
     if is_kind(f"{home}/nvvm/bin/cicc", stat.S_ISREG):
         programs = (*programs, "cicc")
-    with os.scandir(home) as entries:
-        libraries = probe_libraries({entry.name: entry for entry in entries}, store_dir)
+    libraries = probe_libraries(find_entries(home) or {}, store_dir)
     include_dirs = probe_include(f"{home}/include", store_dir)
     metadata = map(_NVCC_METADATA.fullmatch, site.entries if "nvcc" in programs else ())
     return CudaWheels(

@@ -344,11 +344,12 @@ def _is_environment(root: StorePath, store_dir: str) -> bool:
 
 
 def _follow_links(
-    path: StorePath, pythons: Iterable[str], programs: Iterable[str]
+    path: StorePath, pythons: Iterable[str], programs: Sequence[str]
 ) -> tuple[StorePath, ...]:
     """Say which store objects the interpreters and nvcc of an environment of links are in."""
     store_dir = os.path.dirname(path)
-    names = (*(f"python{version}" for version in pythons), *({"nvcc"} & set(programs)))
+    nvcc = ("nvcc",) if "nvcc" in programs else ()
+    names = (*(f"python{version}" for version in pythons), *nvcc)
     files = (f"{path}/bin/{name}" for name in names)
     ends = (enclosing_store_path(os.path.realpath(file), store_dir) for file in files)
     return tuple(dict.fromkeys(end for end in ends if end is not None and end != path))

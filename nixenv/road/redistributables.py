@@ -162,7 +162,8 @@ def parse_cuda_version(name: str) -> str | None:
     >>> parse_cuda_version("libcurand-10.3.9.90-lib") is None
     True
     """
-    return parse_cuda_name(name).cuda
+    # Most of a closure is nothing of the kind.
+    return parse_cuda_name(name).cuda if may_be_known(name) else None
 
 
 def parse_named_cuda(name: str) -> str | None:

@@ -11,6 +11,7 @@ from nixenv.evidence.model_files import (
     find_missing_weights,
     has_weights,
     read_document,
+    read_indices,
 )
 from nixenv.sglang.arguments import find_option
 from nixenv.sglang.cache import locate_cache
@@ -124,7 +125,7 @@ def resolve_model(environ: Mapping[str, str]) -> Resolved:
         return _resolve_cached(found, environ)
     if not os.path.isdir(found.model):
         return Resolved(found, None, _judge_path(found))
-    if missing := find_missing_weights(found.model):
+    if missing := _find_missing(found.model):
         raise ModelIncomplete(found.model, missing)
     mended = _mend(found.model, environ)
     notes = (*_judge_path(found), *mended.notes)
@@ -140,7 +141,7 @@ def _resolve_cached(found: Resolution, environ: Mapping[str, str]) -> Resolved:
     snapshot = _find_cached(found, environ)
     if snapshot is None:
         return Resolved(found, None, _describe_unseen(found, environ))
-    is_whole = has_weights(snapshot) and not find_missing_weights(snapshot)
+    is_whole = has_weights(snapshot) and not _find_missing(snapshot)
     mended = _mend(snapshot, environ)
     if is_whole:
         known = found._replace(origin=Origin.USER_CACHE)
@@ -224,6 +225,10 @@ def _shown(
     name = found.model_id.rpartition("/")[2] if found.is_bundled else name_of(directory)
     shadow = plan_shadow(directory, name, mended.files, cache)
     return Resolved(found._replace(model=shadow.directory), shadow, mended.notes)
+
+
+def _find_missing(model: str) -> list[str]:
+    return find_missing_weights(model, read_indices(model))
 
 
 def _mend(directory: str, environ: Mapping[str, str]) -> _Mended:
