@@ -44,7 +44,7 @@ options = st.lists(
             *(("-X", "utf8"), ("-Xutf8",), ("-uX", "utf8"), ("-XI",), ("-XS",)),
             *(("--check-hash-based-pycs", "never"),),
         ]
-    ).filter(lambda words: words != ("-P",) or sys.version_info >= (3, 11)),
+    ),
     max_size=3,
 ).map(lambda lists: tuple(word for words in lists for word in words))
 
