@@ -8,6 +8,8 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -92,16 +94,26 @@ def test_which_files_a_distribution_has(
         assert (done.returncode, done.stderr) == (0, "")
 
 
+@contextmanager
+def directories_without_end(place: Path) -> Iterator[None]:
+    """As deep as a path can be. They go again with the test: pytest, which calls itself for each
+    level, dies on them when it clears away what was left by the runs before its last three."""
+    inner = os.open(place, os.O_RDONLY)
+    try:
+        for _ in range(1500):
+            os.mkdir("d", dir_fd=inner)
+            outer, inner = inner, os.open("d", os.O_RDONLY, dir_fd=inner)
+            os.close(outer)
+        yield
+    finally:
+        os.close(inner)
+        subprocess.run(["rm", "-r", place / "d"], check=True)
+
+
 def test_directories_without_end(store: PrivateStore, environ: Environ) -> None:
-    """As deep as a path can be: what calls itself for each level would end."""
-    place = os.open(site_of(store, "attrs"), os.O_RDONLY)
-    for _ in range(1500):
-        os.mkdir("d", dir_fd=place)
-        inner = os.open("d", os.O_RDONLY, dir_fd=place)
-        os.close(place)
-        place = inner
-    os.close(place)
-    done = nixenv(environ, "inspect")
+    """What calls itself for each level would end."""
+    with directories_without_end(site_of(store, "attrs")):
+        done = nixenv(environ, "inspect")
     assert (done.returncode, done.stderr) == (0, "")
 
 
