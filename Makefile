@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .PHONY: demo demo-serve test test-nix-matrix test-oldest fuzz mutants coverage lint dist docs bench
-.PHONY: findings pictures clean
+.PHONY: findings profiles pictures clean
 .NOTPARALLEL: # what is installed first is used next
 
 demo: $(READY)
@@ -49,6 +49,10 @@ lint: tools-lint $(READY)
 bench: tools-bench $(READY)
 	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks
+
+# nixenv/road/built_in.py, from nixenv/profiles
+profiles: $(READY)
+	$(BIN)/python -m scripts.compile_profiles
 
 # docs/findings.md, from nixenv/inspect/diagnosis/findings.toml
 findings: $(READY)

@@ -35,7 +35,7 @@ class Scenario:
 def make_scenario(base: Path, size: int, distributions: int | None = None) -> Scenario:
     """Make a private store with a closure of `size` store paths, and an environment as Flox has it.
 
-    That is a store object with links, which $FLOX_ENV is a link to.
+    That is a store object with links, which $FLOX_ENV is a link to, and the list of its closure.
     """
     store = PrivateStore.create(base / str(size))
     python = Path(sys.executable).resolve()
@@ -47,6 +47,8 @@ def make_scenario(base: Path, size: int, distributions: int | None = None) -> Sc
     program = environment / "bin/nixenv"
     program.write_text(f"#!{sys.executable} -I\nfrom nixenv.entry import nixenv\n\nnixenv()\n")
     program.chmod(0o755)
+    requisites = sorted(store.run("nix-store", "-qR", root).splitlines())
+    (environment / "requisites.txt").write_text("".join(f"{path}\n" for path in requisites))
     flox_env = base / f"env-{size}"
     flox_env.symlink_to(store.run("nix-store", "--add", str(environment)).strip())
     cache = base / f"cache-{size}"

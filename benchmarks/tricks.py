@@ -24,9 +24,23 @@ _WITHOUT = {
     "nothing looked at while Nix works": """\
 import nixenv.request, nixenv.road.query
 def query(*arguments):
-    return nixenv.road.query.query_closure(*arguments[:4], lambda: nixenv.request.stations.resolve)
+    def load(listen):
+        nixenv.request.stations.resolve
+    return nixenv.road.query.query_closure(*arguments[:4], load)
 nixenv.request.query_closure = query""",
-    "profile parsed before Nix is asked": "import nixenv.request\nnixenv.request.BUILT_IN = {}",
+    "no look at what Flox recorded": """\
+import nixenv.request
+nixenv.request.list_expected = lambda *arguments: ()""",
+    "profile read from its TOML file": """\
+import os, nixenv.request, nixenv.road.profile
+def load(name):
+    directory = os.path.dirname(nixenv.request.__file__)
+    return nixenv.road.profile.read_profile(f"{directory}/profiles/{name}.toml")
+nixenv.request.load_profile = load""",
+    "named tuples of typing": """\
+import typing, nixenv.typed
+nixenv.typed.NamedTuple = typing.NamedTuple""",
+    "builder of farms imported": "import nixenv.linked.build",
     "subprocess imported": "import subprocess",
     "garbage collected": "import gc\ngc.disable = lambda: None",
     "left in good order": "import os, sys\nos._exit = sys.exit",

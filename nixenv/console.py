@@ -5,12 +5,15 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, NoReturn
 
 from nixenv.errors import NixenvError, NixError, OutputFailed, RootError, UsageError
 from nixenv.process import DEADLY_SIGNALS, REMIND_AFTER, Patience
 
+TYPE_CHECKING = False
+
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from nixenv.findings import Finding
 
 # The first class that fits decides.
@@ -93,7 +96,7 @@ class Unforeseen(NixenvError):
         )
 
 
-def run_program(program: str, run: Callable[[], object], *, as_json: bool = False) -> NoReturn:
+def run_program(program: str, run: Callable[[], object], *, as_json: bool = False) -> "NoReturn":
     """Run a program's body, and exit with the documented code.
 
     Args:

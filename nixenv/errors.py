@@ -5,7 +5,8 @@ errors themselves stand beside what raises them; here are those that several roo
 """
 
 from collections.abc import Sequence
-from typing import dataclass_transform
+
+from nixenv.typed import dataclass_transform
 
 # Characters of a line: what is at fault may be a file in one line of any length. A PATH is shown.
 _LONGEST_LINE = 4000

@@ -1,7 +1,13 @@
 """A finding: something that the user of an environment should know."""
 
 from enum import StrEnum
-from typing import NamedTuple, Self
+
+from nixenv.typed import NamedTuple
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
 class Severity(StrEnum):
@@ -39,7 +45,7 @@ class Code(StrEnum):
 
     severities: tuple[Severity, ...]
 
-    def __new__(cls, code: str, *severities: Severity) -> Self:
+    def __new__(cls, code: str, *severities: Severity) -> "Self":
         """Make a member that is equal to its name."""
         member = str.__new__(cls, code)
         member._value_ = code

@@ -8,7 +8,6 @@ from typing import Any
 
 import cattrs
 from cattrs.cols import (
-    is_namedtuple,
     namedtuple_dict_structure_factory,
     namedtuple_dict_unstructure_factory,
 )
@@ -21,9 +20,16 @@ def make_converter() -> cattrs.Converter:
     def structure_named_tuple(kind: Any) -> Any:
         return namedtuple_dict_structure_factory(kind, converter, "from_converter", True)  # noqa: FBT003
 
-    converter.register_structure_hook_factory(is_namedtuple, structure_named_tuple)
-    converter.register_unstructure_hook_factory(is_namedtuple, namedtuple_dict_unstructure_factory)
+    converter.register_structure_hook_factory(_is_named_tuple, structure_named_tuple)
+    converter.register_unstructure_hook_factory(
+        _is_named_tuple, namedtuple_dict_unstructure_factory
+    )
     return converter
+
+
+def _is_named_tuple(kind: object) -> bool:
+    # Not as cattrs knows them, by typing's own: most are of nixenv.typed.
+    return isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")
 
 
 _CONVERTER = make_converter()

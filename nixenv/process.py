@@ -14,7 +14,8 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
-from typing import NamedTuple
+
+from nixenv.typed import NamedTuple
 
 DEADLY_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 """The signals by which people and supervisors end a program."""
@@ -29,7 +30,7 @@ _HOLD_BACK = 0.5
 # Seconds. One that the kernel holds does not even die, and is left behind.
 _DYING = 1.0
 
-_SECONDS = re.compile(r"[0-9]{1,7}(\.[0-9]{1,3})?")
+_SECONDS = r"[0-9]{1,7}(\.[0-9]{1,3})?"
 
 _CHUNK = 1 << 16
 
@@ -63,9 +64,12 @@ class Patience(NamedTuple):
     remind: Callable[[str], object] = _nothing
 
 
-Meanwhile = Callable[[Callable[[], object]], object]
-"""Called while a program works, with what to call now and then when it takes long: that takes what
-the program has said. Nobody can write much more than a megabyte that nobody reads."""
+Listen = Callable[[], bool]
+"""Takes what a program has said so far, and tells whether it may say more."""
+
+Meanwhile = Callable[[Listen], object]
+"""Called while a program works, with what to call now and then when it takes long. Nobody can write
+much more than a megabyte that nobody reads."""
 
 PATIENT = Patience()
 """Waits as long as it takes, and says nothing."""
@@ -142,7 +146,7 @@ def parse_limit(text: str) -> float:
     Raises:
         ValueError: it is not a number of seconds, or not above 0.
     """
-    if not _SECONDS.fullmatch(text) or not float(text):
+    if not re.fullmatch(_SECONDS, text) or not float(text):
         raise ValueError(f"{text!r} is not a number of seconds (expected 0.001 to 9999999)")
     return float(text)
 
@@ -250,10 +254,11 @@ class _Child:
             os.close(into_stdout)
             os.close(into_stderr)
 
-    def listen(self) -> None:
-        """Take what it has said so far."""
+    def listen(self) -> bool:
+        """Take what it has said so far, and tell whether it may say more."""
         if not self._has_said_too_much():
             self._read_within(0)
+        return bool(self._open) and not self._has_said_too_much()
 
     def wait(self) -> Outcome:
         self._wait = Wait(self._patience)

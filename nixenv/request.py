@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
 
 from nixenv.errors import RootError, UsageError
 from nixenv.places import (
@@ -20,11 +19,14 @@ from nixenv.places import (
     find_store_dir,
     make_private_directory,
 )
-from nixenv.process import PATIENT, Patience
+from nixenv.process import PATIENT, Listen, Patience
 from nixenv.road.profile import BUILT_IN, Profile, load_profile
-from nixenv.road.query import Closure, query_closure
+from nixenv.road.query import Closure, list_expected, query_closure
 from nixenv.road.root import ProgramNotFound, Root, find_named_root, find_program_root
 from nixenv.road.variables import RECORD_VARIABLE
+from nixenv.typed import NamedTuple
+
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from nixenv import stations
@@ -133,20 +135,6 @@ class Selection(NamedTuple):
     layout: str | None = None
 
 
-class Start(NamedTuple):
-    """What a request is about, before Nix is asked.
-
-    Attributes:
-        root: The root.
-        name: The profile's name, or its file.
-        profile: The profile, where it had to be read to know the root.
-    """
-
-    root: Root
-    name: str
-    profile: Profile | None
-
-
 class Material(NamedTuple):
     """What was found out about the closure, live or from a snapshot.
 
@@ -195,36 +183,30 @@ def find_root(selection: Selection, environ: Mapping[str, str]) -> tuple[Root, P
         UsageError: nothing names one.
         ProfileInvalid, Unreadable: the profile cannot be used.
     """
-    start = begin(selection, environ)
-    return start.root, start.profile or load_profile(start.name)
+    profile = load_profile(_choose_profile(selection, selection.binary, environ))
+    return _find_root(selection, profile, environ), profile
 
 
-def _find_root(
-    selection: Selection,
-    profile: str,
-    expected: tuple[str | None, str | None],
-    environ: Mapping[str, str],
-) -> Root:
-    """Find the root; ``expected`` is the program and the root that the profile names."""
-    binary, root = expected
+def _find_root(selection: Selection, profile: Profile, environ: Mapping[str, str]) -> Root:
+    binary, root = profile.binary, profile.root
     store_dir, flox_env = find_store_dir(environ), environ.get("FLOX_ENV")
     if selection.root is not None:
         how = "named with --root"
         return find_named_root(selection.root, selection.binary, store_dir, binary, how)
     if root is not None:
         if "{flox_env}" in root and not flox_env:
-            raise FloxEnvMissing(profile, root)
+            raise FloxEnvMissing(profile.name, root)
         named = root.replace("{flox_env}", flox_env or "")
-        how = f"named by the profile {profile}"
+        how = f"named by the profile {profile.name}"
         return find_named_root(named, selection.binary, store_dir, binary, how)
     program = binary if selection.binary is None else selection.binary
     if program is None:
-        raise NothingSelected(profile)
-    named_by = profile if selection.binary is None else None
+        raise NothingSelected(profile.name)
+    named_by = profile.name if selection.binary is None else None
     try:
         return find_program_root(program, search_path(environ), store_dir, flox_env, named_by)
     except ProgramNotFound as error:
-        if program in BUILT_IN and BUILT_IN[program][0] != program:
+        if program in BUILT_IN and BUILT_IN[program].binary != program:
             raise ProfileAsProgram(program) from error
         raise
 
@@ -277,24 +259,11 @@ def list_inherited_settings(environ: Mapping[str, str]) -> tuple[str, ...]:
     return () if record is None else stations.list_inherited(record, environ)
 
 
-def begin(selection: Selection, environ: Mapping[str, str]) -> Start:
-    """Find out what a request that is not a replay is about.
-
-    Raises:
-        NixenvError: there is no such root, or no such profile.
-    """
-    name = _choose_profile(selection, selection.binary, environ)
-    # One that is built in has its program told, and can be read while Nix is at work.
-    profile = None if name in BUILT_IN else load_profile(name)
-    expected = BUILT_IN[name] if profile is None else (profile.binary, profile.root)
-    return Start(_find_root(selection, name, expected, environ), name, profile)
-
-
 def gather(
     selection: Selection,
     environ: Mapping[str, str],
     patience: Patience = PATIENT,
-    start: Start | None = None,
+    start: tuple[Root, Profile] | None = None,
 ) -> Material:
     """Go as far as the probe: find the root, query its closure, look at its store objects.
 
@@ -302,29 +271,30 @@ def gather(
         selection: The request.
         environ: The environment.
         patience: How long to wait for Nix, and who is told meanwhile.
-        start: What `begin` gave, where it has been called.
+        start: What `find_root` gave, where it has been called.
 
     Raises:
         NixenvError: whatever of it fails; faults of single store objects are kept in the probe.
     """
     if selection.snapshot is not None:
         return replay(selection, environ)[0]
-    root, name, profile = start or begin(selection, environ)
-
+    root, profile = start or find_root(selection, environ)
     program, flox_env = root.file or root.program, environ.get("FLOX_ENV")
+    store_dir = find_store_dir(environ)
 
     @cache
-    def look_ahead() -> "tuple[Profile, Head]":
-        """Do what can be done before the closure is known."""
-        head = stations.probe_head(root.path, program, flox_env)
-        return profile or load_profile(name), head
+    def probe_head() -> "Head":
+        return stations.probe_head(root.path, program, flox_env)
 
-    closure = query_closure(
-        root.path, find_store_dir(environ), environ, patience, lambda _listen: look_ahead()
-    )
-    chosen, head = look_ahead()
-    probe = stations.probe_closure(closure, program, flox_env, head)
-    return Material(root, closure, probe, chosen)
+    def look_ahead(listen: Listen) -> None:
+        """Look at what will most likely be in the closure, until Nix has told it."""
+        head = probe_head()
+        if flox_env:
+            stations.look_further(head, list_expected(flox_env, root.path, store_dir), listen)
+
+    closure = query_closure(root.path, store_dir, environ, patience, look_ahead)
+    probe = stations.probe_closure(closure, program, flox_env, probe_head())
+    return Material(root, closure, probe, profile)
 
 
 def plan(
@@ -389,7 +359,7 @@ def prepare(
     selection: Selection,
     environ: Mapping[str, str],
     patience: Patience = PATIENT,
-    start: Start | None = None,
+    start: tuple[Root, Profile] | None = None,
     gathered: Material | None = None,
 ) -> Prepared:
     """Go as far as the environment. Nothing is written yet.
@@ -398,7 +368,7 @@ def prepare(
         selection: The request.
         environ: The environment.
         patience: How long to wait for Nix, and who is told meanwhile.
-        start: What `begin` gave, where it has been called.
+        start: What `find_root` gave, where it has been called.
         gathered: What `gather` gave, likewise.
 
     Raises:
@@ -467,12 +437,16 @@ def build(prepared: Prepared, patience: Patience = PATIENT) -> None:
     Raises:
         NixenvError: one cannot be built.
     """
-    if prepared.farms is not None:
-        from nixenv.linked.build import build_farms  # noqa: PLC0415 -- only this layout
+    if prepared.farms is None:
+        return
+    from nixenv.linked.farm_record import find_problems  # noqa: PLC0415 -- only this layout
 
-        for farm in prepared.farms.directories[:1]:
-            with contextlib.suppress(OSError):  # the farms say what is wrong
-                make_private_directory(os.path.dirname(os.path.dirname(farm)))
+    farms = prepared.farms.directories
+    if any(map(find_problems, farms)):
+        from nixenv.linked.build import build_farms  # noqa: PLC0415 -- most activations do without
+
+        with contextlib.suppress(OSError):  # the farms say what is wrong
+            make_private_directory(os.path.dirname(os.path.dirname(farms[0])))
         build_farms(prepared.inventory, prepared.farms, patience)
 
 
@@ -493,7 +467,7 @@ def export(
     shell: str,
     environ: Mapping[str, str],
     patience: Patience = PATIENT,
-    start: Start | None = None,
+    start: tuple[Root, Profile] | None = None,
 ) -> tuple[str, Prepared]:
     """Go the whole way, to the text for a shell; the farms are built then.
 
@@ -502,7 +476,7 @@ def export(
         shell: The shell, or format, of the text.
         environ: The environment.
         patience: How long to wait, and who is told meanwhile.
-        start: What `begin` gave, where it has been called.
+        start: What `find_root` gave, where it has been called.
 
     Raises:
         NixenvError: whatever of it fails.
@@ -568,10 +542,10 @@ def _choose_profile(selection: Selection, binary: str | None, environ: Mapping[s
 
 def _find_profile_for(is_there: Callable[[str], bool]) -> str:
     """Give the one built-in profile whose program is there; python3 is that of several."""
-    programs = [binary for binary, _ in BUILT_IN.values()]
+    programs = [profile.binary for profile in BUILT_IN.values()]
     fit = [
         name
-        for name, (binary, _) in BUILT_IN.items()
-        if binary and programs.count(binary) == 1 and is_there(binary)
+        for name, profile in BUILT_IN.items()
+        if (program := profile.binary) and programs.count(program) == 1 and is_there(program)
     ]
     return fit[0] if len(fit) == 1 else OTHER_PROFILE

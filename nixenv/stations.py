@@ -16,7 +16,7 @@ from nixenv.road.plan import (
     plan_environment,
     resolve,
 )
-from nixenv.road.probe import probe_closure, probe_head, require_complete
+from nixenv.road.probe import look_further, probe_closure, probe_head, require_complete
 from nixenv.road.record import (
     format_record,
     holds_all,
@@ -40,6 +40,7 @@ __all__ = (
     "format_record",
     "holds_all",
     "list_inherited",
+    "look_further",
     "make_record",
     "plan_environment",
     "plan_undo",

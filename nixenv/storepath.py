@@ -6,7 +6,8 @@ name of 1 to 211 characters. The store directory is a setting of the Nix install
 """
 
 import re
-from typing import NamedTuple, NewType
+
+from nixenv.typed import NamedTuple, NewType
 
 StorePath = NewType("StorePath", str)
 """The absolute path of one store object, checked against the grammar: ``/nix/store/HASH-NAME``."""

@@ -32,13 +32,13 @@ HOUSE = (
         "errors",
         "findings",
     ),
-    *("storepath", "versions", "text", "plain"),
+    *("storepath", "versions", "text", "plain", "typed"),
 )
 # Within the road: a station imports an earlier one, never a later one.
 STATIONS = (
     *("root", "nix", "query", "launcher", "disk", "modules", "nvcc", "prefix", "cuda_files"),
     *("probe", "choice", "python", "redistributables", "cuda_parts", "cuda", "host_compiler"),
-    *("on_top", "classify", "variables", "names", "profile_table", "profile"),
+    *("on_top", "classify", "variables", "names", "profile_table", "built_in", "profile"),
     *("farms", "named", "plan", "record"),
 )
 
@@ -214,9 +214,9 @@ def test_the_pure_stations_touch_nothing(module: str) -> None:
     assert not names & {"open", "exec", "eval", "compile", "__import__"}
 
 
-def activation_argv(cache: Path) -> list[str]:
-    """What the hook starts, with nothing but the cache directory said."""
-    return ["nixenv", "activate", "activation-x", str(cache), sys.executable, "", "", ""]
+def activation_argv(cache: Path, layout: str = "") -> list[str]:
+    """What the hook starts, with nothing but the cache directory and the layout said."""
+    return ["nixenv", "activate", "activation-x", str(cache), sys.executable, layout, "", ""]
 
 
 def loaded_when_nix_starts(environ: Mapping[str, str], tmp_path: Path) -> set[str]:
@@ -255,9 +255,11 @@ def test_nix_is_asked_before_the_stations_are_imported(
         "nixenv.road.root",
         "nixenv.road.variables",
         "nixenv.storepath",
+        "nixenv.typed",
         "nixenv.versions",
+        "nixenv.road.built_in",
     }
-    heavy = {"attr", "attrs", "click", "inspect", "dataclasses", "tomllib"}
+    heavy = {"attr", "attrs", "click", "inspect", "dataclasses", "tomllib", "typing"}
     heavy |= {"subprocess", "selectors", "threading"}
     assert loaded & heavy == set()
 
@@ -273,17 +275,21 @@ def run_python(code: str, environ: Mapping[str, str]) -> "subprocess.CompletedPr
     )
 
 
+def loaded_in_the_end(environ: Mapping[str, str], cache: Path, layout: str = "") -> set[str]:
+    code = (
+        "import os, sys\n"
+        "os._exit = lambda status: print(*sys.modules, file=sys.stderr)\n"
+        f"sys.argv = {activation_argv(cache, layout)!r}\n"
+        "from nixenv import entry\nentry.nixenv()"
+    )
+    return set(run_python(code, environ).stderr.split())
+
+
 def test_an_activation_loads_what_it_needs_and_no_more(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     """The import graph of the road that every first activation waits for."""
-    code = (
-        "import os, sys\n"
-        "os._exit = lambda status: print(*sys.modules, file=sys.stderr)\n"
-        f"sys.argv = {activation_argv(tmp_path)!r}\n"
-        "from nixenv import entry\nentry.nixenv()"
-    )
-    loaded = set(run_python(code, environ).stderr.split())
+    loaded = loaded_in_the_end(environ, tmp_path)
     assert {module for module in loaded if module.split(".")[0] == "nixenv"} == {
         "nixenv",
         "nixenv.hook",
@@ -314,7 +320,7 @@ def test_an_activation_loads_what_it_needs_and_no_more(
         "nixenv.process",
         "nixenv.road.probe",
         "nixenv.road.profile",
-        "nixenv.road.profile_table",
+        "nixenv.road.built_in",
         "nixenv.road.python",
         "nixenv.request",
         "nixenv.road.record",
@@ -326,6 +332,7 @@ def test_an_activation_loads_what_it_needs_and_no_more(
         "nixenv.shells.posix",
         "nixenv.text",
         "nixenv.storepath",
+        "nixenv.typed",
         "nixenv.versions",
         "nixenv.road.disk",
         "nixenv.road.modules",
@@ -341,8 +348,18 @@ def test_an_activation_loads_what_it_needs_and_no_more(
         "nixenv.road.launcher.words",
     }
     heavy = {"attr", "attrs", "cattrs", "click", "rich", "packaging", "json", "inspect"}
-    heavy |= {"pathlib", "tempfile", "shlex", "shutil", "email"}
+    heavy |= {"pathlib", "tempfile", "shlex", "shutil", "email", "tomllib", "typing"}
     assert loaded & heavy == set()
+
+
+def test_what_builds_farms_is_loaded_where_they_are_to_be_built(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    """Most first activations find them whole: of the same closure, by an earlier one."""
+    builders = {"nixenv.linked.build", "nixenv.linked.farm", "attrs", "importlib.metadata"}
+    assert builders <= loaded_in_the_end(environ, tmp_path, "linked")
+    later = loaded_in_the_end(environ, tmp_path, "linked")
+    assert later & {*builders, "typing", "email", "pathlib"} == set()
 
 
 def test_the_hook_reads_this_format() -> None:

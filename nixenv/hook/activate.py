@@ -9,7 +9,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Mapping
-from typing import NoReturn
 
 from nixenv.console import emit, patience, run_program, say, say_findings
 from nixenv.errors import NixenvError, OutputFailed, UsageError
@@ -19,14 +18,19 @@ from nixenv.process import parse_limit
 from nixenv.request import (
     Prepared,
     Selection,
-    begin,
     export,
     find_project_profile,
+    find_root,
     list_inherited_settings,
     make_directories,
     take_back,
 )
 from nixenv.road.root import Root
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 class NotForPeople(UsageError):
@@ -51,7 +55,7 @@ class TimeoutInvalid(UsageError):
         return (f"NIXENV_TIMEOUT: {self.detail}", "correct it, or unset it to wait as it takes")
 
 
-def main() -> NoReturn:
+def main() -> "NoReturn":
     """Run ``nixenv activate NAME CACHE_DIR NIXENV LAYOUT PROFILE ROOT``; the last may be empty."""
     run_program("nixenv", lambda: _run(sys.argv[2:], os.environ))
 
@@ -76,14 +80,14 @@ def _activate(asked: Asked, environ: Mapping[str, str]) -> None:
         layout=meant.get("NIXENV_LAYOUT"),
     )
     moment = take_moment()
-    start = begin(selection, environ)
-    before = _look(asked, start.root, environ)
+    start = find_root(selection, environ)
+    before = _look(asked, start[0], environ)
     text, prepared = export(selection, "bash", environ, waiting, start)
     say_findings("nixenv", prepared.findings)
     make_directories(prepared.environment)
     if prepared.can_be_kept and not inherited and before is not None:
         with contextlib.suppress(NixenvError):  # gone meanwhile: then there is nothing to keep
-            if before == _look(asked, begin(selection, environ).root, environ):
+            if before == _look(asked, find_root(selection, environ)[0], environ):
                 _keep(asked, before, moment, prepared, environ)
     emit(text)
 

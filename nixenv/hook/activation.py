@@ -22,7 +22,6 @@ kilobytes.
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import nixenv
 from nixenv.errors import OutputFailed
@@ -34,6 +33,8 @@ from nixenv.shells.kept import write_statements
 from nixenv.shells.posix import quote
 from nixenv.storepath import enclosing_store_path
 from nixenv.text import printable
+
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from nixenv.findings import Finding

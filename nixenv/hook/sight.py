@@ -8,12 +8,12 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from nixenv.files import read_file
 from nixenv.road.profile import PROFILE_LIMIT
 from nixenv.road.root import Root
 from nixenv.storepath import enclosing_store_path
+from nixenv.typed import NamedTuple
 
 HEAD = "nixenv activation 3"
 """The first line of what the hook asks for; of another format, nothing is taken."""

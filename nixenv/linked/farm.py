@@ -10,30 +10,24 @@ with no more than bash.
 import contextlib
 import fcntl
 import filecmp
-import hashlib
-import json
 import os
-import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
 from attrs import asdict, frozen
 
 from nixenv.directories import put_directory, remove_directory
 from nixenv.errors import NixError, OutputFailed, Unreadable
-from nixenv.files import read_file, sweep
+from nixenv.files import sweep
 from nixenv.kernel import describe_process, find_lock_holders
+from nixenv.linked.farm_record import dump_record, find_problems, read_record
 from nixenv.linked.tree import Conflict, Entry, Link
-from nixenv.places import FARM_RECORD, find_directory_distrust, make_private_directory
+from nixenv.places import FARM_RECORD, make_private_directory
 from nixenv.process import PATIENT, Patience, Wait
 from nixenv.road.nix import repair_command
 from nixenv.road.probe import StoreObjectsMissing
 
 _LOCK = ".lock"
-
-# That of a farm of 10,000 store objects has 10 MiB.
-_RECORD_LIMIT = 256 << 20
 
 # Nix's own date for what is in the store.
 _DATED_BACK = 1
@@ -163,84 +157,6 @@ def make_plan(plan: Callable[[], FarmPlan]) -> FarmPlan:
         raise Unreadable(str(error.filename), error.strerror or str(error)) from error
 
 
-def find_problems(directory: str) -> tuple[str, ...]:
-    """Compare a farm with its record: one line for each difference, none for a farm that is whole.
-
-    What is there beyond the record, such as Python's ``__pycache__``, does not count.
-    """
-    if distrust := find_directory_distrust(directory):
-        return (f"{directory} {distrust}",)
-    record = _read_record(directory)
-    if record is None:
-        return (f"{directory} is no farm: its {FARM_RECORD} is missing or unreadable",)
-    if record["place"] != directory:
-        return (f"{directory} was built as {record['place']}",)
-    return (
-        *(f"{path} is gone" for path in record["members"] if not os.path.lexists(path)),
-        *_find_bad_links(directory, record["links"]),
-        *_find_bad_files(directory, record["files"]),
-    )
-
-
-def find_foreign_files(directory: str) -> tuple[str, ...]:
-    """Find what others have put into a farm, such as an installer that did not ask pip."""
-    record = _read_record(directory)
-    if record is None:
-        return ()
-    ours = {FARM_RECORD, *record["links"], *record["files"]}
-    return tuple(f"{directory}/{path}" for path in _walk(directory) if path not in ours)
-
-
-def _walk(directory: str) -> Iterator[str]:
-    """List what is no directory, links not followed; ``__pycache__`` is Python's."""
-    pending = [""]
-    while pending:
-        inside = pending.pop()
-        with os.scandir(f"{directory}/{inside}") as entries:
-            for entry in entries:
-                if not entry.is_dir(follow_symlinks=False):
-                    yield f"{inside}{entry.name}"
-                elif entry.name != "__pycache__":
-                    pending.append(f"{inside}{entry.name}/")
-
-
-def read_conflicts(directory: str) -> tuple[Conflict, ...]:
-    """Give the conflicts that the farm's record lists; none where there is no farm."""
-    record = _read_record(directory)
-    if record is None:
-        return ()
-    return tuple(
-        Conflict(found["path"], found["winner"], tuple(found["losers"]))
-        for found in record["conflicts"]
-    )
-
-
-def _find_bad_links(directory: str, links: Mapping[str, str]) -> Iterator[str]:
-    for path, target in links.items():
-        place = f"{directory}/{path}"
-        try:
-            held = os.readlink(place)
-        except OSError:
-            yield f"{place} is no link; it should lead to {target}"
-            continue
-        if held != target:
-            yield f"{place} leads to {held}; it should lead to {target}"
-        elif not os.path.exists(place):
-            yield f"{place} leads nowhere: {target} is gone"
-
-
-def _find_bad_files(directory: str, sizes: Mapping[str, int]) -> Iterator[str]:
-    for path, size in sizes.items():
-        place = f"{directory}/{path}"
-        try:
-            found = os.lstat(place)
-        except OSError:
-            yield f"{place} is missing"
-            continue
-        if not stat.S_ISREG(found.st_mode) or found.st_size != size:
-            yield f"{place} has been changed"
-
-
 def _build(directory: str, plan: Callable[[], FarmPlan]) -> None:
     planned = make_plan(plan)
     # Others may read it, whatever the mask, and not write.
@@ -268,15 +184,10 @@ def _write(temporary: str, directory: str, plan: FarmPlan) -> None:
         "conflicts": [asdict(conflict) for conflict in plan.conflicts],
     }
     with open(f"{temporary}/{FARM_RECORD}", "w", encoding="ascii") as stream:
-        json.dump({**record, "digest": _digest(record)}, stream, indent=1)
+        stream.write(dump_record(record))
     directories = (place for place, _, _ in os.walk(temporary))
     for place in (f"{temporary}/{FARM_RECORD}", *directories):
         os.utime(place, (_DATED_BACK, _DATED_BACK))
-
-
-def _digest(record: Mapping[str, Any]) -> str:
-    """Digest a record, so that one which was emptied or cut and is JSON still counts as none."""
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def _write_file(path: str, file: File) -> None:
@@ -289,59 +200,8 @@ def _write_file(path: str, file: File) -> None:
 
 def _is_useless(directory: str) -> bool:
     """Say whether a farm cannot be used again; what is no farm is not for us to judge."""
-    record = _read_record(directory)
+    record = read_record(directory)
     return record is not None and not all(map(os.path.lexists, record["members"]))
-
-
-def _read_record(directory: str) -> dict[str, Any] | None:
-    try:
-        record = json.loads(read_file(f"{directory}/{FARM_RECORD}", _RECORD_LIMIT))
-    except (OSError, ValueError, RecursionError):
-        return None
-    if not isinstance(record, dict):
-        return None
-    digest = record.pop("digest", None)
-    return record if digest == _digest(record) and _is_record(record) else None
-
-
-def _is_record(record: Mapping[str, Any]) -> bool:
-    """Whether it has just what `_write` puts there: its digest is no secret."""
-    holds: Mapping[str, Callable[[Any], bool]] = {
-        "place": _is_text,
-        "members": _are_texts,
-        "links": lambda links: type(links) is dict and _are_texts([*links, *links.values()]),
-        "files": lambda files: (
-            type(files) is dict
-            and _are_texts([*files])
-            and all(type(size) is int for size in files.values())
-        ),
-        "conflicts": lambda found: type(found) is list and all(map(_is_conflict, found)),
-    }
-    return record.keys() == holds.keys() and all(holds[name](record[name]) for name in holds)
-
-
-def _is_conflict(found: object) -> bool:
-    return (
-        isinstance(found, dict)
-        and found.keys() == {"path", "winner", "losers"}
-        and _are_texts([found["path"], found["winner"]])
-        and _are_texts(found["losers"])
-    )
-
-
-def _are_texts(found: object) -> bool:
-    return isinstance(found, list) and all(map(_is_text, found))
-
-
-def _is_text(found: object) -> bool:
-    """Whether it can stand for a path: any bytes but a NUL."""
-    if not isinstance(found, str) or "\0" in found:
-        return False
-    try:
-        os.fsencode(found)
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 @contextlib.contextmanager

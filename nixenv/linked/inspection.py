@@ -6,13 +6,8 @@ from typing import NamedTuple
 
 from nixenv.errors import NixenvError
 from nixenv.linked.build import list_farms
-from nixenv.linked.farm import (
-    FarmPlan,
-    find_foreign_files,
-    find_problems,
-    make_plan,
-    read_conflicts,
-)
+from nixenv.linked.farm import FarmPlan, make_plan
+from nixenv.linked.farm_record import find_foreign_files, find_problems, read_record
 from nixenv.linked.tree import Conflict
 from nixenv.road.classify import Inventory
 from nixenv.road.farms import Farms
@@ -54,6 +49,17 @@ def _look_at(farm: str, plan: Callable[[], FarmPlan]) -> FarmState:
         problems=find_problems(farm),
         foreign_files=find_foreign_files(farm),
         conflicts=read_conflicts(farm),
+    )
+
+
+def read_conflicts(directory: str) -> tuple[Conflict, ...]:
+    """Give the conflicts that the farm's record lists; none where there is no farm."""
+    record = read_record(directory)
+    if record is None:
+        return ()
+    return tuple(
+        Conflict(found["path"], found["winner"], tuple(found["losers"]))
+        for found in record["conflicts"]
     )
 
 

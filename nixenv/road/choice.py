@@ -1,9 +1,9 @@
 """What was chosen from a closure, and why: who shows a choice repeats the chooser's reasons."""
 
 from enum import StrEnum
-from typing import NamedTuple
 
 from nixenv.storepath import StorePath
+from nixenv.typed import NamedTuple
 
 
 class Reason(StrEnum):

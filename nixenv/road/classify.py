@@ -1,7 +1,6 @@
 """The classify station: from the notes on the store objects to what the closure offers. Pure."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from nixenv.findings import Code, Finding, Severity
 from nixenv.road.choice import Choice, Reason, because
@@ -20,6 +19,7 @@ from nixenv.road.python import (
 from nixenv.road.query import Closure, Origin
 from nixenv.road.redistributables import parse_named_cuda
 from nixenv.storepath import StorePath, store_name
+from nixenv.typed import NamedTuple
 
 
 class Program(NamedTuple):

@@ -4,7 +4,6 @@ Pure: everything is decided from names and from the probe's notes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from nixenv.errors import NixenvError
 from nixenv.road.choice import Reason
@@ -13,6 +12,7 @@ from nixenv.road.cuda_parts import Candidate, Part, find_candidates
 from nixenv.road.probe import Probe
 from nixenv.road.redistributables import numbers
 from nixenv.storepath import StorePath
+from nixenv.typed import NamedTuple
 
 
 class CudaNotFound(NixenvError):

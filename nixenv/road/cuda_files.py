@@ -4,7 +4,6 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from nixenv.road.disk import find_entries, is_kind, list_names, read_head, require_text
 from nixenv.road.nvcc import parse_host_compiler, parse_torch_cuda
@@ -18,6 +17,7 @@ from nixenv.road.prefix import (
     real_directory,
 )
 from nixenv.storepath import StorePath, find_store_paths
+from nixenv.typed import NamedTuple
 
 _WHEELS = re.compile(r"cu[0-9]{1,3}")
 _NVCC_METADATA = re.compile(

@@ -5,13 +5,13 @@ directory ``nvidia/cuNN`` in a site-packages, where CUDA comes as Python distrib
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from nixenv.road.cuda_files import CudaWheels
 from nixenv.road.prefix import CUDA_TOOLS, HEADERS
 from nixenv.road.probe import Probe, StoreObject
 from nixenv.road.redistributables import CudaName, may_be_known, parse_cuda_name
 from nixenv.storepath import StorePath, store_name
+from nixenv.typed import NamedTuple
 
 
 class Part(NamedTuple):

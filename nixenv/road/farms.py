@@ -2,12 +2,12 @@
 
 import hashlib
 import os
-from typing import NamedTuple
 
 from nixenv.road.classify import Inventory
 from nixenv.road.cuda import CudaToolkit
 from nixenv.road.python import SitePackages
 from nixenv.storepath import store_name
+from nixenv.typed import NamedTuple
 
 FORMAT = 4
 """What farms of this version look like; part of their names, so that no other version's is used."""

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from nixenv.road.choice import Choice, Reason
 from nixenv.road.cuda import CudaToolkit
 from nixenv.road.probe import Probe
 from nixenv.road.redistributables import numbers
 from nixenv.storepath import StorePath, enclosing_store_path, store_name
+from nixenv.typed import NamedTuple
 
 # gcc-wrapper-14.3.0 and gcc-14.3.0 of nixpkgs
 _GCC = re.compile(r"gcc(?:-wrapper)?-(?P<version>\d{1,3}(?:\.\d+)*)")

@@ -3,13 +3,13 @@
 import os
 import stat
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from nixenv.road.disk import LOOK, NO_SUCH, find_entries, find_file, is_kind, read_head
 from nixenv.road.launcher import parse_path_lines
 from nixenv.road.launcher.end import find_version
 from nixenv.storepath import StorePath, enclosing_store_path
 from nixenv.text import decode
+from nixenv.typed import NamedTuple
 
 # Of a .pth file so much is read.
 _PATH_FILE_HEAD = 1 << 16

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from nixenv.findings import Code, Finding, Severity
 from nixenv.road.classify import Inventory
 from nixenv.road.names import find_names
 from nixenv.road.profile import Profile
+
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from nixenv.road.farms import Farms

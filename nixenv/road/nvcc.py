@@ -12,12 +12,10 @@ _CCBIN_DEFAULT = re.compile(r"NVCC_CCBIN[^\n]*?:-(?P<path>/[^\s\"'}]+)\}")
 _GNU_BOUND = re.compile(r"\s*#\s*if\s+__GNUC__\s*>\s*([0-9]{1,3})\b")
 _GNU_REFUSAL = re.compile(r"\s*#\s*error\b.*unsupported GNU version")
 
-_CODE = re.compile(r"sm_(\d{1,4})")
+_CODE = r"sm_(\d{1,4})"
 
 # torch/version.py, which setup.py writes: cuda: Optional[str] = '12.8'
-_TORCH_CUDA = re.compile(
-    r"""^cuda\s*(?::[^=\n]*)?=\s*['"](\d{1,3}\.\d{1,3})(?:\.\d+)*['"]""", re.MULTILINE | re.ASCII
-)
+_TORCH_CUDA = r"""(?ma)^cuda\s*(?::[^=\n]*)?=\s*['"](\d{1,3}\.\d{1,3})(?:\.\d+)*['"]"""
 
 
 def parse_host_compiler(profile: str, script: str) -> str | None:
@@ -69,7 +67,7 @@ def parse_torch_cuda(text: str) -> str | None:
     >>> parse_torch_cuda("cuda: Optional[str] = '12.8'")
     '12.8'
     """
-    match = _TORCH_CUDA.search(text)
+    match = re.search(_TORCH_CUDA, text)
     return match[1] if match else None
 
 
@@ -79,4 +77,5 @@ def parse_codes(listing: str) -> tuple[str, ...]:
     >>> parse_codes("sm_75\\nsm_90\\nsm_100\\n")
     ('75', '90', '100')
     """
-    return tuple(match[1] for match in map(_CODE.fullmatch, listing.split()) if match)
+    matches = (re.fullmatch(_CODE, word) for word in listing.split())
+    return tuple(match[1] for match in matches if match)

@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from nixenv.places import FARM_RECORD
 from nixenv.road.disk import find_file, read_head
 from nixenv.road.launcher.script import parse_home
 from nixenv.road.python import Interpreter
 from nixenv.text import decode
+from nixenv.typed import NamedTuple
 
 
 class OnTop(NamedTuple):

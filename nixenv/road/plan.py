@@ -5,7 +5,6 @@ Pure, and free of any shell's syntax: ``nixenv.shells`` writes the operations do
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 from nixenv.errors import NixenvError
 from nixenv.road.classify import Inventory
@@ -14,11 +13,16 @@ from nixenv.road.named import find_named
 from nixenv.road.names import substitute
 from nixenv.road.profile import Profile
 from nixenv.road.variables import RESERVED, is_variable_name
+from nixenv.typed import NamedTuple
+
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Self, TypeVar
+
     from nixenv.road.farms import Farms
 
-_T = TypeVar("_T")
+    _T = TypeVar("_T")
 
 
 class ValueInvalid(NixenvError):
@@ -68,7 +72,7 @@ def _once(entries: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(entries))
 
 
-def _unlike_others(kind: type[_T]) -> type[_T]:
+def _unlike_others(kind: "type[_T]") -> "type[_T]":
     """Let values of different classes differ, which as tuples are equal when their fields are.
 
     (Classes that dataclasses or attrs make cost every first activation several milliseconds.)
@@ -156,7 +160,7 @@ class Environment(tuple[Operation, ...]):
 
     __slots__ = ()
 
-    def __new__(cls, operations: Iterable[Operation] = ()) -> Self:
+    def __new__(cls, operations: Iterable[Operation] = ()) -> "Self":
         """Check the operations."""
         return super().__new__(cls, map(_checked, operations))
 

@@ -4,12 +4,12 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from nixenv.road.disk import find_entries, find_names, is_kind, require_text
 from nixenv.road.nvcc import parse_newest_gcc
 from nixenv.road.root import name_in_store
 from nixenv.storepath import enclosing_store_path
+from nixenv.typed import NamedTuple
 from nixenv.versions import VERSIONED_PYTHON
 
 CUDA_TOOLS = (

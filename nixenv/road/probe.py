@@ -8,8 +8,7 @@ so they can be recorded and replayed (`nixenv.snapshot`).
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 
 from nixenv.errors import NixenvError, Unreadable
 from nixenv.road.cuda_files import CudaWheels, Torch, probe_nvcc, probe_torch, probe_wheels
@@ -26,6 +25,7 @@ from nixenv.road.prefix import (
 )
 from nixenv.road.query import Closure
 from nixenv.storepath import StorePath, enclosing_store_path
+from nixenv.typed import NamedTuple
 from nixenv.versions import VERSIONED_PYTHON
 
 
@@ -151,7 +151,7 @@ class Head(NamedTuple):
     """
 
     launcher: Launcher | None
-    notes: Mapping[str, StoreObject | Fault | None]
+    notes: MutableMapping[str, StoreObject | Fault | None]
     directories: tuple[ModuleDirectory, ...] = ()
     flox: FloxModules | None = None
     root_python: Launcher | None = None
@@ -183,6 +183,21 @@ def probe_head(root: StorePath, program: str | None, flox_env: str | None = None
     except OSError as error:
         return Head(None, {**notes, root: _fault(root, error)})
     return Head(launcher, notes, directories, flox, root_python, is_environment)
+
+
+def look_further(head: Head, paths: Iterable[StorePath], goes_on: Callable[[], bool]) -> None:
+    """Add the notes on ``paths`` to a head, for as long as there is nothing better to do.
+
+    Args:
+        head: The head.
+        paths: What may be in the closure; a note on anything else is of no use, and of no harm.
+        goes_on: Asked now and then.
+    """
+    for number, path in enumerate(paths):
+        if number % _AT_A_TIME == 0 and not goes_on():
+            return
+        if path not in head.notes:
+            head.notes[path] = _note(path, {})
 
 
 def probe_closure(
@@ -246,6 +261,9 @@ def require_complete(probe: Probe) -> None:
     for fault in probe.faults:
         raise Unreadable(fault.path, fault.detail)
 
+
+# Store objects that are looked at in a quarter of a millisecond.
+_AT_A_TIME = 8
 
 _Listed = dict[str, "Mapping[str, os.DirEntry[str]]"]
 

@@ -3,14 +3,19 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nixenv import __version__
 from nixenv.errors import Unreadable, UsageError
 from nixenv.files import read_file
+from nixenv.road.built_in import SETTINGS
+from nixenv.typed import NamedTuple
 from nixenv.versions import PYTHON_VERSION
 
+TYPE_CHECKING = False
+
 if TYPE_CHECKING:
+    from typing import Any
+
     from nixenv.road.profile_table import Table
 
 
@@ -30,27 +35,8 @@ class ProfileNotFound(UsageError):
         )
 
 
-BUILT_IN: Mapping[str, tuple[str | None, str | None]] = {
-    "comfyui": ("comfyui", None),
-    "cuda": (None, "{flox_env}"),
-    "jax": ("python3", None),
-    "llama-cpp": ("llama-server", None),
-    "python-cuda": (None, None),
-    "pytorch": ("python3", None),
-    "sglang": ("sglang", None),
-    "tensorflow": ("python3", None),
-    "triton-server": ("tritonserver", "{flox_env}"),
-    "vllm": ("vllm", None),
-}
-"""The profiles that come with nixenv, files of the same format, and the program and root of each.
-
-With these known before its profile is read, Nix is asked a few milliseconds earlier.
-"""
-
 PROFILE_LIMIT = 1 << 20
 """Bytes of a profile; the longest real ones have some ten thousand."""
-
-_DIRECTORY = os.path.join(os.path.dirname(os.path.dirname(__file__)), "profiles")
 
 
 class Profile(NamedTuple):
@@ -102,6 +88,14 @@ class Profile(NamedTuple):
         return frozenset((*self.removed, *(name for table in tables for name in table)))
 
 
+def _complete(name: str, settings: "Mapping[str, Any]") -> Profile:
+    return Profile(name, **settings)
+
+
+BUILT_IN: Mapping[str, Profile] = {name: _complete(name, SETTINGS[name]) for name in SETTINGS}
+"""The profiles that come with nixenv, by their names."""
+
+
 def load_profile(name: str) -> Profile:
     """Load a built-in profile by name, or a TOML file by path.
 
@@ -110,13 +104,24 @@ def load_profile(name: str) -> Profile:
         ProfileInvalid: it is not what the schema wants.
         Unreadable: the file cannot be read.
     """
-    import tomllib  # noqa: PLC0415 -- not before Nix is asked, see above
-
-    from nixenv.road.profile_table import ProfileInvalid, find_line  # noqa: PLC0415 -- as above
-
-    file = os.path.join(_DIRECTORY, f"{name}.toml") if name in BUILT_IN else name
-    if name not in BUILT_IN and not os.path.exists(file):
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    if not os.path.exists(name):
         raise ProfileNotFound(name, tuple(BUILT_IN))
+    return read_profile(name)
+
+
+def read_profile(file: str) -> Profile:
+    """Read a TOML file.
+
+    Raises:
+        ProfileInvalid: it is not what the schema wants.
+        Unreadable: it cannot be read.
+    """
+    import tomllib  # noqa: PLC0415 -- the built-in profiles, of which most are, do without
+
+    from nixenv.road.profile_table import ProfileInvalid, find_line  # noqa: PLC0415 -- likewise
+
     try:
         text = read_file(file, PROFILE_LIMIT).decode()
         document = tomllib.loads(text)
@@ -126,28 +131,28 @@ def load_profile(name: str) -> Profile:
     except (ValueError, RecursionError) as error:
         raise ProfileInvalid(file, "", f"this is no TOML: {error}", None) from error
     try:
-        return parse_profile(document, name)
+        return parse_profile(document, file)
     except ProfileInvalid as error:
         line = find_line(text, error.key)
         raise ProfileInvalid(error.file, error.key, error.detail, line) from None
 
 
-def parse_profile(document: Mapping[str, Any], name: str, base: Profile | None = None) -> Profile:
+def parse_profile(document: "Mapping[str, Any]", name: str, base: Profile | None = None) -> Profile:
     """Check a TOML document against the schema.
 
     Args:
         document: The document.
         name: The profile's name, or its file.
-        base: The profile that it extends, unless it names a built-in one itself, which is loaded.
+        base: The profile that it extends, unless it names a built-in one itself.
 
     Raises:
         ProfileInvalid: it names the key and what is wanted there.
     """
-    from nixenv.road.profile_table import Table  # noqa: PLC0415 -- as above
+    from nixenv.road.profile_table import Table  # noqa: PLC0415 -- likewise
 
     table = Table(document, name)
     table.require_version("minimum-version", __version__)
-    base = _load_base(table, base or Profile(name))
+    base = _find_base(table, base or Profile(name))
     python, cuda = table.table("python"), table.table("cuda")
     profile = Profile(
         name=name,
@@ -168,14 +173,14 @@ def parse_profile(document: Mapping[str, Any], name: str, base: Profile | None =
     return profile
 
 
-def _load_base(table: "Table", otherwise: Profile) -> Profile:
-    """Load the built-in profile that another one extends, if it says so."""
+def _find_base(table: "Table", otherwise: Profile) -> Profile:
+    """Find the built-in profile that another one extends, if it says so."""
     base = table.string("extends")
     if base is None:
         return otherwise
     if base not in BUILT_IN:
         raise table.invalid("extends", f"takes one of {', '.join(BUILT_IN)}, not {base!r}")
-    return load_profile(base)
+    return BUILT_IN[base]
 
 
 _VARIABLE_TABLES: Mapping[str, tuple[str, str]] = {
@@ -189,7 +194,7 @@ _VARIABLE_TABLES: Mapping[str, tuple[str, str]] = {
 """The tables of variables: by its key, the attribute of `Profile`, and what takes its values."""
 
 
-def _parse_variables(table: "Table", base: Profile) -> dict[str, Any]:
+def _parse_variables(table: "Table", base: Profile) -> "dict[str, Any]":
     """Take the tables of variables: what is said of one here replaces what the base says of it."""
     own: dict[str, dict[str, str]] = {}
     places: dict[str, str] = {}
@@ -213,7 +218,7 @@ def _items(profile: Profile, attribute: str) -> Iterable[tuple[str, str]]:
     return held.items() if isinstance(held, Mapping) else zip(held, held, strict=True)
 
 
-def to_document(profile: Profile) -> dict[str, Any]:
+def to_document(profile: Profile) -> "dict[str, Any]":
     """Give the TOML document of a profile: what `parse_profile` takes, and nothing is extended."""
     return _told(
         binary=profile.binary,
@@ -235,6 +240,6 @@ def to_document(profile: Profile) -> dict[str, Any]:
     )
 
 
-def _told(**keys: object) -> dict[str, Any]:
+def _told(**keys: object) -> "dict[str, Any]":
     # TOML has no null: what is not there is not said.
     return {key: value for key, value in keys.items() if value is not None}

@@ -6,7 +6,6 @@ Pure: everything is decided from names and from the probe's notes.
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple
 
 from nixenv.errors import NixenvError
 from nixenv.road.choice import Reason
@@ -15,6 +14,7 @@ from nixenv.road.modules import FloxModules
 from nixenv.road.probe import Probe, StoreObject, walk_propagated
 from nixenv.road.query import Closure
 from nixenv.storepath import StorePath, enclosing_store_path, store_name
+from nixenv.typed import NamedTuple
 from nixenv.versions import VERSIONED_PYTHON
 
 
@@ -92,8 +92,8 @@ class EnvironmentWithoutPython(NixenvError):
 
 # What packaging's Version takes: 3.12.12, 3.15.0rc1.
 _RELEASE = r"\d+(?:\.\d+)+(?:(?:a|b|rc)\d+)?"
-_RELEASE_IN_NAME = re.compile(rf"(?:^|-)(?P<release>{_RELEASE})(?=-|$)")
-_PLAIN_NAME = re.compile(rf"python3?-{_RELEASE}")
+_RELEASE_IN_NAME = rf"(?:^|-)(?P<release>{_RELEASE})(?=-|$)"
+_PLAIN_NAME = rf"python3?-{_RELEASE}"
 _LIBRARY = re.compile(rf".*/lib/{VERSIONED_PYTHON.pattern}(?:/.*)?", re.DOTALL)
 
 
@@ -158,7 +158,7 @@ def find_full_version(path: StorePath) -> str | None:
 
     Such as ``python3-3.12.12-env`` and ``cpython-3.12.12-linux-x86_64-gnu``.
     """
-    match = _RELEASE_IN_NAME.search(store_name(path))
+    match = re.search(_RELEASE_IN_NAME, store_name(path))
     return match["release"] if match else None
 
 
@@ -361,7 +361,7 @@ def _choose_object(
         raise PythonNotFound(version, _described(holders.values()))
     if len(fitting) == 1:
         return next(iter(fitting)), Reason.ONLY_INTERPRETER, None
-    plain = {path for path in fitting if _PLAIN_NAME.fullmatch(store_name(path))}
+    plain = {path for path in fitting if re.fullmatch(_PLAIN_NAME, store_name(path))}
     return _highest(plain or set(fitting)), Reason.PLAIN_INTERPRETER, None
 
 

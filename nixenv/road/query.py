@@ -1,9 +1,9 @@
 """The query station: ask Nix for the closure of a root."""
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import NamedTuple
 
 from nixenv.errors import NixError, Unreadable
 from nixenv.files import read_file
@@ -17,6 +17,7 @@ from nixenv.road.nix import (
     nix_search_path,
 )
 from nixenv.storepath import StorePath, parse_store_path
+from nixenv.typed import NamedTuple
 
 
 class UnusableClosure(NixError):
@@ -52,6 +53,9 @@ SHIPPED = "share/nixenv"
 # That of 10,000 store paths has 5 MB.
 _SHIPPED_LIMIT = 64 << 20
 
+
+# Beside its links, what Flox puts into an environment.
+_REQUISITES = "requisites.txt"
 
 # Bytes: the store paths of half a million store objects.
 _LONGEST_LIST = 64 << 20
@@ -143,7 +147,7 @@ def _read_recorded(flox_env: str | None, root: StorePath, store_dir: str) -> Clo
     shipped = _read_shipped(os.path.join(flox_env, SHIPPED), root, store_dir)
     if shipped is not None:
         return shipped
-    requisites = os.path.join(flox_env, "requisites.txt")
+    requisites = os.path.join(flox_env, _REQUISITES)
     return _read_requisites(requisites, root, store_dir) if os.path.exists(requisites) else None
 
 
@@ -191,6 +195,22 @@ def parse_requisites(
     if root not in paths:
         raise UnusableClosure(source, f"{root} is not among its {len(paths)} store paths")
     return Closure(root, tuple(paths), origin, source)
+
+
+def list_expected(flox_env: str, root: StorePath, store_dir: str) -> Iterator[StorePath]:
+    """List what will be in the closure, and some more, before Nix has said it: what Flox recorded.
+
+    Nothing is listed where that is not about the root, or cannot be read.
+    """
+    try:
+        text = os.fsdecode(read_file(f"{flox_env}/{_REQUISITES}", _LONGEST_LIST))
+    except OSError:
+        return
+    lines = text.splitlines()
+    if root in lines:
+        for line in lines:
+            with contextlib.suppress(ValueError):
+                yield parse_store_path(line, store_dir)
 
 
 def _read_requisites(file: str, root: StorePath, store_dir: str) -> Closure:

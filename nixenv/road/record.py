@@ -16,11 +16,11 @@ import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from nixenv.road.plan import Append, Environment, Operation, Prepend, Remove, Unset, compute
 from nixenv.road.variables import RECORD_VARIABLE
 from nixenv.text import decode_word, encode_word
+from nixenv.typed import NamedTuple
 
 SETTINGS = ("NIXENV_PROFILE", "NIXENV_LAYOUT", "NIXENV_ROOT")
 """Variables that are meant for one activation, and that a nested environment inherits."""
@@ -30,12 +30,13 @@ _VERSION = "1"
 # Ours have a few kilobytes.
 _LIMIT = 64 << 10
 
+# Compiled where a record is there to be read: in a first activation there is none.
 _DIGEST = r"[0-9a-f]+-[0-9a-f]{8}"
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-_FIELD = re.compile(r"([a-z]+):(\S*)")
-_SETTING = re.compile(rf"({'|'.join(SETTINGS)})@({_DIGEST})/({_DIGEST})")
-_VALUE = re.compile(rf"({_NAME})=({_DIGEST})")
-_ENTRIES = re.compile(rf"({_NAME})\+=({_DIGEST}(?:,{_DIGEST})*)")
+_FIELD = r"([a-z]+):(\S*)"
+_SETTING = rf"({'|'.join(SETTINGS)})@({_DIGEST})/({_DIGEST})"
+_VALUE = rf"({_NAME})=({_DIGEST})"
+_ENTRIES = rf"({_NAME})\+=({_DIGEST}(?:,{_DIGEST})*)"
 
 
 class ActivationRecord(NamedTuple):
@@ -205,5 +206,5 @@ def _digest(value: str) -> str:
     return f"{len(raw):x}-{zlib.crc32(raw):08x}"
 
 
-def _matches(pattern: re.Pattern[str], words: Iterable[str]) -> Iterator[re.Match[str]]:
-    return filter(None, map(pattern.fullmatch, words))
+def _matches(pattern: str, words: Iterable[str]) -> Iterator[re.Match[str]]:
+    return filter(None, (re.fullmatch(pattern, word) for word in words))

@@ -6,9 +6,9 @@ the products cuda, cudnn, cutensor, cusparselt and nvshmem, and nixpkgs' nccl.
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from nixenv.storepath import StoreName, parse_store_name
+from nixenv.typed import NamedTuple
 
 _AS_CUDA = frozenset(
     (

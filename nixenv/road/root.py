@@ -3,10 +3,10 @@
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from nixenv.errors import RootError
 from nixenv.storepath import StorePath, enclosing_store_path
+from nixenv.typed import NamedTuple
 from nixenv.versions import VERSIONED_PYTHON
 
 # What comes with an interpreter, and is no program's module: its own start, and installers.

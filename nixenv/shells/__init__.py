@@ -6,7 +6,8 @@ they are written as they are; values are always quoted, so that none can run as 
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING
+
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from nixenv.road.plan import Environment

@@ -20,7 +20,8 @@ from nixenv.evidence.graph import closure_sizes, parse_dump
 from nixenv.evidence.machine import parse_avx2, parse_listeners
 from nixenv.evidence.nvcc_flags import split_flags, take_ccbin
 from nixenv.evidence.serving import probe_model
-from nixenv.linked.farm import find_problems, read_conflicts
+from nixenv.linked.farm_record import find_problems
+from nixenv.linked.inspection import read_conflicts
 from nixenv.linked.record import read_record
 from nixenv.linked.scripts import plan_scripts
 from nixenv.process import parse_limit

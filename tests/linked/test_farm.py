@@ -24,15 +24,9 @@ from nixenv.errors import OutputFailed, Unreadable
 from nixenv.findings import Finding, Severity
 from nixenv.inspect.diagnosis.farms import check_farms
 from nixenv.linked.build import build_farms
-from nixenv.linked.farm import (
-    FarmPlan,
-    File,
-    ensure_farm,
-    find_foreign_files,
-    find_problems,
-    read_conflicts,
-)
-from nixenv.linked.inspection import look_at_farms
+from nixenv.linked.farm import FarmPlan, File, ensure_farm
+from nixenv.linked.farm_record import find_foreign_files, find_problems
+from nixenv.linked.inspection import look_at_farms, read_conflicts
 from nixenv.linked.tree import Conflict, Link
 from nixenv.places import FARM_RECORD, CacheUntrusted
 from nixenv.road.classify import Inventory

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from fixtures.private_store import PrivateStore
-from nixenv.linked.farm import find_problems, read_conflicts
+from nixenv.linked.farm_record import find_problems
+from nixenv.linked.inspection import read_conflicts
 from tests.linked.real_wheels import (
     TELL_MODULES,
     RealClosure,

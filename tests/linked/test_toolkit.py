@@ -9,7 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fixtures.closure import SglangClosure
-from nixenv.linked.farm import ensure_farm, find_problems, read_conflicts
+from nixenv.linked.farm import ensure_farm
+from nixenv.linked.farm_record import find_problems
+from nixenv.linked.inspection import read_conflicts
 from nixenv.linked.toolkit import plan_toolkit
 from nixenv.road.cuda import CudaToolkit, choose_toolkit
 from nixenv.road.farms import place_farms

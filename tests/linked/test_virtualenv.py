@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from fixtures.closure import SglangClosure
-from nixenv.linked.farm import ensure_farm, find_problems, read_conflicts
+from nixenv.linked.farm import ensure_farm
+from nixenv.linked.farm_record import find_problems
+from nixenv.linked.inspection import read_conflicts
 from nixenv.linked.virtualenv import plan_virtualenv
 from nixenv.road.classify import Inventory, Program
 from nixenv.road.python import Interpreter, Part, SitePackages

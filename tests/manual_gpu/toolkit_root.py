@@ -22,7 +22,8 @@ from pathlib import Path
 from attrs import field, frozen
 
 from nixenv import classify, plan_environment, probe_closure, require_complete, resolve
-from nixenv.linked.farm import ensure_farm, find_problems
+from nixenv.linked.farm import ensure_farm
+from nixenv.linked.farm_record import find_problems
 from nixenv.linked.toolkit import plan_toolkit
 from nixenv.road.classify import Inventory
 from nixenv.road.farms import Farms, place_farms

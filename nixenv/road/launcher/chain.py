@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import NamedTuple
 
 from nixenv.road.launcher.end import (
     PYPY_NAME,
@@ -25,6 +24,7 @@ from nixenv.road.launcher.shell import SHELLS, follow_shell
 from nixenv.road.launcher.state import UNKNOWN, Run, Scope, Stop, list_entries
 from nixenv.storepath import enclosing_store_path
 from nixenv.text import decode
+from nixenv.typed import NamedTuple
 
 MOST_STEPS = 50
 """So many steps are followed; real launchers have up to six."""
@@ -35,7 +35,7 @@ SCRIPT_LIMIT = 4 << 20
 BINARY_LIMIT = 1 << 20
 """Bytes that are read of a compiled one: makeBinaryWrapper's have some 20,000."""
 
-_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+_ASSIGNMENT = r"(?s)([A-Za-z_]\w*)=(.*)"
 
 # Whose values belong to a launcher's own works, or to what nixenv does by itself.
 _NOT_CARRIED = re.compile(
@@ -200,7 +200,7 @@ def _through_env(run: Run) -> Run:
             del words[0]
         elif word in ("-i", "-"):
             scope = Scope(run._replace(variables={}, literals={}))
-        elif match := _ASSIGNMENT.fullmatch(word):
+        elif match := re.fullmatch(_ASSIGNMENT, word):
             scope.assign(match[1], match[2])
             scope.export(match[1])
         elif not word.startswith("-"):

@@ -8,11 +8,11 @@ path"); nixpkgs' ``sitecustomize.py`` adds NIX_PYTHONPATH.
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 from nixenv.road.launcher.script import parse_home, parse_module_list
 from nixenv.road.launcher.state import UNKNOWN, Run, list_entries
 from nixenv.text import decode
+from nixenv.typed import NamedTuple
 from nixenv.versions import VERSIONED_PYTHON
 
 PYTHON_NAME = re.compile(r"\.?python(?:\d*|\d+\.\d+t?)(?:-wrapped_*)?")

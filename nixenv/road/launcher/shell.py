@@ -7,7 +7,6 @@ what it starts, it is not guessed at.
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from nixenv.road.launcher.state import UNKNOWN, Run, Scope, Stop
 from nixenv.road.launcher.syntax import (
@@ -20,6 +19,7 @@ from nixenv.road.launcher.syntax import (
     plain,
 )
 from nixenv.road.launcher.words import Words, to_place, visible
+from nixenv.typed import NamedTuple
 
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "ash", "build-wrapper-bash"})
 """The names of shells in shebangs; the last is that of Flox's builds."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+
+from nixenv.typed import NamedTuple
 
 UNKNOWN = "\0"
 """Stands, in a value or an argument, for text that nobody can know before the program runs.

@@ -7,9 +7,9 @@ Nothing is looked up here: `nixenv.road.launcher.shell` says what the words mean
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from nixenv.text import decode
+from nixenv.typed import NamedTuple
 
 
 class Text(NamedTuple):
@@ -99,10 +99,9 @@ _BRACE = re.compile(
 _LINE = re.compile(r"[^\n]*")
 
 _ESCAPES = dict(zip("abeEfnrtv\\'\"?", "\a\b\x1b\x1b\f\n\r\t\v\\'\"?", strict=True))
-_ANSI = re.compile(
-    r"\\(?:x(?P<hex>[0-9a-fA-F]{1,2})|u(?P<short>[0-9a-fA-F]{1,4})|U(?P<long>[0-9a-fA-F]{1,8})"
-    r"|(?P<octal>[0-7]{1,3})|(?P<other>.))",
-    re.DOTALL,
+_ANSI = (
+    r"(?s)\\(?:x(?P<hex>[0-9a-fA-F]{1,2})|u(?P<short>[0-9a-fA-F]{1,4})|U(?P<long>[0-9a-fA-F]{1,8})"
+    r"|(?P<octal>[0-7]{1,3})|(?P<other>.))"
 )
 
 # Expansions in expansions: nobody writes more.
@@ -199,7 +198,7 @@ class _Reader:
         elif kind in ("single", "escaped", "dollar"):
             yield Text(match[kind], quoted=True)
         elif kind == "ansi":
-            text = _ANSI.sub(_unescape, match["ansi"]).partition("\0")[0]
+            text = re.sub(_ANSI, _unescape, match["ansi"]).partition("\0")[0]
             yield Text(text, quoted=True)
         elif kind != "continuation":
             yield self._expansion(match, depth, quoted=quoted)
