@@ -65,7 +65,8 @@ class Patience(NamedTuple):
 
 
 Listen = Callable[[], bool]
-"""Takes what a program has said so far, and tells whether it may say more."""
+"""Takes what a program has said so far, and tells whether there is time for more: it has not ended,
+and nobody's patience has."""
 
 Meanwhile = Callable[[Listen], object]
 """Called while a program works, with what to call now and then when it takes long. Nobody can write
@@ -255,10 +256,11 @@ class _Child:
             os.close(into_stderr)
 
     def listen(self) -> bool:
-        """Take what it has said so far, and tell whether it may say more."""
+        """Take what it has said so far, and tell whether there is time for more."""
         if not self._has_said_too_much():
             self._read_within(0)
-        return bool(self._open) and not self._has_said_too_much()
+        is_waited_for = self._wait.is_over or self._wait.age >= REMIND_AFTER
+        return bool(self._open) and not is_waited_for and not self._has_said_too_much()
 
     def wait(self) -> Outcome:
         self._wait = Wait(self._patience)

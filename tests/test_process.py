@@ -218,13 +218,47 @@ def test_the_answer_for_thousands_of_store_paths_waits_for_nobody(tmp_path: Path
 def test_listening_takes_no_more_than_the_cap() -> None:
     """However often somebody listens to a program without end; what came last may be beyond it."""
 
-    def meanwhile(listen: Callable[[], object]) -> None:
+    def meanwhile(listen: Callable[[], bool]) -> None:
         for _ in range(1000):
             listen()
+        assert not listen()
 
     outcome = run(("/usr/bin/yes",), {}, 100_000, meanwhile=meanwhile)
     assert outcome.cut is Cut.TOO_MUCH
     assert len(outcome.stdout) < 1_000_000
+
+
+def until_no_more(listen: Callable[[], bool]) -> None:
+    while listen():
+        time.sleep(0.001)
+
+
+def test_whoever_listens_is_told_when_there_is_no_more_to_come() -> None:
+    """Not before: there is time for something else."""
+    heard: list[bool] = []
+
+    def meanwhile(listen: Callable[[], bool]) -> None:
+        heard.append(listen())
+        until_no_more(listen)
+
+    outcome = run(("/bin/sh", "-c", "sleep 0.2; echo x"), {}, 100, meanwhile=meanwhile)
+    assert (outcome.stdout, heard) == ("x\n", [True])
+
+
+def test_whoever_listens_is_told_when_it_takes_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is reached, or somebody is to be told what is waited for."""
+    assert run(("/bin/sleep", "60"), {}, 100, Patience(0.1), until_no_more).cut is Cut.OUT_OF_TIME
+    monkeypatch.setattr("nixenv.process.REMIND_AFTER", 0.1)
+    told = tmp_path / "told"
+
+    def meanwhile(listen: Callable[[], bool]) -> None:
+        until_no_more(listen)
+        told.touch()
+
+    argv = ("/bin/sh", "-c", f"until [ -e '{told}' ]; do sleep 0.01; done; echo x")
+    assert run(argv, {"PATH": "/usr/bin:/bin"}, 100, meanwhile=meanwhile).stdout == "x\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGRTMIN, signal.SIGRTMIN + 1])

@@ -94,7 +94,7 @@ class EnvironmentWithoutPython(NixenvError):
 _RELEASE = r"\d+(?:\.\d+)+(?:(?:a|b|rc)\d+)?"
 _RELEASE_IN_NAME = rf"(?:^|-)(?P<release>{_RELEASE})(?=-|$)"
 _PLAIN_NAME = rf"python3?-{_RELEASE}"
-_LIBRARY = re.compile(rf".*/lib/{VERSIONED_PYTHON.pattern}(?:/.*)?", re.DOTALL)
+_LIBRARY = re.compile(rf"/lib/{VERSIONED_PYTHON.pattern}(?=/|\Z)")
 
 
 class Interpreter(NamedTuple):
@@ -383,8 +383,8 @@ def find_library_version(directory: str) -> str | None:
     >>> find_library_version("/nix/store/x/lib/python3.13t/site-packages")
     '3.13t'
     """
-    match = _LIBRARY.fullmatch(directory)
-    return match["version"] if match else None
+    versions = _LIBRARY.findall(directory)
+    return versions[-1] if versions else None
 
 
 def _described(holders: Iterable[StoreObject]) -> tuple[str, ...]:

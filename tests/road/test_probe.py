@@ -8,8 +8,8 @@ import pytest
 
 from fixtures.closure import SglangClosure
 from nixenv.road.cuda_files import CudaWheels, Torch
-from nixenv.road.probe import StoreObject, probe_closure
-from nixenv.road.query import Closure, Origin
+from nixenv.road.probe import StoreObject, look_further, probe_closure, probe_head
+from nixenv.road.query import Closure, Origin, query_closure
 from nixenv.storepath import StorePath
 
 HASH = "ygd3s9zm1pf77n3q3ac63v58www5scbc"
@@ -197,3 +197,19 @@ def test_a_launcher_means_nothing_in_the_directory_of_who_asks(
     assert launcher is not None
     assert launcher.places == ()
     assert launcher.interpreter in (None, str(python))
+
+
+def test_what_was_looked_at_before_is_not_looked_at_again(
+    sglang: SglangClosure, environ: dict[str, str]
+) -> None:
+    """However much of it there was time for; what is not in the closure counts for nothing."""
+    closure = query_closure(StorePath(sglang.root), sglang.store.store_dir, environ)
+    outside = StorePath(f"{sglang.store.store_dir}/{HASH}-gone")
+    paths = (outside, *sorted(closure.paths))
+    whole = probe_closure(closure, "sglang")
+    for rounds in (0, 1, 3, len(paths)):
+        head = probe_head(closure.root, "sglang")
+        known = set(head.notes)
+        look_further(head, paths, map(bool, [*[True] * rounds, False]).__next__)
+        assert set(head.notes) == known | {*paths[: 8 * rounds]}
+        assert probe_closure(closure, "sglang", head=head) == whole

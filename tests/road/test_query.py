@@ -9,7 +9,14 @@ import pytest
 from nixenv.errors import Unreadable
 from nixenv.process import PATIENT
 from nixenv.road.nix import NixFailed, NixNotFound, NixNotRunnable, NixSaidTooMuch
-from nixenv.road.query import Closure, Origin, UnusableClosure, parse_requisites, query_closure
+from nixenv.road.query import (
+    Closure,
+    Origin,
+    UnusableClosure,
+    list_expected,
+    parse_requisites,
+    query_closure,
+)
 from tests.closures import store_path
 
 ROOT = store_path("root")
@@ -200,6 +207,25 @@ def test_a_list_is_read_up_to_its_limit(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "requisites.txt").write_text(f"{ROOT}\n")
     with pytest.raises(Unreadable, match=f"it has more than {len(ROOT)} bytes"):
         query_closure(ROOT, "/nix/store", without_nix(tmp_path))
+
+
+def test_what_is_expected_before_nix_has_answered(tmp_path: Path) -> None:
+    """What Flox recorded, where that is about the root; nothing else of it is believed."""
+
+    def expected() -> list[str]:
+        return list(list_expected(str(tmp_path), ROOT, "/nix/store"))
+
+    file = tmp_path / "requisites.txt"
+    assert expected() == []
+    file.write_text(f"{A}\n/etc/passwd\n\n{A}/../x\n{ROOT}\n")
+    assert expected() == [A, ROOT]
+    file.write_bytes(f"{ROOT}\n".encode() + b"\xff\n")
+    assert expected() == [ROOT]
+    file.write_text(f"{A}\n{ROOT}-other\n")
+    assert expected() == []
+    file.unlink()
+    os.mkfifo(file)
+    assert expected() == []
 
 
 @pytest.mark.usefixtures("no_profiles")
