@@ -47,8 +47,7 @@ def make_scenario(base: Path, size: int, distributions: int | None = None) -> Sc
     program = environment / "bin/nixenv"
     program.write_text(f"#!{sys.executable} -I\nfrom nixenv.entry import nixenv\n\nnixenv()\n")
     program.chmod(0o755)
-    requisites = sorted(store.run("nix-store", "-qR", root).splitlines())
-    (environment / "requisites.txt").write_text("".join(f"{path}\n" for path in requisites))
+    (environment / "requisites.txt").write_text(store.requisites(root))
     flox_env = base / f"env-{size}"
     flox_env.symlink_to(store.run("nix-store", "--add", str(environment)).strip())
     cache = base / f"cache-{size}"

@@ -65,8 +65,7 @@ class Patience(NamedTuple):
 
 
 Listen = Callable[[], bool]
-"""Takes what a program has said so far, and tells whether there is time for more: it has not ended,
-and nobody's patience has."""
+"""Takes what a program has said so far, and tells whether it may say more, and there is time."""
 
 Meanwhile = Callable[[Listen], object]
 """Called while a program works, with what to call now and then when it takes long. Nobody can write
@@ -256,25 +255,22 @@ class _Child:
             os.close(into_stderr)
 
     def listen(self) -> bool:
-        """Take what it has said so far, and tell whether there is time for more."""
+        """Take what it has said so far, and tell whether it may say more, and there is time."""
         if not self._has_said_too_much():
-            self._read_within(0)
-        is_waited_for = self._wait.is_over or self._wait.age >= REMIND_AFTER
-        return bool(self._open) and not is_waited_for and not self._has_said_too_much()
+            self._take(0)
+        return bool(self._open) and not (self._has_said_too_much() or self._wait.is_over)
 
     def wait(self) -> Outcome:
-        self._wait = Wait(self._patience)
         while not self._has_ended():
-            self._read_within(self._pause())
+            has_said = self._take(self._pause())
             if not self._open:
                 # It is about to end, and Linux cannot be asked to wait for that up to a limit.
                 time.sleep(min(self._wait.age / 100, 0.05))
             if self._has_said_too_much():
                 return self._outcome(Cut.TOO_MUCH)
-            if self._wait.is_over:
+            # What it said in time counts, though we were at something else.
+            if self._wait.is_over and not has_said and not self._has_ended():
                 return self._outcome(Cut.OUT_OF_TIME)
-            self._keep_told()
-            self._forget()
         if self._status == 0:
             self._hear(len(self._stderr))
         return self._outcome()
@@ -309,23 +305,32 @@ class _Child:
             self._status = os.waitstatus_to_exitcode(status) if pid else None
         return self._status is not None
 
-    def _read_within(self, milliseconds: float | None) -> None:
-        for descriptor, _ in self._poll.poll(milliseconds) if self._open else ():
+    def _take(self, milliseconds: float | None) -> bool:
+        """Take what it says within a time, if anything, and keep everybody told."""
+        has_said = self._read_within(milliseconds)
+        if self._wait.age >= _HOLD_BACK:
+            self._hear(self._stderr.rfind(b"\n") + 1)
+        if not has_said:
+            self._wait.remind(lambda: describe_command(self._argv))
+        self._forget()
+        return has_said
+
+    def _read_within(self, milliseconds: float | None) -> bool:
+        ready = self._poll.poll(milliseconds) if self._open else []
+        for descriptor, _ in ready:
             part = os.read(descriptor, _CHUNK)
             self._open[descriptor] += part
             if not part:
                 self._poll.unregister(descriptor)
                 os.close(descriptor)
                 del self._open[descriptor]
+        return bool(ready)
 
     def _pause(self) -> float | None:
+        if self._wait.is_over:
+            return 0
         seconds = self._wait.until(_HOLD_BACK)
         return None if seconds is None else seconds * 1000
-
-    def _keep_told(self) -> None:
-        if self._wait.age >= _HOLD_BACK:
-            self._hear(self._stderr.rfind(b"\n") + 1)
-        self._wait.remind(lambda: describe_command(self._argv))
 
     def _forget(self) -> None:
         if len(self._stderr) > 2 * _KEPT_WORDS:

@@ -50,6 +50,10 @@ IMPURE_STATIONS = {
 }
 
 
+# What the road does without, where Python lets it (`nixenv.typed`).
+TYPING = {"typing"} if sys.version_info < (3, 14) else set()
+
+
 def module_name(file: Path) -> str:
     parts = file.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__") or "nixenv"
@@ -151,6 +155,20 @@ def test_a_library_is_used_in_its_place_only(thing: str, places: set[str]) -> No
         if any(name == thing or name.startswith(f"{thing}.") for name in imported(tree))
     }
     assert users == places
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        *(module for module in CORE if room(module) in {"road", "hook", "shells"}),
+        *("console", "errors", "files", "findings", "places", "process", "request", "stations"),
+        *("storepath", "text", "versions"),
+    ],
+)
+def test_the_road_imports_typing_for_type_checkers_alone(module: str) -> None:
+    """All else that it wants of typing is in nixenv.typed."""
+    at_import = [node for node in CORE[module].body if isinstance(node, ast.ImportFrom)]
+    assert "typing" not in {node.module for node in at_import}
 
 
 def attributes(tree: ast.AST) -> set[str]:
@@ -259,7 +277,7 @@ def test_nix_is_asked_before_the_stations_are_imported(
         "nixenv.versions",
         "nixenv.road.built_in",
     }
-    heavy = {"attr", "attrs", "click", "inspect", "dataclasses", "tomllib", "typing"}
+    heavy = {"attr", "attrs", "click", "inspect", "dataclasses", "tomllib", *TYPING}
     heavy |= {"subprocess", "selectors", "threading"}
     assert loaded & heavy == set()
 
@@ -348,7 +366,7 @@ def test_an_activation_loads_what_it_needs_and_no_more(
         "nixenv.road.launcher.words",
     }
     heavy = {"attr", "attrs", "cattrs", "click", "rich", "packaging", "json", "inspect"}
-    heavy |= {"pathlib", "tempfile", "shlex", "shutil", "email", "tomllib", "typing"}
+    heavy |= {"pathlib", "tempfile", "shlex", "shutil", "email", "tomllib", *TYPING}
     assert loaded & heavy == set()
 
 
@@ -359,7 +377,7 @@ def test_what_builds_farms_is_loaded_where_they_are_to_be_built(
     builders = {"nixenv.linked.build", "nixenv.linked.farm", "attrs", "importlib.metadata"}
     assert builders <= loaded_in_the_end(environ, tmp_path, "linked")
     later = loaded_in_the_end(environ, tmp_path, "linked")
-    assert later & {*builders, "typing", "email", "pathlib"} == set()
+    assert later & {*builders, *TYPING, "email", "pathlib"} == set()
 
 
 def test_the_hook_reads_this_format() -> None:

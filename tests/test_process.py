@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from nixenv.process import (
     Cut,
+    Meanwhile,
     Outcome,
     Patience,
     describe_command,
@@ -215,22 +216,22 @@ def test_the_answer_for_thousands_of_store_paths_waits_for_nobody(tmp_path: Path
     assert (len(outcome.stdout), outcome.status) == (900_000, 0)
 
 
+def until_no_more(listen: Callable[[], bool]) -> None:
+    while listen():
+        time.sleep(0.001)
+
+
 def test_listening_takes_no_more_than_the_cap() -> None:
     """However often somebody listens to a program without end; what came last may be beyond it."""
 
     def meanwhile(listen: Callable[[], bool]) -> None:
+        until_no_more(listen)
         for _ in range(1000):
-            listen()
-        assert not listen()
+            assert not listen()
 
     outcome = run(("/usr/bin/yes",), {}, 100_000, meanwhile=meanwhile)
     assert outcome.cut is Cut.TOO_MUCH
     assert len(outcome.stdout) < 1_000_000
-
-
-def until_no_more(listen: Callable[[], bool]) -> None:
-    while listen():
-        time.sleep(0.001)
 
 
 def test_whoever_listens_is_told_when_there_is_no_more_to_come() -> None:
@@ -245,20 +246,44 @@ def test_whoever_listens_is_told_when_there_is_no_more_to_come() -> None:
     assert (outcome.stdout, heard) == ("x\n", [True])
 
 
-def test_whoever_listens_is_told_when_it_takes_too_long(
+@pytest.mark.parametrize("meanwhile", [until_no_more, lambda _listen: time.sleep(2)])
+def test_the_limit_counts_from_the_start(meanwhile: Meanwhile) -> None:
+    """Whoever does what meanwhile: counted from then on, this program would end in time."""
+    assert run(("/bin/sleep", "3.9"), {}, 100, Patience(2), meanwhile).cut is Cut.OUT_OF_TIME
+
+
+def test_what_was_said_in_time_counts(tmp_path: Path) -> None:
+    """Though whoever asked was at something else beyond the limit; all of it."""
+    done = tmp_path / "done"
+
+    def meanwhile(_listen: object) -> None:
+        while not done.exists():
+            time.sleep(0.01)
+        time.sleep(0.3)
+
+    argv = ("/bin/sh", "-c", f"head -c 900000 /dev/zero; touch '{done}'")
+    outcome = run(argv, {"PATH": "/usr/bin:/bin"}, 1 << 24, Patience(limit=0.01), meanwhile)
+    assert (len(outcome.stdout), outcome.cut) == (900_000, None)
+
+
+def test_whoever_listens_keeps_everybody_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The limit is reached, or somebody is to be told what is waited for."""
-    assert run(("/bin/sleep", "60"), {}, 100, Patience(0.1), until_no_more).cut is Cut.OUT_OF_TIME
+    """What is waited for, and what the program says of it, as it comes."""
     monkeypatch.setattr("nixenv.process.REMIND_AFTER", 0.1)
-    told = tmp_path / "told"
+    monkeypatch.setattr("nixenv.process._HOLD_BACK", 0.1)
+    told: list[str] = []
+    done = tmp_path / "done"
 
     def meanwhile(listen: Callable[[], bool]) -> None:
-        until_no_more(listen)
-        told.touch()
+        while len(told) < 2 and listen():
+            time.sleep(0.001)
+        done.touch()
 
-    argv = ("/bin/sh", "-c", f"until [ -e '{told}' ]; do sleep 0.01; done; echo x")
-    assert run(argv, {"PATH": "/usr/bin:/bin"}, 100, meanwhile=meanwhile).stdout == "x\n"
+    patience = Patience(hear=told.append, remind=told.append)
+    argv = ("/bin/sh", "-c", f"echo word >&2; until [ -e '{done}' ]; do sleep 0.01; done")
+    run(argv, {"PATH": "/usr/bin:/bin"}, 100, patience, meanwhile)
+    assert sorted(told) == [describe_command(argv), "word\n"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGRTMIN, signal.SIGRTMIN + 1])

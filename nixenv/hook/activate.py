@@ -80,14 +80,15 @@ def _activate(asked: Asked, environ: Mapping[str, str]) -> None:
         layout=meant.get("NIXENV_LAYOUT"),
     )
     moment = take_moment()
-    start = find_root(selection, environ)
-    before = _look(asked, start[0], environ)
-    text, prepared = export(selection, "bash", environ, waiting, start)
+    root, profile = find_root(selection, environ)
+    before = _look(asked, root, environ)
+    text, prepared = export(selection, "bash", environ, waiting, (root, profile))
     say_findings("nixenv", prepared.findings)
     make_directories(prepared.environment)
     if prepared.can_be_kept and not inherited and before is not None:
         with contextlib.suppress(NixenvError):  # gone meanwhile: then there is nothing to keep
-            if before == _look(asked, find_root(selection, environ)[0], environ):
+            root, _ = find_root(selection, environ)
+            if before == _look(asked, root, environ):
                 _keep(asked, before, moment, prepared, environ)
     emit(text)
 

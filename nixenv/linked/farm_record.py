@@ -72,12 +72,12 @@ def read_record(directory: str) -> "dict[str, Any] | None":
     """Read a farm's record; None where there is none that can be relied on."""
     try:
         record = json.loads(read_file(f"{directory}/{FARM_RECORD}", _RECORD_LIMIT))
+        if not isinstance(record, dict):
+            return None
+        digest = record.pop("digest", None)
+        return record if digest == _digest(record) and _is_record(record) else None
     except (OSError, ValueError, RecursionError):
         return None
-    if not isinstance(record, dict):
-        return None
-    digest = record.pop("digest", None)
-    return record if digest == _digest(record) and _is_record(record) else None
 
 
 def _is_record(record: "Mapping[str, Any]") -> bool:

@@ -88,11 +88,16 @@ class Profile(NamedTuple):
         return frozenset((*self.removed, *(name for table in tables for name in table)))
 
 
-def _complete(name: str, settings: "Mapping[str, Any]") -> Profile:
-    return Profile(name, **settings)
+def _frozen(name: str, settings: "Mapping[str, Any]") -> Profile:
+    """Make a profile that everybody shares."""
+    frozen: dict[str, Any] = {
+        key: MappingProxyType(value) if isinstance(value, dict) else value
+        for key, value in settings.items()
+    }
+    return Profile(name, **frozen)
 
 
-BUILT_IN: Mapping[str, Profile] = {name: _complete(name, SETTINGS[name]) for name in SETTINGS}
+BUILT_IN: Mapping[str, Profile] = {name: _frozen(name, SETTINGS[name]) for name in SETTINGS}
 """The profiles that come with nixenv, by their names."""
 
 
@@ -118,7 +123,7 @@ def read_profile(file: str) -> Profile:
         ProfileInvalid: it is not what the schema wants.
         Unreadable: it cannot be read.
     """
-    import tomllib  # noqa: PLC0415 -- the built-in profiles, of which most are, do without
+    import tomllib  # noqa: PLC0415 -- the built-in profiles do without
 
     from nixenv.road.profile_table import ProfileInvalid, find_line  # noqa: PLC0415 -- likewise
 
@@ -148,7 +153,7 @@ def parse_profile(document: "Mapping[str, Any]", name: str, base: Profile | None
     Raises:
         ProfileInvalid: it names the key and what is wanted there.
     """
-    from nixenv.road.profile_table import Table  # noqa: PLC0415 -- likewise
+    from nixenv.road.profile_table import Table  # noqa: PLC0415 -- the built-in ones do without
 
     table = Table(document, name)
     table.require_version("minimum-version", __version__)

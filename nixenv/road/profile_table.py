@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from nixenv.errors import NixenvError
 from nixenv.places import Layout
@@ -10,6 +9,11 @@ from nixenv.road.names import NAMES, find_names, find_variables, is_made_of_name
 from nixenv.road.variables import LIBRARY_PATH_OF_LOADER, RESERVED, is_variable_name
 from nixenv.text import suggest
 from nixenv.versions import MINOR_VERSION
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 PATH_PARTS = ("nvcc", "ninja", "host-compiler", "cuda-tools")
 """What may follow the interpreter on PATH."""
@@ -50,7 +54,7 @@ class Table:
         prefix: The names of the tables that it is in, each with a dot.
     """
 
-    def __init__(self, document: Mapping[str, Any], file: str, prefix: str = "") -> None:
+    def __init__(self, document: "Mapping[str, Any]", file: str, prefix: str = "") -> None:
         """Begin with all keys left."""
         self._left = dict(document)
         self._known: list[str] = []
@@ -178,7 +182,7 @@ class Table:
             known = f"{', '.join(self._known)}{suggest(key, self._known)}"
             raise self.invalid(key, f"is no key of a profile; known here: {known}")
 
-    def _take(self, key: str, kind: type, wanted: str) -> Any:
+    def _take(self, key: str, kind: type, wanted: str) -> "Any":
         self._known.append(key)
         value = self._left.pop(key, None)
         if value is not None and type(value) is not kind:

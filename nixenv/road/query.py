@@ -114,7 +114,7 @@ def query_closure(
         if recorded is not None:
             return recorded
         searched = nix_search_path(environ).split(os.pathsep)
-        raise NixNotFound([*searched, *([f"{flox_env}/requisites.txt"] if flox_env else [])])
+        raise NixNotFound([*searched, *([f"{flox_env}/{_REQUISITES}"] if flox_env else [])])
     argv = (nix_store, "-qR", root)
     try:
         stdout = ask_nix(argv, environ, patience, meanwhile, _LONGEST_LIST)
@@ -198,24 +198,28 @@ def parse_requisites(
 
 
 def list_expected(flox_env: str, root: StorePath, store_dir: str) -> Iterator[StorePath]:
-    """List what will be in the closure, and some more, before Nix has said it: what Flox recorded.
+    """List what most likely is in the closure, before Nix has said it: what Flox recorded.
 
-    Nothing is listed where that is not about the root, or cannot be read.
+    Nothing where that is not of the root, nor of an environment that is the root; and nothing from
+    the first line on that is no store path.
     """
     try:
-        text = os.fsdecode(read_file(f"{flox_env}/{_REQUISITES}", _LONGEST_LIST))
+        lines = _read_list(f"{flox_env}/{_REQUISITES}").splitlines()
     except OSError:
         return
-    lines = text.splitlines()
-    if root in lines:
-        for line in lines:
-            with contextlib.suppress(ValueError):
+    if root in lines or root == os.path.realpath(flox_env):
+        with contextlib.suppress(ValueError):
+            for line in lines:
                 yield parse_store_path(line, store_dir)
 
 
 def _read_requisites(file: str, root: StorePath, store_dir: str) -> Closure:
     try:
-        text = os.fsdecode(read_file(file, _LONGEST_LIST))
+        text = _read_list(file)
     except OSError as error:
         raise Unreadable(file, error.strerror or str(error)) from error
     return parse_requisites(text, root, store_dir, Origin.REQUISITES, file)
+
+
+def _read_list(file: str) -> str:
+    return os.fsdecode(read_file(file, _LONGEST_LIST))

@@ -132,6 +132,15 @@ def test_a_record_of_other_things_is_none(part: dict[str, object], tmp_path: Pat
     assert find_problems(str(farm)) == ()
 
 
+def test_a_record_that_is_nested_too_deeply_is_none(tmp_path: Path) -> None:
+    """Too deeply to be read, or only to be written, as its digest is."""
+    farm = tmp_path / "farms/one"
+    ensure_farm(str(farm), lambda: make_plan(tmp_path))
+    for depth in (100, *range(950, 1010), 100_000):
+        (farm / FARM_RECORD).write_text('{"place": ' + "[" * depth + "]" * depth + "}")
+        assert "missing or unreadable" in " ".join(find_problems(str(farm)))
+
+
 def test_what_is_nested_too_deeply_is_told(tmp_path: Path) -> None:
     """Python makes no directory in a thousand others."""
     plan = make_plan(tmp_path)

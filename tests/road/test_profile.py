@@ -1,7 +1,9 @@
 """Profiles: one schema, and messages that name the key."""
 
 import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,29 @@ def test_the_built_in_profiles_are_what_their_files_say() -> None:
     """`make profiles` has been run."""
     assert COMPILED.read_text() == compile_profiles()
     assert sorted(os.listdir(FILES)) == [f"{name}.toml" for name in BUILT_IN]
+
+
+def test_profiles_are_compiled_whatever_was_compiled_before(tmp_path: Path) -> None:
+    """An older schema, a file that is broken or gone."""
+    for part in ("nixenv", "scripts"):
+        shutil.copytree(COMPILED.parents[2] / part, tmp_path / part)
+    compiled = tmp_path / "nixenv/road/built_in.py"
+    argv = (sys.executable, "-m", "scripts.compile_profiles")
+    for older in ('SETTINGS = {"x": {"no-such-key": 1}}', "<<<<<<<", None):
+        if older is None:
+            compiled.unlink()
+        else:
+            compiled.write_text(older)
+        subprocess.run(argv, cwd=tmp_path, check=True)
+        assert compiled.read_text() == COMPILED.read_text()
+
+
+def test_a_built_in_profile_is_nobodys_to_change() -> None:
+    """It is one for all."""
+    profile = load_profile("vllm")
+    for table in (profile.cache, profile.defaults, profile.fixed, profile.prepended):
+        with pytest.raises(TypeError):
+            table["X"] = "y"  # type: ignore[index]
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

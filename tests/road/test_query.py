@@ -17,6 +17,7 @@ from nixenv.road.query import (
     parse_requisites,
     query_closure,
 )
+from nixenv.storepath import StorePath
 from tests.closures import store_path
 
 ROOT = store_path("root")
@@ -217,12 +218,15 @@ def test_what_is_expected_before_nix_has_answered(tmp_path: Path) -> None:
 
     file = tmp_path / "requisites.txt"
     assert expected() == []
-    file.write_text(f"{A}\n/etc/passwd\n\n{A}/../x\n{ROOT}\n")
+    file.write_text(f"{A}\n{ROOT}\n")
     assert expected() == [A, ROOT]
-    file.write_bytes(f"{ROOT}\n".encode() + b"\xff\n")
-    assert expected() == [ROOT]
+    for wrong in ("/etc/passwd", "", f"{A}/../x", "\udcff"):
+        file.write_bytes(os.fsencode(f"{A}\n{wrong}\n{ROOT}\n"))
+        assert expected() == [A]
     file.write_text(f"{A}\n{ROOT}-other\n")
     assert expected() == []
+    file.write_text(f"{A}\n")
+    assert list(list_expected(str(tmp_path), StorePath(str(tmp_path)), "/nix/store")) == [A]
     file.unlink()
     os.mkfifo(file)
     assert expected() == []
