@@ -63,7 +63,7 @@ def probe_modules(
         entries = find_entries(directory) or {}
     metadata = [name for name in entries if name.endswith((".dist-info", ".egg-info"))]
     lines: dict[str, None] = {}
-    for name in sorted(name for name in entries if name.endswith(".pth") and name[0] != "."):
+    for name in sorted([name for name in entries if name.endswith(".pth") and name[0] != "."]):
         head = read_head(f"{directory}/{name}", _PATH_FILE_HEAD) or b""
         text = decode(head)
         lines.update(dict.fromkeys(parse_path_lines(directory, text)))

@@ -105,13 +105,14 @@ def probe_libraries(top: "Mapping[str, os.DirEntry[str]]", store_dir: str) -> Li
         if real is None or names is None:
             continue
         library_dirs.append(real)
-        if cudart is None and any(found.startswith("libcudart.so") for found in names):
+        if cudart is None and [found for found in names if found.startswith("libcudart.so")]:
             cudart = real
         stubs = real_directory(f"{real}/stubs", store_dir) if "stubs" in names else None
         if stubs is not None:
             stub_dirs.append(stubs)
-        if name == "lib":
-            sites += _find_sites(entry.path, names)
+        pythons = [found for found in names if found.startswith("python")]
+        if pythons and name == "lib":
+            sites += _find_sites(entry.path, pythons)
     return Libraries(tuple(library_dirs), tuple(stub_dirs), tuple(sites), cudart)
 
 

@@ -316,10 +316,14 @@ def _probe_object(path: StorePath, listed: _Listed) -> StoreObject | None:
     marker, propagated = (
         _probe_nix_support(f"{path}/nix-support") if "nix-support" in top else (False, ())
     )
-    if not (pythons or programs or libraries.directories or include_dirs or marker or propagated):
-        return None
     sites = libraries.sites
-    listed.update((site.directory, site.entries) for site in sites)
+    if not (pythons or programs or sites or include_dirs or marker or propagated):
+        # Most store objects.
+        directories, stub_dirs, _, cudart = libraries
+        kept = StoreObject(path, library_dirs=directories, stub_dirs=stub_dirs, cudart=cudart)
+        return kept if directories else None
+    for site in sites:
+        listed[site.directory] = site.entries
     host_compiler, mentions = probe_nvcc(path) if "nvcc" in programs else (None, ())
     return StoreObject(
         path=path,
@@ -409,14 +413,14 @@ def _probe_directories(
     found: dict[str, ModuleDirectory] = {}
 
     def look(directory: str) -> None:
-        if directory not in found:
+        if directory in found:
+            return
+        try:
+            found[directory] = probe_modules(directory, store_dir, notes.listed.get(directory))
+        except OSError as error:
             found[directory] = ModuleDirectory(directory)
-            try:
-                entries = notes.listed.get(directory)
-                found[directory] = probe_modules(directory, store_dir, entries)
-            except OSError as error:
-                path = enclosing_store_path(directory, store_dir) or root
-                notes[path] = _fault(path, error)
+            path = enclosing_store_path(directory, store_dir) or root
+            notes[path] = _fault(path, error)
 
     for directory in directories:
         look(directory)
@@ -427,7 +431,8 @@ def _probe_directories(
     if flox is not None:
         look(flox.directory)
     # How much of it is there is asked of environments alone.
-    counted = directories if isinstance(own := notes[root], StoreObject) and own.pythons else ()
+    is_counted = isinstance(own := notes[root], StoreObject) and bool(own.pythons)
+    counted = frozenset(directories if is_counted else ())
     return tuple(
         note
         for note in found.values()
@@ -442,7 +447,7 @@ def _site_directories(note: StoreObject | Fault | None) -> tuple[str, ...]:
 
 
 def _propagated(path: StorePath, store_dir: str, notes: _Notes) -> tuple[str, ...]:
-    if enclosing_store_path(path, store_dir) != path:
+    if path not in notes and enclosing_store_path(path, store_dir) != path:
         return ()  # a line that names anything else
     note = notes[path]
     return note.propagated if isinstance(note, StoreObject) else ()
