@@ -17,8 +17,8 @@ COMPILED = ROOT / "nixenv/road/built_in.py"
 _HEAD = '''\
 """The built-in profiles: what the files in nixenv/profiles come to. `make profiles` writes it.
 
-Each first activation would spend 6 ms on reading TOML (docs/architecture.md, "What makes a first
-activation quick").
+To read TOML would cost each first activation milliseconds (docs/architecture.md, "What makes a
+first activation quick").
 """
 
 from collections.abc import Mapping

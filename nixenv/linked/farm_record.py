@@ -1,7 +1,7 @@
 """What a farm's record says, and whether the farm is as it says.
 
-Each first activation of layout linked asks, most find the farms whole, and then nothing of what
-builds them is imported: 40 ms.
+Each first activation of layout linked asks; most find the farms whole, and then nothing is imported
+of what builds them (docs/architecture.md, "What makes a first activation quick").
 """
 
 import hashlib
