@@ -261,15 +261,16 @@ class _Child:
         return bool(self._open) and not (self._has_said_too_much() or self._wait.is_over)
 
     def wait(self) -> Outcome:
+        # The limit is of waiting: whoever was at something else did not wait.
+        waited = Wait(self._patience)
         while not self._has_ended():
-            has_said = self._take(self._pause())
+            self._take(self._pause(waited))
             if not self._open:
                 # It is about to end, and Linux cannot be asked to wait for that up to a limit.
-                time.sleep(min(self._wait.age / 100, 0.05))
+                time.sleep(min(waited.age / 100, 0.05))
             if self._has_said_too_much():
                 return self._outcome(Cut.TOO_MUCH)
-            # What it said in time counts, though we were at something else.
-            if self._wait.is_over and not has_said and not self._has_ended():
+            if waited.is_over:
                 return self._outcome(Cut.OUT_OF_TIME)
         if self._status == 0:
             self._hear(len(self._stderr))
@@ -305,7 +306,7 @@ class _Child:
             self._status = os.waitstatus_to_exitcode(status) if pid else None
         return self._status is not None
 
-    def _take(self, milliseconds: float | None) -> bool:
+    def _take(self, milliseconds: float | None) -> None:
         """Take what it says within a time, if anything, and keep everybody told."""
         has_said = self._read_within(milliseconds)
         if self._wait.age >= _HOLD_BACK:
@@ -313,7 +314,6 @@ class _Child:
         if not has_said:
             self._wait.remind(lambda: describe_command(self._argv))
         self._forget()
-        return has_said
 
     def _read_within(self, milliseconds: float | None) -> bool:
         ready = self._poll.poll(milliseconds) if self._open else []
@@ -326,10 +326,9 @@ class _Child:
                 del self._open[descriptor]
         return bool(ready)
 
-    def _pause(self) -> float | None:
-        if self._wait.is_over:
-            return 0
-        seconds = self._wait.until(_HOLD_BACK)
+    def _pause(self, waited: Wait) -> float | None:
+        due = (self._wait.until(_HOLD_BACK), waited.until())
+        seconds = min((one for one in due if one is not None), default=None)
         return None if seconds is None else seconds * 1000
 
     def _forget(self) -> None:
