@@ -13,7 +13,7 @@ from itertools import islice
 
 from nixenv.errors import NixenvError, Unreadable
 from nixenv.road.cuda_files import CudaWheels, Torch, probe_nvcc, probe_torch, probe_wheels
-from nixenv.road.disk import LOOK, find_file, is_kind, list_names, require_text
+from nixenv.road.disk import LOOK, find_file, is_directory, is_kind, list_names, require_text
 from nixenv.road.launcher import Launcher, Place, read_launcher
 from nixenv.road.modules import FloxModules, ModuleDirectory, probe_flox, probe_modules
 from nixenv.road.nix import repair_command
@@ -175,11 +175,20 @@ def probe_head(root: StorePath, program: str | None, flox_env: str | None = None
     store_dir = os.path.dirname(root)
     file = os.path.join(f"{root}/bin", program) if program else None
     notes = _Notes()
+
+    def is_there(directory: str) -> bool:
+        """Ask the note on its store object, which is wanted anyway, before the disk."""
+        path = enclosing_store_path(directory, store_dir)
+        if path is not None:
+            notes[path]  # to ask for it is to take it
+        return directory in notes.listed or is_directory(directory)
+
+    look = LOOK._replace(is_directory=is_there)
     try:
-        launcher = read_launcher(file, store_dir, LOOK) if file is not None else None
+        launcher = read_launcher(file, store_dir, look) if file is not None else None
         own = _root_interpreter(notes[root])
         is_told = launcher is not None and (launcher.interpreter or launcher.pypy)
-        root_python = read_launcher(own, store_dir, LOOK) if own and not is_told else None
+        root_python = read_launcher(own, store_dir, look) if own and not is_told else None
         flox = probe_flox(flox_env, store_dir) if flox_env else None
         places = (root_python or launcher or Launcher(())).places
         directories = _probe_directories(root, store_dir, places, flox, notes)
@@ -404,12 +413,7 @@ def _probe_directories(
 
     What is met on the way is added to ``notes``.
     """
-    directories = [place.directory for place in places]
-    for directory in directories:
-        path = enclosing_store_path(directory, store_dir)
-        if path is not None:
-            notes[path]  # to ask for it is to take it
-    directories += _site_directories(notes[root])
+    directories = [*(place.directory for place in places), *_site_directories(notes[root])]
     found: dict[str, ModuleDirectory] = {}
 
     def look(directory: str) -> None:

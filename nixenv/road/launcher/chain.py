@@ -257,12 +257,17 @@ def _end(steps: list[Step], run: Run, look: Look, note: str | None) -> Launcher:
         places = tuple(
             Place(one, is_site=name == names[1]) for one, name in entries if UNKNOWN not in one
         )
-    places = tuple(p._replace(directory=os.path.normpath(p.directory)) for p in places)
+    places = tuple(map(_normalized, places))
     # One look at each: there may be hundreds, and more than one of a name.
     is_there = {p.directory: look.is_directory(p.directory) for p in places}
     there = tuple(place for place in places if is_there[place.directory])
     missing = (p.directory for p in places if p.is_listed and not is_there[p.directory])
     return launcher._replace(places=there, missing=tuple(dict.fromkeys(missing)))
+
+
+def _normalized(place: Place) -> Place:
+    directory = os.path.normpath(place.directory)
+    return place if directory == place.directory else place._replace(directory=directory)
 
 
 def _list_carried(literals: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
