@@ -1,8 +1,8 @@
-"""What the road takes of `typing`, without its import.
+"""What a first activation takes of `typing`, without its import.
 
-That, and what it makes of each annotation, would cost each first activation milliseconds
-(docs/architecture.md, "What makes a first activation quick"). A type checker sees the real ones,
-and refuses what those refuse. Values of all modules but those of the road are of the real ones.
+That, and what it makes of each annotation, would cost it milliseconds (docs/architecture.md, "What
+makes a first activation quick"). A type checker sees the real ones, and refuses what those refuse.
+Modules that no first activation loads take the real ones.
 """
 
 import sys
